@@ -1,0 +1,54 @@
+import { z } from 'zod'
+
+/** Every mistake in the environment, one line each: a person mends them all at once. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+const integer = (name: string, { min, max, standard }: { min: number; max: number; standard: number }) =>
+  z
+    .string()
+    .regex(/^[0-9]{1,15}$/, `${name} must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `${name} must be a whole number from ${min} to ${max}`)
+    .default(standard)
+
+const postgresUrl = (name: string) =>
+  z.string().refine((value) => {
+    const url = URL.canParse(value) ? new URL(value) : undefined
+    return url?.protocol === 'postgres:' || url?.protocol === 'postgresql:'
+  }, `${name} must look like postgres://user:password@host:5432/database`)
+
+const oneOf = <const Values extends readonly [string, ...string[]]>(name: string, values: Values) =>
+  z.enum(values, `${name} must be one of ${values.join(', ')}`)
+
+const Environment = z.object({
+  NODE_ENV: oneOf('NODE_ENV', ['development', 'test', 'production']).default('development'),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: integer('PORT', { min: 0, max: 65_535, standard: 4000 }),
+  DATABASE_URL: postgresUrl('DATABASE_URL').optional(),
+  DIRECT_DATABASE_URL: postgresUrl('DIRECT_DATABASE_URL').optional(),
+  PREPARED_STATEMENTS: oneOf('PREPARED_STATEMENTS', ['on', 'off']).default('on'),
+  DATA_DIR: z.string().default('.data'),
+  LOG_LEVEL: oneOf('LOG_LEVEL', ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+  BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 30, standard: 2 ** 20 }),
+  OPERATION_DEADLINE_MS: integer('OPERATION_DEADLINE_MS', { min: 100, max: 600_000, standard: 15_000 }),
+  CLOCK_AHEAD_MAX_MS: integer('CLOCK_AHEAD_MAX_MS', { min: 0, max: 3_600_000, standard: 5_000 }),
+})
+
+export type Config = Readonly<z.infer<typeof Environment>>
+
+/**
+ * Reads the environment, the only place that does: no default comes from anywhere else, nothing is read twice. An empty variable counts
+ * as absent, since compose files and shells make those.
+ *
+ * @throws {ConfigError} naming every bad variable at once; it never repeats a value, which may be a secret.
+ */
+export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+  const present = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  )
+  const parsed = Environment.safeParse(present)
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => issue.message).join('\n'))
+  return parsed.data
+}

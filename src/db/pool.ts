@@ -1,0 +1,58 @@
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
+import pg from 'pg'
+
+export type Database = NodePgDatabase<Record<string, never>>
+
+export interface PoolOptions {
+  url: string
+  /** Shown in pg_stat_activity. */
+  name: string
+  connectionsMax: number
+  /** Off for a PgBouncer that cannot keep prepared statements (before 1.21): then every statement is sent unnamed. */
+  preparedStatements: boolean
+  /** How long to wait for a free or a new connection. */
+  connectTimeoutMs: number
+  /** How long to wait for the answer to any one statement: the last resort against a peer that has vanished. */
+  answerTimeoutMs: number
+}
+
+/** Forgets the names of prepared statements, so that none outlives its transaction on the server. */
+class UnnamedClient extends pg.Client {
+  // biome-ignore lint/suspicious/noExplicitAny: pg's query has a dozen overloads, and all of them go through here
+  override query(config: any, ...rest: any[]): any {
+    const unnamed = typeof config === 'object' && config?.name ? { ...config, name: undefined } : config
+    return (super.query as (...parameters: unknown[]) => unknown).call(this, unnamed, ...rest)
+  }
+}
+
+/**
+ * A pool that survives the deaths of its connections. Without a listener an error event of an idle client, or of a
+ * client checked out and silent, would end the process.
+ */
+export function openPool({
+  url,
+  name,
+  connectionsMax,
+  preparedStatements,
+  connectTimeoutMs,
+  answerTimeoutMs,
+}: PoolOptions): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: name,
+    max: connectionsMax,
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: answerTimeoutMs,
+    idleTimeoutMillis: 60_000,
+    keepAlive: true,
+    ...(preparedStatements ? {} : { Client: UnnamedClient }),
+  })
+  pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
+}
+
+/** Drizzle over a pool, for statements that need no transaction. */
+export function databaseOf(pool: pg.Pool): Database {
+  return drizzle(pool)
+}

@@ -1,0 +1,147 @@
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  pgSchema,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+
+/** A 64-bit transaction id of PostgreSQL; never wraps, unlike `xid`. */
+const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+
+/** Microseconds matter: a JavaScript `Date` would drop them, so times are strings. */
+const time = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: 'string' })
+const cents = (name: string) => bigint(name, { mode: 'bigint' })
+const sequence = (name: string) => bigint(name, { mode: 'number' })
+
+/** One user is one account. The row is the account's lock: nothing but a change of profile writes it. */
+export const users = pgTable(
+  'users',
+  {
+    id: uuid('id').primaryKey(),
+    email: text('email').notNull(),
+    passwordHash: text('password_hash'),
+    role: text('role', { enum: ['USER', 'OPERATOR'] })
+      .notNull()
+      .default('USER'),
+    createdAt: time('created_at').notNull().defaultNow(),
+    updatedAt: time('updated_at').notNull().defaultNow(),
+  },
+  (table) => [
+    uniqueIndex('users_email_unique').on(table.email),
+    check('users_role_known', sql`${table.role} in ('USER', 'OPERATOR')`),
+  ],
+)
+
+/**
+ * The ledger. Append-only: triggers refuse every UPDATE, DELETE and TRUNCATE.
+ *
+ * A null source is a deposit: money from the world outside. Each side's sequence numbers the entries of its account
+ * 1, 2, 3 … over both columns; its covering unique indexes and the triggers stand in the custom migrations, since
+ * drizzle-kit has no word for them.
+ */
+export const transactions = pgTable(
+  'transactions',
+  {
+    id: uuid('id').primaryKey(),
+    idempotencyKey: uuid('idempotency_key').notNull(),
+    sourceUserId: uuid('source_user_id').references(() => users.id),
+    sourceSequence: sequence('source_sequence'),
+    destinationUserId: uuid('destination_user_id')
+      .notNull()
+      .references(() => users.id),
+    destinationSequence: sequence('destination_sequence').notNull(),
+    amount: cents('amount').notNull(),
+    createdAt: time('created_at').notNull(),
+    recordedXid: xid8('recorded_xid').notNull().default(sql`pg_current_xact_id()`),
+  },
+  (table) => [
+    uniqueIndex('transactions_idempotency_key_unique').on(table.idempotencyKey),
+    index('transactions_recorded_xid').on(table.recordedXid),
+    check('transactions_amount_positive', sql`${table.amount} > 0`),
+    check('transactions_sides_differ', sql`${table.sourceUserId} <> ${table.destinationUserId}`),
+    check('transactions_source_whole', sql`(${table.sourceUserId} is null) = (${table.sourceSequence} is null)`),
+    check('transactions_sequences_positive', sql`${table.sourceSequence} > 0 and ${table.destinationSequence} > 0`),
+  ],
+)
+
+export const privateSchema = pgSchema('private')
+
+/** The memoised sum of an account's entries 1 … `sequence`: exact for ever, and droppable without changing an answer. */
+export const balanceCheckpoints = privateSchema.table(
+  'balance_checkpoints',
+  {
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    sequence: sequence('sequence').notNull(),
+    balance: cents('balance').notNull(),
+    /** `created_at` of the entry it ends with. */
+    through: time('through').notNull(),
+    transactionId: uuid('transaction_id')
+      .notNull()
+      .references(() => transactions.id),
+  },
+  (table) => [
+    primaryKey({ name: 'balance_checkpoints_pkey', columns: [table.userId, table.sequence] }),
+    check('balance_checkpoints_not_negative', sql`${table.balance} >= 0 and ${table.sequence} > 0`),
+  ],
+)
+
+/** Attempts that were definitely not posted. No foreign keys: an unknown user's attempt is kept too. */
+export const failedTransactions = privateSchema.table(
+  'failed_transactions',
+  {
+    id: uuid('id').primaryKey(),
+    idempotencyKey: uuid('idempotency_key').notNull(),
+    sourceUserId: uuid('source_user_id'),
+    destinationUserId: uuid('destination_user_id').notNull(),
+    amount: cents('amount').notNull(),
+    code: text('code').notNull(),
+    message: text('message').notNull(),
+    attempts: integer('attempts').notNull(),
+    failedAt: time('failed_at').notNull().defaultNow(),
+    addressedAt: time('addressed_at'),
+  },
+  (table) => [
+    index('failed_transactions_source').on(table.sourceUserId, table.id),
+    index('failed_transactions_destination').on(table.destinationUserId, table.id),
+    check('failed_transactions_attempts_positive', sql`${table.attempts} > 0`),
+  ],
+)
+
+/** A signed-in client. Only the hash of its token is here. */
+export const sessions = privateSchema.table(
+  'sessions',
+  {
+    tokenHash: bytea('token_hash').primaryKey(),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id),
+    createdAt: time('created_at').notNull().defaultNow(),
+    expiresAt: time('expires_at').notNull(),
+    lastSeenAt: time('last_seen_at').notNull().defaultNow(),
+    revokedAt: time('revoked_at'),
+  },
+  (table) => [index('sessions_user').on(table.userId)],
+)
+
+/** One row. The era is carried by every cursor and renewed after a restore, so that an old cursor is never misread. */
+export const ledger = privateSchema.table(
+  'ledger',
+  {
+    single: boolean('single').primaryKey().default(true),
+    era: uuid('era').notNull(),
+  },
+  (table) => [check('ledger_single', sql`${table.single}`)],
+)

@@ -1,0 +1,58 @@
+import { ConfigError } from './config.ts'
+import { EmbeddedDatabaseError } from './db/embedded.ts'
+import { UnsuitableDatabaseError } from './db/migrate.ts'
+import { sqlstateOf } from './db/sqlstate.ts'
+
+/** What to tell the person at the console: a sentence for what can be expected, everything for what can not. */
+export function explain(error: unknown): string {
+  if (
+    error instanceof ConfigError ||
+    error instanceof EmbeddedDatabaseError ||
+    error instanceof UnsuitableDatabaseError
+  ) {
+    return error.message
+  }
+  switch (sqlstateOf(error)) {
+    case '28000':
+    case '28P01':
+      return 'The database refused the user or the password in DATABASE_URL.'
+    case '3D000':
+      return 'The database named in DATABASE_URL does not exist: create it first.'
+    case '42501':
+      return 'The role in DATABASE_URL may not create tables, and the migrations need to: run `npm run db:migrate` as the owner.'
+    case '53300':
+      return 'The database has no connection left for us (max_connections).'
+    case '57P03':
+      return 'The database is starting or stopping. Try again in a moment.'
+  }
+  const { code, syscall, address, port, hostname } = firstSystemError(error)
+  if (syscall === 'listen') return listenSentence(code, address, port)
+  if (syscall !== undefined) {
+    const where = hostname ?? (address === undefined ? 'the address in DATABASE_URL' : `${address}:${port}`)
+    return `The database cannot be reached at ${where} (${code}). Is it running, and is DATABASE_URL right?`
+  }
+  if (error instanceof Error && /timeout|terminated/i.test(error.message)) {
+    return 'The database did not answer in time. Is it running, and is DATABASE_URL right?'
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+function listenSentence(code: string | undefined, address: string | undefined, port: number | undefined): string {
+  if (code === 'EADDRINUSE') return `Port ${port} is in use. Stop what uses it, or choose another with PORT.`
+  if (code === 'EACCES') return `Port ${port} needs more rights. Choose one above 1023 with PORT.`
+  return `Cannot listen on ${address} (${code}). Check HOST and PORT.`
+}
+
+interface SystemError {
+  code?: string
+  syscall?: string
+  address?: string
+  port?: number
+  hostname?: string
+}
+
+/** Connecting to a name that has several addresses fails with all their errors: the first will do. */
+function firstSystemError(error: unknown): SystemError {
+  const first = error instanceof AggregateError ? error.errors[0] : error
+  return first instanceof Error ? (first as SystemError) : {}
+}

@@ -1,0 +1,60 @@
+/**
+ * A position in an account: after its entry `sequence` (0: before the first). One and the same value pages a
+ * connection, whatever its filter, and resumes a subscription. The era makes cursors from before a restore void.
+ */
+export interface EntryCursor {
+  era: string
+  accountId: string
+  sequence: number
+}
+
+const ENTRY_VERSION = 1
+const ENTRY_BYTES = 1 + 16 + 16 + 8
+
+/** Opaque to clients: base64url of a version byte, era, account and a 64-bit sequence. */
+export function encodeEntryCursor({ era, accountId, sequence }: EntryCursor): string {
+  const bytes = Buffer.alloc(ENTRY_BYTES)
+  bytes.writeUInt8(ENTRY_VERSION, 0)
+  bytes.write(era.replaceAll('-', ''), 1, 'hex')
+  bytes.write(accountId.replaceAll('-', ''), 17, 'hex')
+  bytes.writeBigUInt64BE(BigInt(sequence), 33)
+  return bytes.toString('base64url')
+}
+
+/** @returns undefined when the text is no cursor of this kind. */
+export function decodeEntryCursor(text: string): EntryCursor | undefined {
+  const bytes = decode(text, ENTRY_VERSION, ENTRY_BYTES)
+  if (!bytes) return undefined
+  const sequence = bytes.readBigUInt64BE(33)
+  if (sequence > BigInt(Number.MAX_SAFE_INTEGER)) return undefined
+  return { era: uuidAt(bytes, 1), accountId: uuidAt(bytes, 17), sequence: Number(sequence) }
+}
+
+const ID_VERSION = 2
+const ID_BYTES = 1 + 16
+
+/** The cursor of a list ordered by id. */
+export function encodeIdCursor(id: string): string {
+  const bytes = Buffer.alloc(ID_BYTES)
+  bytes.writeUInt8(ID_VERSION, 0)
+  bytes.write(id.replaceAll('-', ''), 1, 'hex')
+  return bytes.toString('base64url')
+}
+
+/** @returns the id, or undefined when the text is no cursor of this kind. */
+export function decodeIdCursor(text: string): string | undefined {
+  const bytes = decode(text, ID_VERSION, ID_BYTES)
+  return bytes && uuidAt(bytes, 1)
+}
+
+/** Node's decoder skips what it does not know; only the canonical text is taken. */
+function decode(text: string, version: number, length: number): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64url')
+  if (bytes.length !== length || bytes[0] !== version || bytes.toString('base64url') !== text) return undefined
+  return bytes
+}
+
+function uuidAt(bytes: Buffer, offset: number): string {
+  const hex = bytes.toString('hex', offset, offset + 16)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}

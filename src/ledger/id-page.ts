@@ -1,0 +1,47 @@
+import { and, asc, desc, gt, lt, type SQL, sql } from 'drizzle-orm'
+import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
+import type { Database } from '../db/pool.ts'
+
+/** A page of a list shown newest first, by id (version 7: ids rise with time, to the millisecond). */
+export interface IdPageRequest {
+  first?: number | undefined
+  last?: number | undefined
+  /** Only rows older than this id. */
+  after?: string | undefined
+  /** Only rows newer than this id. */
+  before?: string | undefined
+}
+
+export interface IdPage<Row> {
+  /** Newest first. */
+  rows: Row[]
+  hasOlder: boolean
+  hasNewer: boolean
+}
+
+type SelectRows<Row> = (where: SQL | undefined, order: SQL, limit: number) => Promise<Row[]>
+
+/** Reads a page by keyset: as fast at the end of a long list as at its start, and steady while rows are added. */
+export async function pageById<Row extends { id: string }>(
+  database: Database,
+  { first, last, after, before }: IdPageRequest,
+  table: PgTable,
+  id: PgColumn,
+  selectRows: SelectRows<Row>,
+): Promise<IdPage<Row>> {
+  const window = and(after === undefined ? undefined : lt(id, after), before === undefined ? undefined : gt(id, before))
+  const rows =
+    last === undefined
+      ? await selectRows(window, desc(id), first ?? 0)
+      : (await selectRows(window, asc(id), last)).reverse()
+
+  const newest = rows[0]?.id ?? after
+  const oldest = rows.at(-1)?.id ?? before
+  const exists = (where: SQL | undefined) => sql<boolean>`exists (select from ${table} where ${where})`
+  const [ends] = await database
+    .execute<{ newer: boolean; older: boolean }>(sql`select
+    ${newest === undefined ? sql`false` : exists(rows.length > 0 ? gt(id, newest) : sql`${id} >= ${newest}`)} as newer,
+    ${oldest === undefined ? sql`false` : exists(rows.length > 0 ? lt(id, oldest) : sql`${id} <= ${oldest}`)} as older`)
+    .then((result) => result.rows)
+  return { rows, hasNewer: ends?.newer ?? false, hasOlder: ends?.older ?? false }
+}

@@ -1,0 +1,39 @@
+import type { Database } from '../db/pool.ts'
+import type { Instant } from './instant.ts'
+import { readSettledClock } from './statements/read-settled-clock.ts'
+
+/** A reading of PostgreSQL's clock. Whatever is before `settledBefore` can no longer change; null: cannot be told. */
+export interface SettledReading {
+  now: Instant
+  settledBefore: Instant | null
+}
+
+/**
+ * Tells when a past moment can no longer change, without a lock. A reading stays true for ever, so the last one serves
+ * every moment before it, and one in flight serves everybody who comes while it is.
+ */
+export class SettledClock {
+  readonly #database: Database
+  #last: SettledReading | undefined
+  #inFlight: Promise<SettledReading> | undefined
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** A reading by which `moment` is settled, if the last one is such; else a new one, which may not be. */
+  async readingFor(moment: Instant): Promise<SettledReading> {
+    const last = this.#last
+    if (last?.settledBefore && moment < last.settledBefore) return last
+    this.#inFlight ??= this.#read().finally(() => {
+      this.#inFlight = undefined
+    })
+    return this.#inFlight
+  }
+
+  async #read(): Promise<SettledReading> {
+    const [reading] = await readSettledClock(this.#database).execute()
+    this.#last = reading as SettledReading
+    return this.#last
+  }
+}

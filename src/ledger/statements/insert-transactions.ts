@@ -1,0 +1,42 @@
+import { sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+import { transactions } from '../../db/tables.ts'
+import type { LedgerTransaction } from '../transaction.ts'
+
+/** The columns of the table, in its order, as one array each: any number of rows is one statement with one plan. */
+const statement = preparedOnce((database) =>
+  database
+    .insert(transactions)
+    .select(
+      sql`select *, pg_current_xact_id() from unnest(
+        ${sql.placeholder('ids')}::uuid[], ${sql.placeholder('keys')}::uuid[],
+        ${sql.placeholder('sourceIds')}::uuid[], ${sql.placeholder('sourceSequences')}::bigint[],
+        ${sql.placeholder('destinationIds')}::uuid[], ${sql.placeholder('destinationSequences')}::bigint[],
+        ${sql.placeholder('amounts')}::bigint[], ${sql.placeholder('createdAts')}::timestamptz[])`,
+    )
+    .onConflictDoNothing({ target: transactions.idempotencyKey })
+    .prepare('insert_transactions'),
+)
+
+/**
+ * Inserts all rows in one statement, sorted by key, so that two processes that share keys meet them in one order.
+ *
+ * @returns how many were inserted: fewer than were given means that another process holds one of the keys.
+ */
+export async function insertTransactions(
+  database: Parameters<typeof statement>[0],
+  rows: readonly LedgerTransaction[],
+): Promise<number> {
+  const sorted = rows.toSorted((a, b) => (a.idempotencyKey < b.idempotencyKey ? -1 : 1))
+  const { rowCount } = await statement(database).execute({
+    ids: sorted.map((row) => row.id),
+    keys: sorted.map((row) => row.idempotencyKey),
+    sourceIds: sorted.map((row) => row.sourceUserId),
+    sourceSequences: sorted.map((row) => row.sourceSequence),
+    destinationIds: sorted.map((row) => row.destinationUserId),
+    destinationSequences: sorted.map((row) => row.destinationSequence),
+    amounts: sorted.map((row) => row.amount.toString()),
+    createdAts: sorted.map((row) => row.createdAt),
+  })
+  return rowCount ?? 0
+}

@@ -1,0 +1,17 @@
+import { asc, sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+import { users } from '../../db/tables.ts'
+
+/**
+ * Locks the accounts of a batch, lowest id first: every poster locks in this order, so none can wait for another in a
+ * circle. NO KEY UPDATE leaves foreign keys to users free to be checked. Answers the ids that exist.
+ */
+export const lockAccounts = preparedOnce((database) =>
+  database
+    .select({ id: users.id })
+    .from(users)
+    .where(sql`${users.id} = any(${sql.placeholder('ids')}::uuid[])`)
+    .orderBy(asc(users.id))
+    .for('no key update')
+    .prepare('lock_accounts'),
+)

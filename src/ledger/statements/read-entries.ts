@@ -1,0 +1,55 @@
+import { sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+import { type Instant, selectInstant } from '../instant.ts'
+
+/**
+ * Entries `low` … `high` of each requested account, newest first, with their running balances: the balance before the
+ * lowest (checkpoint and sum) plus a window sum. `request` is the request's number, from 1.
+ */
+export const readEntries = preparedOnce((database) =>
+  database
+    .select({
+      request: sql`request.position`.mapWith(Number).as('request'),
+      sequence: sql`entry.sequence`.mapWith(Number).as('sequence'),
+      change: sql`entry.change`.mapWith(BigInt).as('change'),
+      balanceAfter: sql`(coalesce(checkpoint.balance, 0) + credits.total - debits.total
+        + sum(entry.change) over (partition by request.position order by entry.sequence))::bigint`
+        .mapWith(BigInt)
+        .as('balance_after'),
+      id: sql<string>`entry.id`.as('id'),
+      idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
+      sourceUserId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
+      sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
+      destinationUserId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
+      destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
+      amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
+      createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
+    })
+    .from(
+      sql`unnest(${sql.placeholder('ids')}::uuid[], ${sql.placeholder('lows')}::bigint[], ${sql.placeholder('highs')}::bigint[])
+        with ordinality as request (id, low, high, position)
+      left join lateral (
+        select sequence, balance from private.balance_checkpoints
+        where user_id = request.id and sequence < request.low order by sequence desc limit 1
+      ) checkpoint on true
+      cross join lateral (
+        select coalesce(sum(amount), 0) as total from public.transactions
+        where destination_user_id = request.id and destination_sequence > coalesce(checkpoint.sequence, 0)
+          and destination_sequence < request.low
+      ) credits
+      cross join lateral (
+        select coalesce(sum(amount), 0) as total from public.transactions
+        where source_user_id = request.id and source_sequence > coalesce(checkpoint.sequence, 0)
+          and source_sequence < request.low
+      ) debits
+      cross join lateral (
+        select destination_sequence as sequence, amount as change, * from public.transactions
+        where destination_user_id = request.id and destination_sequence between request.low and request.high
+        union all
+        select source_sequence, -amount, * from public.transactions
+        where source_user_id = request.id and source_sequence between request.low and request.high
+      ) entry`,
+    )
+    .orderBy(sql`request.position, entry.sequence desc`)
+    .prepare('read_entries'),
+)

@@ -1,0 +1,47 @@
+import { sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+import { type Instant, selectInstant } from '../instant.ts'
+
+/**
+ * Where each account stands: its last checkpoint, and over the entries after it their sum, count, last number and last
+ * time. There is no filter by time: every entry that is there counts.
+ *
+ * `clock` is PostgreSQL's, in microseconds. A poster sends this after its lock is had, so that the clock it reads is
+ * later than every clock read under the lock before.
+ */
+export const readHeads = preparedOnce((database) =>
+  database
+    .select({
+      userId: sql<string>`account.id`.as('user_id'),
+      balance: sql`(coalesce(checkpoint.balance, 0) + credits.total - debits.total)::bigint`
+        .mapWith(BigInt)
+        .as('balance'),
+      checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
+      tailLength: sql`credits.length + debits.length`.mapWith(Number).as('tail_length'),
+      lastSequence: sql`coalesce(greatest(credits.last, debits.last), checkpoint.sequence, 0)`
+        .mapWith(Number)
+        .as('last_sequence'),
+      createdAt: sql<Instant | null>`${selectInstant(
+        sql`coalesce(greatest(credits.last_at, debits.last_at), checkpoint.through)`,
+      )}`.as('created_at'),
+      clock: sql`(extract(epoch from clock_timestamp()) * 1000000)::bigint`.mapWith(Number).as('clock'),
+    })
+    .from(
+      sql`unnest(${sql.placeholder('ids')}::uuid[]) as account (id)
+      left join lateral (
+        select sequence, balance, through from private.balance_checkpoints
+        where user_id = account.id order by through desc limit 1
+      ) checkpoint on true
+      cross join lateral (
+        select coalesce(sum(amount), 0) as total, count(*) as length, max(destination_sequence) as last, max(created_at) as last_at
+        from public.transactions
+        where destination_user_id = account.id and destination_sequence > coalesce(checkpoint.sequence, 0)
+      ) credits
+      cross join lateral (
+        select coalesce(sum(amount), 0) as total, count(*) as length, max(source_sequence) as last, max(created_at) as last_at
+        from public.transactions
+        where source_user_id = account.id and source_sequence > coalesce(checkpoint.sequence, 0)
+      ) debits`,
+    )
+    .prepare('read_heads'),
+)

@@ -1,0 +1,100 @@
+import { printSchema } from 'graphql'
+import { pino } from 'pino'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { openEmbedded } from './db/embedded.ts'
+import { migrateDatabase } from './db/migrate.ts'
+import { explain } from './explain.ts'
+import { tellDemoStory } from './ledger/demo.ts'
+import { openLedger } from './ledger/ledger.ts'
+import { schema } from './schema/index.ts'
+import { ledgerOptions, openServer } from './server/server.ts'
+
+/** The command line: `node dist/main.js <command>`. */
+const COMMANDS: Readonly<Record<string, { does: string; run: () => Promise<void> }>> = {
+  serve: { does: 'start the server (and, without DATABASE_URL, a PostgreSQL of its own)', run: serve },
+  migrate: {
+    does: 'bring the database to the newest migration',
+    run: () => withDatabase(readConfig(), async () => {}),
+  },
+  seed: { does: 'tell the demo story, if the ledger is empty', run: seed },
+  'print-schema': { does: 'print the GraphQL schema', run: async () => console.log(printSchema(schema)) },
+}
+
+/** Gives `work` the URL of a database that is migrated: the one of DATABASE_URL, or an embedded one for as long. */
+async function withDatabase(config: Config, work: (url: string) => Promise<void>): Promise<void> {
+  if (config.DATABASE_URL !== undefined) {
+    await migrateDatabase(config.DIRECT_DATABASE_URL ?? config.DATABASE_URL)
+    return work(config.DATABASE_URL)
+  }
+  const embedded = await openEmbedded({ dataDir: config.DATA_DIR, log: (line) => console.log(line) })
+  try {
+    await migrateDatabase(embedded.url)
+    await work(embedded.url)
+  } finally {
+    await embedded.close()
+  }
+}
+
+async function serve(): Promise<void> {
+  const config = readConfig()
+  if (config.NODE_ENV === 'production') {
+    throw new ConfigError('NODE_ENV=production is refused until there is sign-in: every caller would be an operator.')
+  }
+  const logger = pino({ level: config.LOG_LEVEL, base: null })
+  const stopped = stopSignal()
+  await withDatabase(config, async (url) => {
+    const server = await openServer(config, url, logger)
+    try {
+      console.log(`
+  Thesaurum is ready at ${server.address}/graphql
+
+  Open it in a browser and press Ctrl-Enter: the query that is there shows a
+  balance and its history. Ctrl-C here stops the server${config.DATABASE_URL ? '' : ' and its database'}.
+`)
+      console.log(`Stopping (${await stopped}) …`)
+    } finally {
+      await server.close()
+    }
+  })
+}
+
+async function seed(): Promise<void> {
+  const config = readConfig()
+  await withDatabase(config, async (url) => {
+    const ledger = await openLedger(ledgerOptions(config, url, () => {}))
+    try {
+      const told = await tellDemoStory(ledger)
+      console.log(told ? 'The demo story is told.' : 'There are users already: nothing was changed.')
+    } finally {
+      await ledger.close()
+    }
+  })
+}
+
+/** The first signal to stop. A second one ends the process at once; the next start mends what that leaves. */
+function stopSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    let stopping = false
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        if (stopping) process.exit(1)
+        stopping = true
+        resolve(signal)
+      })
+    }
+  })
+}
+
+const command = COMMANDS[process.argv[2] ?? '']
+if (command) {
+  try {
+    await command.run()
+  } catch (error) {
+    console.error(explain(error))
+    process.exitCode = 1
+  }
+} else {
+  console.error('Say what to do:')
+  for (const [name, { does }] of Object.entries(COMMANDS)) console.error(`  ${name.padEnd(14)} ${does}`)
+  process.exitCode = 1
+}

@@ -1,0 +1,86 @@
+import { type AccountBalance, FutureMomentError } from '../ledger/balances.ts'
+import { encodeEntryCursor } from '../ledger/cursor.ts'
+import type { Instant } from '../ledger/instant.ts'
+import { builder, PAGE_SIZE_MAX } from './builder.ts'
+import type { Context } from './context.ts'
+import { userId } from './ids.ts'
+import { User } from './user.ts'
+import { invalidArgument } from './validation-error.ts'
+
+export const Balance = builder.objectRef<AccountBalance>('Balance')
+
+Balance.implement({
+  description: 'The money in an account at one moment: the sum of its entries up to then, computed as it was asked.',
+  fields: (t) => ({
+    user: t.field({
+      type: User,
+      description: 'Whose account it is.',
+      resolve: (balance) => ({ id: balance.accountId }),
+    }),
+    amount: t.expose('amount', { type: 'Cents', description: 'Never negative.' }),
+    asOf: t.expose('asOf', {
+      type: 'DateTime',
+      nullable: true,
+      description:
+        'The moment asked for; without one, the time of the last entry counted (null: there is none yet). Asking again with it gives the same answer.',
+    }),
+    sequence: t.expose('sequence', {
+      type: 'Sequence',
+      description: 'How many entries of the account it counts: the number of the last one.',
+    }),
+    cursor: t.string({
+      description:
+        'The position right after the last entry counted: give it as `since` to `entryPosted` and nothing is missed in between.',
+      resolve: ({ accountId, sequence }, _args, { ledger }) =>
+        encodeEntryCursor({ era: ledger.era, accountId, sequence }),
+    }),
+  }),
+})
+
+/** The balance of an account that exists, now or at a moment. */
+export async function loadBalance(accountId: string, asOf: Instant | null | undefined, { loaders }: Context) {
+  if (asOf == null) return loaders.balances.load(accountId)
+  const balance = await loaders.balancesAsOf.load({ accountId, asOf })
+  if (balance instanceof FutureMomentError) throw invalidArgument('asOf', 'is in the future', { now: balance.now })
+  return balance
+}
+
+export const asOfDescription =
+  'The moment: entries at it count. It must not be in the future; without it, now. The answer for a moment never changes.'
+
+builder.objectField(User, 'balance', (t) =>
+  t.field({
+    type: Balance,
+    nullable: true,
+    description: 'The balance of the account, now or at a moment of the past.',
+    args: { asOf: t.arg({ type: 'DateTime', description: asOfDescription }) },
+    resolve: (user, { asOf }, context) => loadBalance(user.id, asOf, context),
+  }),
+)
+
+builder.queryField('balances', (t) =>
+  t.field({
+    type: [Balance],
+    nullable: { list: true, items: true },
+    description:
+      'Balances of several accounts, all of one moment, in the order and length of `userIds`; null where there is no such user.',
+    args: {
+      userIds: t.arg.idList({
+        required: true,
+        description: `The users, at most ${PAGE_SIZE_MAX}.`,
+        validate: {
+          items: { schema: userId as never },
+          maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
+        },
+      }),
+      asOf: t.arg({ type: 'DateTime', description: asOfDescription }),
+    },
+    resolve: async (_root, { userIds, asOf }, context) => {
+      const [users, balances] = await Promise.all([
+        Promise.all(userIds.map((id) => context.loaders.users.load(id))),
+        Promise.all(userIds.map((id) => loadBalance(id, asOf, context))),
+      ])
+      return balances.map((balance, index) => (users[index] ? balance : null))
+    },
+  }),
+)

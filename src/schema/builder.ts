@@ -1,0 +1,90 @@
+import SchemaBuilder from '@pothos/core'
+import ErrorsPlugin from '@pothos/plugin-errors'
+import RelayPlugin from '@pothos/plugin-relay'
+import ZodPlugin from '@pothos/plugin-zod'
+import type { Instant } from '../ledger/instant.ts'
+import type { Cents } from '../ledger/money.ts'
+import type { Context } from './context.ts'
+import { decodeNodeId, encodeNodeId } from './ids.ts'
+import { ValidationError } from './validation-error.ts'
+
+/** The largest page of any connection, and the longest list of ids of any field. */
+export const PAGE_SIZE_MAX = 100
+export const PAGE_SIZE_STANDARD = 20
+
+const pageSize = {
+  validate: {
+    min: [0, { message: 'must not be negative' }] as [number, { message: string }],
+    max: [PAGE_SIZE_MAX, { message: `must be at most ${PAGE_SIZE_MAX}` }] as [number, { message: string }],
+  },
+}
+
+/** Errors stand outside zod, so that what zod refuses becomes a member of a mutation's union. */
+export const builder = new SchemaBuilder<{
+  Context: Context
+  DefaultFieldNullability: false
+  DefaultEdgesNullability: false
+  DefaultNodeNullability: false
+  Scalars: {
+    ID: { Input: string; Output: string }
+    Cents: { Input: Cents; Output: Cents }
+    Sequence: { Input: number; Output: number }
+    UUID: { Input: string; Output: string }
+    DateTime: { Input: Instant; Output: Instant }
+  }
+}>({
+  plugins: [RelayPlugin, ErrorsPlugin, ZodPlugin],
+  defaultFieldNullability: false,
+  relay: {
+    cursorType: 'String',
+    encodeGlobalID: (typename, id) => encodeNodeId(typename, String(id)),
+    decodeGlobalID: decodeNodeId,
+    brandLoadedObjects: true,
+    edgesFieldOptions: { nullable: false, description: 'The items of this page, in order.' },
+    nodeFieldOptions: { nullable: false, description: 'The item itself.' },
+    cursorFieldOptions: { description: 'The position of this item: give it back as `after` or `before`.' },
+    pageInfoFieldOptions: { description: 'Where this page lies in the whole list.' },
+    pageInfoTypeOptions: { description: 'Where a page lies in the whole list.' },
+    hasNextPageFieldOptions: {
+      description: 'Whether there is something after this page (older, in lists that show the newest first).',
+    },
+    hasPreviousPageFieldOptions: {
+      description: 'Whether there is something before this page (newer, in lists that show the newest first).',
+    },
+    startCursorFieldOptions: { description: 'The cursor of the first item here, to page up with `before`.' },
+    endCursorFieldOptions: { description: 'The cursor of the last item here, to page down with `after`.' },
+    firstArgOptions: {
+      ...pageSize,
+      description: `The first so many items of the list (standard ${PAGE_SIZE_STANDARD}, at most ${PAGE_SIZE_MAX}).`,
+    },
+    lastArgOptions: {
+      ...pageSize,
+      description: `The last so many items of the list (at most ${PAGE_SIZE_MAX}); not together with \`first\`.`,
+    },
+    afterArgOptions: { description: 'Only items after this cursor: older ones, as lists show the newest first.' },
+    beforeArgOptions: { description: 'Only items before this cursor: newer ones, as lists show the newest first.' },
+    nodeTypeOptions: { description: 'Anything that can be fetched again by its id alone.' },
+    nodeQueryOptions: {
+      nullable: true,
+      description: 'Anything by its id, prefix included. Null when there is no such thing.',
+      args: { id: { description: 'As some `id` field gave it: `user_…`, `transaction_…` or `entry_…`.' } },
+    },
+    nodesQueryOptions: {
+      nullable: { list: true, items: true },
+      description: `Things by their ids, in the same order, null where there is none. At most ${PAGE_SIZE_MAX}.`,
+      args: {
+        ids: { description: 'As `id` fields gave them, prefix included.', validate: { maxLength: PAGE_SIZE_MAX } },
+      },
+    },
+  },
+  errors: {
+    directResult: true,
+    defaultTypes: [],
+    defaultUnionOptions: { name: ({ fieldName }) => `${pascalCase(fieldName)}Result` },
+  },
+  zod: { validationError: (error) => new ValidationError(error.issues) },
+})
+
+function pascalCase(name: string): string {
+  return name.charAt(0).toUpperCase() + name.slice(1)
+}

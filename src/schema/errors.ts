@@ -1,0 +1,205 @@
+import type { Cents } from '../ledger/money.ts'
+import type { PayloadField, Refusal } from '../ledger/refusal.ts'
+import type { LedgerTransaction } from '../ledger/transaction.ts'
+import { UnavailableError } from '../ledger/unavailable.ts'
+import { builder } from './builder.ts'
+import { encodeNodeId } from './ids.ts'
+import { Transaction } from './transaction.ts'
+import { ValidationError } from './validation-error.ts'
+
+/*
+ * What a mutation can answer instead of success. Each is a class that a resolver throws and a member of that
+ * mutation's union; the ledger's refusals become these in `errorOf`.
+ */
+
+const ErrorCode = builder.enumType('ErrorCode', {
+  description: 'What went wrong, for programs to decide by.',
+  values: {
+    VALIDATION: { description: 'The input breaks a rule: see `fields`.' },
+    INSUFFICIENT_FUNDS: { description: 'The source holds less than the amount.' },
+    USER_NOT_FOUND: { description: 'There is no such user.' },
+    SAME_USER: { description: 'Source and destination are one account.' },
+    BALANCE_LIMIT: { description: 'A balance would pass 2^63-1 cents.' },
+    EMAIL_TAKEN: { description: 'Another user has this e-mail address.' },
+    IDEMPOTENCY_CONFLICT: { description: 'The key was used before, with another payload.' },
+    OVERLOADED: { description: 'Too many postings wait already. Nothing was written.' },
+    RETRIES_EXHAUSTED: { description: 'It could not be done in time. Nothing was written.' },
+    OUTCOME_UNKNOWN: { description: 'The connection was lost at COMMIT: send it again with the same key to find out.' },
+  } as const,
+})
+type Code = typeof ErrorCode.$inferType
+
+interface ErrorShape {
+  code: Code
+  message: string
+  retryable: boolean
+}
+
+const ErrorInterface = builder.interfaceRef<ErrorShape>('Error').implement({
+  description: 'Why a mutation was not carried out.',
+  fields: (t) => ({
+    code: t.expose('code', { type: ErrorCode, description: 'For programs.' }),
+    message: t.exposeString('message', { description: 'For people. It never repeats what was sent.' }),
+    retryable: t.exposeBoolean('retryable', {
+      description: 'Whether the same request may succeed when it is sent again as it is.',
+    }),
+  }),
+})
+
+abstract class MutationError extends Error implements ErrorShape {
+  abstract readonly code: Code
+  readonly retryable: boolean = false
+}
+
+export class InsufficientFundsError extends MutationError {
+  readonly code = 'INSUFFICIENT_FUNDS'
+  readonly available: Cents
+  readonly required: Cents
+  readonly shortfall: Cents
+  constructor({ available, required, shortfall }: { available: Cents; required: Cents; shortfall: Cents }) {
+    super('The source does not hold this much. Nothing was posted, and the key may be used again.')
+    this.available = available
+    this.required = required
+    this.shortfall = shortfall
+  }
+}
+
+export class UserNotFoundError extends MutationError {
+  readonly code = 'USER_NOT_FOUND'
+  readonly userId: string
+  constructor(userId: string) {
+    super('There is no such user.')
+    this.userId = userId
+  }
+}
+
+export class SameUserError extends MutationError {
+  readonly code = 'SAME_USER'
+  constructor() {
+    super('Source and destination must be two users.')
+  }
+}
+
+export class BalanceLimitError extends MutationError {
+  readonly code = 'BALANCE_LIMIT'
+  constructor() {
+    super('The balance of the destination would pass the largest that can be held, 2^63-1 cents.')
+  }
+}
+
+export class EmailTakenError extends MutationError {
+  readonly code = 'EMAIL_TAKEN'
+  constructor() {
+    super('Another user has this e-mail address.')
+  }
+}
+
+export class IdempotencyConflictError extends MutationError {
+  readonly code = 'IDEMPOTENCY_CONFLICT'
+  readonly differingFields: string[]
+  readonly transaction: LedgerTransaction
+  constructor(differingFields: string[], transaction: LedgerTransaction) {
+    super('This idempotency key was used before, with another payload.')
+    this.differingFields = differingFields
+    this.transaction = transaction
+  }
+}
+
+const InputIssue = builder.objectRef<{ path: string; message: string }>('InputIssue').implement({
+  description: 'One thing wrong with the input.',
+  fields: (t) => ({
+    path: t.exposeString('path', { description: 'Where, as in `input.amount`.' }),
+    message: t.exposeString('message', { description: 'Why. It never repeats the value.' }),
+  }),
+})
+
+builder.objectType(ValidationError, {
+  name: 'ValidationError',
+  description: 'The input breaks a rule. All that is wrong is told at once; nothing was written.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    fields: t.expose('fields', { type: [InputIssue], description: 'Each field that is wrong.' }),
+  }),
+})
+
+builder.objectType(InsufficientFundsError, {
+  name: 'InsufficientFundsError',
+  description:
+    'The source holds less than the amount. Nothing was written; after a deposit the same transfer may be sent again, with the same key.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    available: t.expose('available', { type: 'Cents', description: 'What the source held when it was judged.' }),
+    required: t.expose('required', { type: 'Cents', description: 'The amount asked for.' }),
+    shortfall: t.expose('shortfall', { type: 'Cents', description: '`required` less `available`.' }),
+  }),
+})
+
+builder.objectType(UserNotFoundError, {
+  name: 'UserNotFoundError',
+  description: 'There is no such user. Nothing was written.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    userId: t.id({ description: 'The id that nobody has.', resolve: (error) => encodeNodeId('User', error.userId) }),
+  }),
+})
+
+builder.objectType(SameUserError, {
+  name: 'SameUserError',
+  description: 'Source and destination are one account. Nothing was written.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(BalanceLimitError, {
+  name: 'BalanceLimitError',
+  description: 'The balance of the destination would pass 2^63-1 cents. Nothing was written.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(EmailTakenError, {
+  name: 'EmailTakenError',
+  description: 'Another user has this e-mail address, in this or another spelling.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(IdempotencyConflictError, {
+  name: 'IdempotencyConflictError',
+  description:
+    'The idempotency key was used before with another payload. Nothing was written. Make a new key for a new payload.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    differingFields: t.exposeStringList('differingFields', {
+      description:
+        'The input fields that differ from the first posting; `kind` when one was a deposit and the other a transfer.',
+    }),
+    transaction: t.expose('transaction', {
+      type: Transaction,
+      nullable: true,
+      description: 'The transaction that holds the key.',
+    }),
+  }),
+})
+
+builder.objectType(UnavailableError, {
+  name: 'UnavailableError',
+  description: 'The ledger could not answer now. Sending the same request with the same key again is always safe.',
+  interfaces: [ErrorInterface],
+})
+
+/** The typed error of a ledger's refusal. `names` gives the input field for each part of the payload. */
+export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, string>> = {}): MutationError {
+  switch (refusal.code) {
+    case 'IDEMPOTENCY_CONFLICT':
+      return new IdempotencyConflictError(
+        refusal.differingFields.map((field) => names[field] ?? field),
+        refusal.transaction,
+      )
+    case 'SAME_USER':
+      return new SameUserError()
+    case 'USER_NOT_FOUND':
+      return new UserNotFoundError(refusal.userId)
+    case 'INSUFFICIENT_FUNDS':
+      return new InsufficientFundsError(refusal)
+    case 'BALANCE_LIMIT':
+      return new BalanceLimitError()
+  }
+}

@@ -1,0 +1,142 @@
+import { decodeEntryCursor, encodeEntryCursor } from '../ledger/cursor.ts'
+import { directionOf, type LedgerEntry as Entry } from '../ledger/entry.ts'
+import { pageRange } from '../ledger/history.ts'
+import { builder } from './builder.ts'
+import type { Context } from './context.ts'
+import { userId } from './ids.ts'
+import { oneDirection, pageInfoOf, pageSizeOf } from './pages.ts'
+import { Transaction } from './transaction.ts'
+import { User } from './user.ts'
+import { invalidArgument } from './validation-error.ts'
+
+const EntryDirection = builder.enumType('EntryDirection', {
+  description: 'Which way the money went, seen from the account.',
+  values: {
+    CREDIT: { description: 'Into the account.' },
+    DEBIT: { description: 'Out of the account.' },
+  } as const,
+})
+
+export const LedgerEntry = builder.objectRef<Entry>('LedgerEntry')
+
+builder.node(LedgerEntry, {
+  description:
+    'One side of a transaction: the edge between an account and a transaction. The page of an account, the subscription and the answer to a posting all give this same thing, so a client puts a new one straight on top of the page it shows.',
+  id: {
+    resolve: ({ accountId, sequence }) => `${accountId}_${sequence}`,
+    description: 'Readable and lasting: `entry_<uuid of the user>_<sequence>`.',
+  },
+  loadMany: (ids: string[], context) =>
+    Promise.all(
+      ids.map((id) => {
+        const [accountId, sequence] = id.split('_') as [string, string]
+        return loadEntry(accountId, Number(sequence), context)
+      }),
+    ),
+  fields: (t) => ({
+    cursor: t.string({
+      description:
+        'The position of this entry in its account: it pages the connection and resumes the subscription alike.',
+      resolve: ({ accountId, sequence }, _args, { ledger }) =>
+        encodeEntryCursor({ era: ledger.era, accountId, sequence }),
+    }),
+    node: t.expose('transaction', {
+      type: Transaction,
+      description: 'The transaction, by the name that Relay gives it.',
+    }),
+    transaction: t.expose('transaction', {
+      type: Transaction,
+      description: 'The transaction this entry is a side of.',
+    }),
+    createdAt: t.field({
+      type: 'DateTime',
+      description: 'When it was posted. Times rise strictly within an account.',
+      resolve: (entry) => entry.transaction.createdAt,
+    }),
+    sequence: t.expose('sequence', {
+      type: 'Sequence',
+      description: 'Its number in the account: 1, 2, 3 … without gaps.',
+    }),
+    direction: t.field({ type: EntryDirection, description: 'Into the account or out of it.', resolve: directionOf }),
+    change: t.expose('change', {
+      type: 'Cents',
+      description: 'What it did to the balance: negative when money went out.',
+    }),
+    balanceAfter: t.expose('balanceAfter', { type: 'Cents', description: 'The running balance, this entry included.' }),
+  }),
+})
+
+/** One entry of an account; null when its number is not given out yet. */
+export async function loadEntry(accountId: string, sequence: number, { loaders }: Context): Promise<Entry | null> {
+  const [entry] = await loaders.entries.load({ accountId, low: sequence, high: sequence })
+  return entry ?? null
+}
+
+/** Reads a cursor of this account into the position it stands for. */
+function positionOf(argument: string, text: string | null | undefined, accountId: string, { ledger }: Context) {
+  if (text == null) return undefined
+  const cursor = decodeEntryCursor(text)
+  if (!cursor) throw invalidArgument(argument, 'is not a cursor of an account')
+  if (cursor.era !== ledger.era)
+    throw invalidArgument(argument, 'is a cursor from before the ledger was restored', { code: 'CURSOR_EXPIRED' })
+  if (cursor.accountId !== accountId) throw invalidArgument(argument, 'is a cursor of another account')
+  return cursor.sequence
+}
+
+const UserTransactionsConnection = builder.connectionObject(
+  { type: Transaction, name: 'UserTransactionsConnection', description: 'A page of an account, newest first.' },
+  LedgerEntry as never,
+)
+
+builder.objectField(User, 'transactions', (t) =>
+  t.connection(
+    {
+      type: Transaction,
+      nullable: true,
+      description:
+        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones.',
+      validate: [oneDirection],
+      resolve: async (user, page, context) => {
+        const after = positionOf('after', page.after, user.id, context)
+        const before = positionOf('before', page.before, user.id, context)
+        const { sequence: head } = await context.loaders.balances.load(user.id)
+        const { low, high } = pageRange({ ...pageSizeOf(page), after, before }, head)
+        const entries = await context.loaders.entries.load({ accountId: user.id, low, high })
+        const edges = entries.map((entry) => ({
+          ...entry,
+          cursor: encodeEntryCursor({ era: context.ledger.era, accountId: entry.accountId, sequence: entry.sequence }),
+          node: entry.transaction,
+        }))
+        return { edges, pageInfo: pageInfoOf(edges, { hasOlder: low > 1 && head > 0, hasNewer: high < head }) }
+      },
+    },
+    UserTransactionsConnection as never,
+  ),
+)
+
+builder.subscriptionField('entryPosted', (t) =>
+  t.field({
+    type: LedgerEntry,
+    nullable: true,
+    description: 'Each new entry of an account as it is committed, in order, none missed and none repeated.',
+    args: {
+      userId: t.arg.id({ required: true, description: 'Whose account.', validate: { schema: userId as never } }),
+      since: t.arg.string({
+        description:
+          'Every entry later than this cursor (of an entry, or `Balance.cursor`), oldest first, and then what is new. Without it, from now.',
+      }),
+    },
+    subscribe: async (_root, { userId, since }, context) => {
+      const position = positionOf('since', since, userId, context)
+      const [user, { sequence: head }] = await Promise.all([
+        context.loaders.users.load(userId),
+        context.loaders.balances.load(userId),
+      ])
+      if (!user) throw invalidArgument('userId', "is no user's", { code: 'USER_NOT_FOUND' })
+      if (position !== undefined && position > head)
+        throw invalidArgument('since', 'is a position the account has not reached')
+      return context.ledger.feed.subscribe(userId, position ?? head)
+    },
+    resolve: (entry) => entry,
+  }),
+)

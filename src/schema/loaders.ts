@@ -1,0 +1,35 @@
+import DataLoader from 'dataloader'
+import type { AccountBalance, BalanceRequest, FutureMomentError } from '../ledger/balances.ts'
+import type { LedgerEntry } from '../ledger/entry.ts'
+import { type EntryRange, loadEntries } from '../ledger/history.ts'
+import { findTransactions, findTransactionsByKey } from '../ledger/journal.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { LedgerTransaction } from '../ledger/transaction.ts'
+import { findUsers, findUsersByEmail, type User } from '../ledger/users.ts'
+
+/**
+ * What one operation reads, gathered so that equal questions of a level are one statement. Only users are kept for the
+ * operation: mutations run one after another and must see each other's balances and entries.
+ */
+export interface Loaders {
+  users: DataLoader<string, User | undefined>
+  usersByEmail: DataLoader<string, User | undefined>
+  transactions: DataLoader<string, LedgerTransaction | undefined>
+  transactionsByKey: DataLoader<string, LedgerTransaction | undefined>
+  balances: DataLoader<string, AccountBalance>
+  balancesAsOf: DataLoader<BalanceRequest, AccountBalance | FutureMomentError>
+  entries: DataLoader<EntryRange, LedgerEntry[]>
+}
+
+export function createLoaders({ database, balances }: Ledger): Loaders {
+  const fresh = { cache: false }
+  return {
+    users: new DataLoader((ids) => findUsers(database, ids)),
+    usersByEmail: new DataLoader((emails) => findUsersByEmail(database, emails), fresh),
+    transactions: new DataLoader((ids) => findTransactions(database, ids), fresh),
+    transactionsByKey: new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
+    balances: new DataLoader((ids) => balances.current(ids), fresh),
+    balancesAsOf: new DataLoader((requests) => balances.asOf(requests), fresh),
+    entries: new DataLoader((ranges) => loadEntries(database, ranges), fresh),
+  }
+}

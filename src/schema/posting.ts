@@ -1,0 +1,149 @@
+import { z } from 'zod'
+import type { LedgerEntry as Entry } from '../ledger/entry.ts'
+import { entriesOf } from '../ledger/entry.ts'
+import type { Posted } from '../ledger/fold.ts'
+import type { PostingRequest } from '../ledger/posting.ts'
+import type { PayloadField } from '../ledger/refusal.ts'
+import { UnavailableError } from '../ledger/unavailable.ts'
+import { builder } from './builder.ts'
+import type { Context } from './context.ts'
+import {
+  BalanceLimitError,
+  errorOf,
+  IdempotencyConflictError,
+  InsufficientFundsError,
+  SameUserError,
+  UserNotFoundError,
+} from './errors.ts'
+import { userId } from './ids.ts'
+import { LedgerEntry, loadEntry } from './ledger-entry.ts'
+import { Transaction } from './transaction.ts'
+import { ValidationError } from './validation-error.ts'
+
+const amount = z.bigint().positive('must be more than 0')
+
+const keyDescription =
+  'Made by you, once for each posting you mean, and kept when you send it again: a repeat answers with the first transaction and moves nothing.'
+
+const DepositInput = builder.inputType('DepositInput', {
+  description: 'Money that comes in from the world outside.',
+  fields: (t) => ({
+    idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
+    userId: t.id({ required: true, description: 'Who is paid.', validate: { schema: userId as never } }),
+    amount: t.field({
+      type: 'Cents',
+      required: true,
+      description: 'How much: more than 0.',
+      validate: { schema: amount as never },
+    }),
+  }),
+})
+
+const TransferInput = builder.inputType('TransferInput', {
+  description: 'Money that moves from one account to another.',
+  fields: (t) => ({
+    idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
+    sourceUserId: t.id({ required: true, description: 'Who pays.', validate: { schema: userId as never } }),
+    destinationUserId: t.id({
+      required: true,
+      description: 'Who is paid: somebody else.',
+      validate: { schema: userId as never },
+    }),
+    amount: t.field({
+      type: 'Cents',
+      required: true,
+      description: 'How much: more than 0.',
+      validate: { schema: amount as never },
+    }),
+  }),
+})
+
+/** `accountId`: whose entry is the caller's own. */
+interface Success {
+  posted: Posted
+  accountId: string
+}
+
+const successRef = (name: 'DepositSuccess' | 'TransferSuccess', whose: string, description: string) =>
+  builder.objectRef<Success>(name).implement({
+    description,
+    fields: (t) => ({
+      transaction: t.field({
+        type: Transaction,
+        description: 'The transaction that holds the key.',
+        resolve: ({ posted }) => posted.transaction,
+      }),
+      entry: t.field({
+        type: LedgerEntry,
+        nullable: true,
+        description: `Its entry in the account of ${whose}, to put on top of the page that is shown.`,
+        resolve: ownEntry,
+      }),
+      replayed: t.boolean({
+        description: 'True when it had been posted by an earlier request with this key; nothing moved this time.',
+        resolve: ({ posted }) => posted.replayed,
+      }),
+    }),
+  })
+
+const DepositSuccess = successRef('DepositSuccess', 'who was paid', 'The deposit is in the ledger, for good.')
+const TransferSuccess = successRef('TransferSuccess', 'who pays', 'The transfer is in the ledger, for good.')
+
+async function ownEntry({ posted, accountId }: Success, _args: unknown, context: Context): Promise<Entry | null> {
+  const { transaction, balancesAfter } = posted
+  if (balancesAfter) {
+    return entriesOf({ ...posted, balancesAfter }).find((entry) => entry.accountId === accountId) ?? null
+  }
+  const sequence = accountId === transaction.sourceUserId ? transaction.sourceSequence : transaction.destinationSequence
+  return sequence === null ? null : loadEntry(accountId, sequence, context)
+}
+
+async function post(
+  request: PostingRequest,
+  accountId: string,
+  names: Partial<Record<PayloadField, string>>,
+  { ledger }: Context,
+): Promise<Success> {
+  const outcome = await ledger.posting.post(request)
+  if ('refusal' in outcome) throw errorOf(outcome.refusal, names)
+  return { posted: outcome.posted, accountId }
+}
+
+builder.mutationFields((t) => ({
+  deposit: t.field({
+    type: DepositSuccess,
+    nullable: true,
+    description: 'Brings money into an account from the world outside.',
+    args: { input: t.arg({ type: DepositInput, required: true, description: 'The deposit.' }) },
+    errors: {
+      types: [ValidationError, UserNotFoundError, BalanceLimitError, IdempotencyConflictError, UnavailableError],
+      union: { description: 'The deposit, or why it was not posted.' },
+    },
+    resolve: (_root, { input: { idempotencyKey, userId, amount } }, context) =>
+      post(
+        { idempotencyKey, sourceUserId: null, destinationUserId: userId, amount },
+        userId,
+        { destinationUserId: 'userId' },
+        context,
+      ),
+  }),
+  transfer: t.field({
+    type: TransferSuccess,
+    nullable: true,
+    description: 'Moves money from one account to another, if the source holds enough.',
+    args: { input: t.arg({ type: TransferInput, required: true, description: 'The transfer.' }) },
+    errors: {
+      types: [
+        ValidationError,
+        InsufficientFundsError,
+        UserNotFoundError,
+        SameUserError,
+        BalanceLimitError,
+        IdempotencyConflictError,
+        UnavailableError,
+      ],
+      union: { description: 'The transfer, or why it was not posted.' },
+    },
+    resolve: (_root, { input }, context) => post(input, input.sourceUserId, {}, context),
+  }),
+}))

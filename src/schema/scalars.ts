@@ -1,0 +1,83 @@
+import { GraphQLError, Kind, type ValueNode } from 'graphql'
+import { parseInstant } from '../ledger/instant.ts'
+import { CENTS_MAX, CENTS_MIN } from '../ledger/money.ts'
+import { builder } from './builder.ts'
+
+/** Reasons never repeat the value: it may be a secret in the wrong place. */
+const refuse = (reason: string) => new GraphQLError(reason, { extensions: { code: 'BAD_USER_INPUT' } })
+
+/** The text of a literal, or undefined when it is none of these kinds. */
+const literal = (node: ValueNode, ...kinds: Kind[]) =>
+  kinds.includes(node.kind) && 'value' in node ? node.value : undefined
+
+const CENTS_REASON = 'Cents must be a whole number of minor units within 64 bits, as an integer or a decimal string.'
+const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/
+
+function parseCents(text: unknown): bigint {
+  if (typeof text !== 'string' || !INTEGER.test(text)) throw refuse(CENTS_REASON)
+  const cents = BigInt(text)
+  if (cents > CENTS_MAX || cents < CENTS_MIN) throw refuse(CENTS_REASON)
+  return cents
+}
+
+builder.scalarType('Cents', {
+  description:
+    'An exact amount of money in minor units (cents). Out: a decimal string, since JSON numbers lose digits past 2^53; totals may pass 64 bits. In: such a string within 64 bits, or a JSON integer within ±(2^53-1). No sign, space, leading zero or fraction: "+5", " 5", "05" and "1.0" are refused.',
+  serialize: (value) => String(value),
+  parseValue: (value) => {
+    if (typeof value !== 'number') return parseCents(value)
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw refuse(CENTS_REASON)
+    return BigInt(value)
+  },
+  parseLiteral: (node) => parseCents(literal(node, Kind.INT, Kind.STRING)),
+})
+
+const SEQUENCE_REASON = 'Sequence must be a whole number from 0 to 2^53-1.'
+
+builder.scalarType('Sequence', {
+  description:
+    'A count, or the number of an entry in its account: a JSON integer up to 2^53-1. An Int would be used up by a busy account.',
+  serialize: (value) => Number(value),
+  parseValue: (value) => {
+    if (!Number.isSafeInteger(value) || (value as number) < 0) throw refuse(SEQUENCE_REASON)
+    return value as number
+  },
+  parseLiteral: (node) => {
+    const value = Number(literal(node, Kind.INT) ?? Number.NaN)
+    if (!Number.isSafeInteger(value) || value < 0) throw refuse(SEQUENCE_REASON)
+    return value
+  },
+})
+
+const UUID_REASON = 'UUID must look like 018f4e2a-7c1d-7000-8000-3b9d5f0c1e2a.'
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+function parseUuid(value: unknown): string {
+  const uuid = typeof value === 'string' ? value.toLowerCase() : ''
+  if (!UUID.test(uuid)) throw refuse(UUID_REASON)
+  return uuid
+}
+
+builder.scalarType('UUID', {
+  description: 'A UUID of any version, with hyphens. Any case in, lower case out.',
+  serialize: String,
+  parseValue: parseUuid,
+  parseLiteral: (node) => parseUuid(literal(node, Kind.STRING)),
+})
+
+const DATE_TIME_REASON =
+  'DateTime must be an ISO 8601 date and time with a zone and at most six digits of a second, like 2026-01-31T23:59:59.000001Z.'
+
+function parseDateTime(value: unknown): string {
+  const instant = typeof value === 'string' ? parseInstant(value) : undefined
+  if (instant === undefined) throw refuse(DATE_TIME_REASON)
+  return instant
+}
+
+builder.scalarType('DateTime', {
+  description:
+    'A moment, exact to the microsecond. In: ISO 8601 with a zone (`Z` or an offset). Out: UTC, always with six digits and `Z`, so that the strings sort as the moments do. Pass them on as strings: many date types drop the microseconds.',
+  serialize: String,
+  parseValue: parseDateTime,
+  parseLiteral: (node) => parseDateTime(literal(node, Kind.STRING)),
+})

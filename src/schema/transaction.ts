@@ -1,0 +1,84 @@
+import { pageTransactions } from '../ledger/journal.ts'
+import { kindOf, type LedgerTransaction } from '../ledger/transaction.ts'
+import { builder } from './builder.ts'
+import { transactionId } from './ids.ts'
+import { idConnection, idPageRequest, oneDirection } from './pages.ts'
+import { User } from './user.ts'
+
+const TransactionKind = builder.enumType('TransactionKind', {
+  description: 'Where the money came from.',
+  values: {
+    DEPOSIT: { description: 'From the world outside: there is no source.' },
+    TRANSFER: { description: 'From another account.' },
+  } as const,
+})
+
+export const Transaction = builder.objectRef<LedgerTransaction>('Transaction')
+
+builder.node(Transaction, {
+  description: 'Money that moved. It is never changed and never deleted.',
+  id: { resolve: (transaction) => transaction.id, description: 'Readable and lasting: `transaction_<uuid>`.' },
+  loadMany: (ids: string[], { loaders }) =>
+    Promise.all(ids.map(async (id) => (await loaders.transactions.load(id)) ?? null)),
+  fields: (t) => ({
+    kind: t.field({ type: TransactionKind, description: 'Deposit or transfer.', resolve: kindOf }),
+    source: t.field({
+      type: User,
+      nullable: true,
+      description: 'Who paid. Null: the world outside.',
+      resolve: ({ sourceUserId }) => (sourceUserId === null ? null : { id: sourceUserId }),
+    }),
+    destination: t.field({
+      type: User,
+      nullable: true,
+      description: 'Who was paid. Null: the world outside.',
+      resolve: ({ destinationUserId }) => ({ id: destinationUserId }),
+    }),
+    amount: t.expose('amount', { type: 'Cents', description: 'How much moved: always positive.' }),
+    idempotencyKey: t.expose('idempotencyKey', {
+      type: 'UUID',
+      nullable: true,
+      description: 'The key its client made: posting with it again answers with this transaction.',
+    }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      description: 'When it was posted. Within one account times rise strictly, with the sequence.',
+    }),
+  }),
+})
+
+builder.queryFields((t) => ({
+  transaction: t.field({
+    type: Transaction,
+    nullable: true,
+    description: 'One transaction, by id or by the idempotency key it was posted with. Null when there is none.',
+    args: {
+      id: t.arg.id({
+        description: '`transaction_<uuid>`, or the bare UUID.',
+        validate: { schema: transactionId as never },
+      }),
+      idempotencyKey: t.arg({ type: 'UUID', description: 'The key its client made.' }),
+    },
+    validate: [
+      [
+        ({ id, idempotencyKey }) => (id == null) !== (idempotencyKey == null),
+        { message: 'takes exactly one of `id` and `idempotencyKey`', path: ['id'] },
+      ],
+    ],
+    resolve: (_root, { id, idempotencyKey }, { loaders }) =>
+      id != null ? loaders.transactions.load(id) : loaders.transactionsByKey.load(idempotencyKey as string),
+  }),
+  transactions: t.connection(
+    {
+      type: Transaction,
+      nullable: true,
+      description:
+        'The whole ledger, newest first by id. Ids rise with time to the millisecond; for the exact order of one account read `User.transactions`.',
+      validate: [oneDirection],
+      resolve: async (_root, page, { ledger }) =>
+        idConnection(await pageTransactions(ledger.database, idPageRequest(page))),
+    },
+    { name: 'TransactionsConnection', description: 'A page of the ledger, newest first.' },
+    { name: 'TransactionsEdge', description: 'A transaction in a page.' },
+  ),
+}))

@@ -1,0 +1,139 @@
+import { z } from 'zod'
+import { canonicalEmail, isPlausibleEmail } from '../auth/email.ts'
+import { hashPassword } from '../auth/passwords.ts'
+import { createUser, type User as Profile, pageUsers } from '../ledger/users.ts'
+import { builder } from './builder.ts'
+import type { Context } from './context.ts'
+import { EmailTakenError } from './errors.ts'
+import { userId } from './ids.ts'
+import { idConnection, idPageRequest, oneDirection } from './pages.ts'
+import { ValidationError } from './validation-error.ts'
+
+/** A user of whom at least the id is known: a transaction's sides cost no look-up until more is asked. */
+export type UserShape = { id: string } & Partial<Profile>
+
+export const Role = builder.enumType('Role', {
+  description: 'What a user may do.',
+  values: {
+    USER: { description: 'Holds an account: sees and moves what is theirs.' },
+    OPERATOR: { description: 'Runs the ledger: sees all accounts, and deposits.' },
+  } as const,
+})
+
+export const User = builder.objectRef<UserShape>('User')
+
+const profileOf = (user: UserShape, { loaders }: Context) =>
+  user.email === undefined ? loaders.users.load(user.id) : user
+
+builder.node(User, {
+  description: 'Somebody who holds money here. One user is one account.',
+  id: { resolve: (user) => user.id, description: 'Readable and lasting: `user_<uuid>`.' },
+  loadMany: (ids: string[], { loaders }) => Promise.all(ids.map(async (id) => (await loaders.users.load(id)) ?? null)),
+  fields: (t) => ({
+    email: t.string({
+      nullable: true,
+      description: 'In its canonical form: lower case, no spaces around it.',
+      resolve: async (user, _args, context) => (await profileOf(user, context))?.email,
+    }),
+    role: t.field({
+      type: Role,
+      nullable: true,
+      description: 'What the user may do.',
+      resolve: async (user, _args, context) => (await profileOf(user, context))?.role,
+    }),
+    createdAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the user was made.',
+      resolve: async (user, _args, context) => (await profileOf(user, context))?.createdAt,
+    }),
+    updatedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the profile was last changed. Postings do not change it.',
+      resolve: async (user, _args, context) => (await profileOf(user, context))?.updatedAt,
+    }),
+  }),
+})
+
+const email = z.string().transform(canonicalEmail).refine(isPlausibleEmail, 'is not an e-mail address')
+
+builder.queryFields((t) => ({
+  user: t.field({
+    type: User,
+    nullable: true,
+    description: 'One user, by id or by e-mail. Null when there is none.',
+    args: {
+      id: t.arg.id({ description: '`user_<uuid>`, or the bare UUID.', validate: { schema: userId as never } }),
+      email: t.arg.string({ description: 'In any spelling of the address.', validate: { schema: email as never } }),
+    },
+    validate: [
+      [
+        ({ id, email }) => (id == null) !== (email == null),
+        { message: 'takes exactly one of `id` and `email`', path: ['id'] },
+      ],
+    ],
+    resolve: (_root, { id, email }, { loaders }) =>
+      id != null ? loaders.users.load(id) : loaders.usersByEmail.load(email as string),
+  }),
+  users: t.connection(
+    {
+      type: User,
+      nullable: true,
+      description: 'All users, newest first.',
+      validate: [oneDirection],
+      resolve: async (_root, page, { ledger, loaders }) => {
+        const users = await pageUsers(ledger.database, idPageRequest(page))
+        for (const user of users.rows) loaders.users.prime(user.id, user)
+        return idConnection(users)
+      },
+    },
+    { name: 'UsersConnection', description: 'A page of users, newest first.' },
+    { name: 'UsersEdge', description: 'A user in a page.' },
+  ),
+}))
+
+const CreateUserInput = builder.inputType('CreateUserInput', {
+  description: 'A new user.',
+  fields: (t) => ({
+    email: t.string({
+      required: true,
+      description: "Any spelling; it is kept in its canonical form, which must be nobody else's.",
+      validate: { schema: email as never },
+    }),
+    password: t.string({
+      description: 'From 8 to 256 characters. Without one the user cannot sign in: a house account.',
+      validate: {
+        minLength: [8, { message: 'must have at least 8 characters' }],
+        maxLength: [256, { message: 'must have at most 256 characters' }],
+      },
+    }),
+    role: t.field({ type: Role, description: '`USER` when it is left out.' }),
+  }),
+})
+
+const CreateUserSuccess = builder.objectRef<{ user: Profile }>('CreateUserSuccess').implement({
+  description: 'The user was made.',
+  fields: (t) => ({
+    user: t.expose('user', { type: User, nullable: true, description: 'The new user; the account is empty.' }),
+  }),
+})
+
+builder.mutationField('createUser', (t) =>
+  t.field({
+    type: CreateUserSuccess,
+    nullable: true,
+    description: 'Makes a user, with an empty account.',
+    args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The new user.' }) },
+    errors: {
+      types: [ValidationError, EmailTakenError],
+      union: { description: 'The new user, or why there is none.' },
+    },
+    resolve: async (_root, { input }, { ledger }) => {
+      const passwordHash = input.password == null ? null : await hashPassword(input.password)
+      const user = await createUser(ledger.database, { email: input.email, passwordHash, role: input.role ?? 'USER' })
+      if (!user) throw new EmailTakenError()
+      return { user }
+    },
+  }),
+)

@@ -1,0 +1,132 @@
+import {
+  type ASTVisitor,
+  coerceInputValue,
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  isEnumType,
+  isInputType,
+  isNonNullType,
+  Kind,
+  specifiedRules,
+  typeFromAST,
+  type ValidationContext,
+  type ValidationRule,
+  ValuesOfCorrectTypeRule,
+  validate,
+  visitInParallel,
+} from 'graphql'
+import type { Plugin } from 'graphql-yoga'
+
+/*
+ * Request errors without the values in them. graphql-js echoes the whole input, passwords included, when a literal or
+ * a variable has the wrong type; here such errors are made again, with the path and the reason only. Nothing is done
+ * on the way of a good request: only a failed one is looked at twice.
+ */
+
+interface Issue {
+  path: string
+  message: string
+}
+
+function badUserInput(issues: readonly Issue[], nodes?: GraphQLError['nodes']): GraphQLError {
+  return new GraphQLError(issues.map(({ path, message }) => `${path}: ${message}`).join('; '), {
+    ...(nodes ? { nodes } : {}),
+    extensions: { code: 'BAD_USER_INPUT', fields: issues },
+  })
+}
+
+/** The reason alone: graphql-js puts the value after a colon or a semicolon, or within quotes. */
+function reasonOf(message: string): string {
+  if (/\benum\b/i.test(message)) return 'is not one of the values of the enum'
+  if (/, found /.test(message)) return message.slice(0, message.indexOf(', found ')).replace(/$/, '.')
+  return message.split(/[:;] /)[0] ?? message
+}
+
+/** Our own scalars give a reason that is safe as it is. */
+function messageOf(error: GraphQLError): string {
+  const { originalError } = error
+  if (originalError instanceof GraphQLError && originalError.extensions.code === 'BAD_USER_INPUT')
+    return originalError.message
+  if (error.extensions.code === 'BAD_USER_INPUT') return error.message
+  return reasonOf(error.message)
+}
+
+/** Like the rule it stands for, but its errors name the argument and the reason, and never the literal. */
+const LiteralsOfCorrectTypeRule: ValidationRule = (context: ValidationContext): ASTVisitor => {
+  const path: (string | number)[] = []
+  const follow: ASTVisitor = {
+    enter(node, key) {
+      if (node.kind === Kind.ARGUMENT || node.kind === Kind.OBJECT_FIELD) path.push(node.name.value)
+      else if (node.kind === Kind.VARIABLE_DEFINITION) path.push(node.variable.name.value)
+      else if (typeof key === 'number' && path.length > 0) path.push(key)
+    },
+    leave(node, key) {
+      const named =
+        node.kind === Kind.ARGUMENT || node.kind === Kind.OBJECT_FIELD || node.kind === Kind.VARIABLE_DEFINITION
+      if (named || (typeof key === 'number' && path.length > 0)) path.pop()
+    },
+  }
+  const quiet: ValidationContext = Object.create(context, {
+    reportError: {
+      value: (error: GraphQLError) =>
+        context.reportError(badUserInput([{ path: path.join('.'), message: messageOf(error) }], error.nodes)),
+    },
+  })
+  // The inner rule leaves what it enters before we do, and enters it after.
+  return visitInParallel([follow, ValuesOfCorrectTypeRule(quiet)])
+}
+
+const RULES = specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? LiteralsOfCorrectTypeRule : rule))
+
+/** What is wrong with the variables of an operation, each with its path. */
+function variableIssues({ schema, document, operationName, variableValues }: ExecutionArgs): Issue[] {
+  const issues: Issue[] = []
+  for (const definition of getOperationAST(document, operationName)?.variableDefinitions ?? []) {
+    const name = definition.variable.name.value
+    const type = typeFromAST(schema as GraphQLSchema, definition.type as never)
+    if (!type || !isInputType(type)) continue
+    const value = variableValues?.[name]
+    if (value === undefined || value === null) {
+      if (isNonNullType(type) && (value === null || !definition.defaultValue))
+        issues.push({ path: name, message: 'is required' })
+      continue
+    }
+    coerceInputValue(value, type, (path, _value, error) => {
+      issues.push({ path: [name, ...path].join('.'), message: isEnumType(type) ? reasonOf('enum') : messageOf(error) })
+    })
+  }
+  return issues
+}
+
+/** The errors of an operation that never began. */
+function withoutValues(args: ExecutionArgs, result: ExecutionResult): ExecutionResult {
+  if (!result.errors || 'data' in result) return result
+  const issues = variableIssues(args)
+  return issues.length > 0 ? { errors: [badUserInput(issues)] } : result
+}
+
+/** Keeps what clients sent out of the answers to requests that could not be begun, on every transport. */
+export const requestErrorsWithoutValues: Plugin = {
+  onValidate({ params }) {
+    return ({ valid, setResult }) => {
+      if (!valid) setResult([...validate(params.schema, params.documentAST, RULES)])
+    }
+  },
+  onExecute({ args }) {
+    return {
+      onExecuteDone({ result, setResult }) {
+        if (!(Symbol.asyncIterator in result)) setResult(withoutValues(args, result))
+      },
+    }
+  },
+  onSubscribe({ args }) {
+    return {
+      onSubscribeResult({ result, setResult }) {
+        if (!(Symbol.asyncIterator in result)) setResult(withoutValues(args, result) as never)
+      },
+    }
+  },
+}

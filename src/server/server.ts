@@ -1,0 +1,77 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import { tellDemoStory } from '../ledger/demo.ts'
+import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
+import { createGraphiqlPage } from './graphiql.ts'
+import { createGraphql, GRAPHQL_PATH } from './graphql.ts'
+import { createHttpServer } from './http.ts'
+import { openWebSocket } from './websocket.ts'
+import { WELCOME_QUERY } from './welcome.ts'
+
+export interface RunningServer {
+  /** Where it listens, as in `http://localhost:4000`. */
+  address: string
+  /** Lets running operations end, sends subscribers away so that they come back, and frees everything. */
+  close(): Promise<void>
+}
+
+/** How long operations in flight may take to end when the server is closed. */
+const DRAIN_MS = 10_000
+
+/** The part of the configuration that the ledger needs. */
+export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOptions['onTrouble']): LedgerOptions {
+  return {
+    url,
+    onTrouble,
+    preparedStatements: config.PREPARED_STATEMENTS === 'on',
+    operationDeadlineMs: config.OPERATION_DEADLINE_MS,
+    clockAheadMaxMs: config.CLOCK_AHEAD_MAX_MS,
+  }
+}
+
+/**
+ * Opens the server on a database that is migrated already. In development an empty ledger is told a demo story.
+ */
+export async function openServer(config: Config, url: string, logger: Logger): Promise<RunningServer> {
+  const ledger = await openLedger(ledgerOptions(config, url, (error) => logger.error({ err: error }, 'posting failed')))
+  if (config.NODE_ENV === 'development') await tellDemoStory(ledger)
+  const graphql = createGraphql(ledger, logger)
+  const graphiql = createGraphiqlPage({
+    endpoint: GRAPHQL_PATH,
+    title: 'Thesaurum',
+    defaultQuery: WELCOME_QUERY,
+    onFault: (fault) => logger.error({ err: fault }, 'GraphiQL failed'),
+  })
+  const http = createHttpServer({ ledger, graphql, graphiql, bodyBytesMax: config.BODY_BYTES_MAX })
+  const webSocket = openWebSocket(http, graphql)
+  try {
+    http.listen(config.PORT, config.HOST)
+    await once(http, 'listening')
+  } catch (error) {
+    await webSocket.close()
+    await ledger.close()
+    throw error
+  }
+
+  return {
+    address: addressOf(http.address() as AddressInfo),
+    async close() {
+      const closed = new Promise((resolve) => http.close(resolve))
+      await webSocket.close()
+      ledger.feed.close()
+      http.closeIdleConnections()
+      const timer = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
+      await closed
+      clearTimeout(timer)
+      await ledger.close()
+    },
+  }
+}
+
+function addressOf({ address, family, port }: AddressInfo): string {
+  const isLocal = ['127.0.0.1', '::1', '0.0.0.0', '::'].includes(address)
+  const host = isLocal ? 'localhost' : family === 'IPv6' ? `[${address}]` : address
+  return `http://${host}:${port}`
+}

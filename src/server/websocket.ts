@@ -1,0 +1,104 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type ExecutionArgs, GraphQLError } from 'graphql'
+import type { ServerOptions } from 'graphql-ws'
+import { useServer } from 'graphql-ws/use/ws'
+import { WebSocketServer } from 'ws'
+import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
+
+/** The largest message a client may send. */
+const MESSAGE_BYTES_MAX = 64 * 1024
+
+/** RFC 6455's registry: the server goes away and comes back. Clients try again after it. */
+const SERVICE_RESTART = 1012
+
+/** How long a socket may take to close by itself. */
+const CLOSE_TIMEOUT_MS = 1_000
+
+export interface WebSocketTransport {
+  /** Closes every socket with 1012 and without `Complete`, so that clients come back by themselves. */
+  close(): Promise<void>
+}
+
+/** GraphQL over WebSocket (the graphql-transport-ws protocol) on an HTTP server's upgrades. */
+export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocketTransport {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX })
+  const disposable = useServer(
+    {
+      execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
+      subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
+      onSubscribe: async ({ extra }, _id, params) => {
+        const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
+          req: extra.request,
+          socket: extra.socket,
+          params,
+        })
+        // A syntax error hurts this operation alone: thrown on, it would close the whole socket with 4500.
+        let document: ReturnType<typeof parse>
+        try {
+          document = parse(params.query)
+        } catch (error) {
+          return [error instanceof GraphQLError ? error : new GraphQLError('Unexpected error.')]
+        }
+        const errors = validate(schema, document)
+        if (errors.length > 0) return errors
+        return {
+          schema,
+          document,
+          operationName: params.operationName,
+          variableValues: params.variables,
+          contextValue: await contextFactory(),
+          rootValue: { execute, subscribe } satisfies Enveloped,
+        }
+      },
+      onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
+    },
+    sockets,
+  )
+
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const url = new URL(request.url ?? '/', 'http://localhost')
+    if (url.pathname !== GRAPHQL_PATH) return refuse(socket, '404 Not Found')
+    if (!isSameOrigin(request)) return refuse(socket, '403 Forbidden')
+    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request))
+  }
+  server.on('upgrade', upgrade)
+
+  return {
+    async close() {
+      server.off('upgrade', upgrade)
+      const closed = [...sockets.clients].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+      for (const socket of sockets.clients) socket.close(SERVICE_RESTART, 'Service Restart')
+      const timer = setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate()
+      }, CLOSE_TIMEOUT_MS)
+      await Promise.all(closed)
+      clearTimeout(timer)
+      await disposable.dispose()
+    },
+  }
+}
+
+/** Yoga's own execute and subscribe for one operation: limits and masking included. */
+interface Enveloped {
+  execute: (args: ExecutionArgs) => ReturnType<NonNullable<ServerOptions['execute']>>
+  subscribe: (args: ExecutionArgs) => ReturnType<NonNullable<ServerOptions['subscribe']>>
+}
+
+/** Browsers send the page's origin with a socket and ask nobody: only our own pages may open one. Programs send none. */
+function isSameOrigin({ headers }: IncomingMessage): boolean {
+  if (headers.origin === undefined) return true
+  return URL.canParse(headers.origin) && new URL(headers.origin).host === headers.host
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.on('error', () => {})
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}
+
+/** Yoga marks errors for HTTP status codes; no socket has any. */
+function withoutHttp(error: GraphQLError | { message: string }): never {
+  if (!(error instanceof GraphQLError)) return error as never
+  const { http: _http, ...extensions } = error.extensions as Record<string, unknown>
+  return { ...error.toJSON(), extensions } as never
+}

@@ -1,0 +1,16 @@
+/**
+ * A server process in small, for tests that kill one: opens the embedded database in the folder that it is given, tells so in one
+ * line of JSON, and closes it at SIGTERM. SIGINT it survives, as a server that drains does.
+ */
+const [dataDir = '.data', source = '../../src/db/embedded.ts'] = process.argv.slice(2)
+const { openEmbedded } = (await import(source)) as typeof import('../../src/db/embedded.ts')
+
+const tell = (said: object) => process.stdout.write(`${JSON.stringify(said)}\n`)
+try {
+  const database = await openEmbedded({ dataDir, log: (line) => tell({ log: line }) })
+  process.on('SIGINT', () => tell({ interrupted: true }))
+  process.once('SIGTERM', () => void database.close().then(() => tell({ closed: true })))
+  tell({ url: database.url })
+} catch (error) {
+  tell({ refused: (error as Error).message })
+}

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto'
+import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
+import { createUser } from '../../src/ledger/users.ts'
+import { openTestDatabase, type TestDatabase } from './database.ts'
+
+export interface TestLedger extends Ledger {
+  test: TestDatabase
+  /** Faults the engine reported. */
+  troubles: unknown[]
+}
+
+/** The ledger without GraphQL, on a database of its own; `close` drops it. */
+export async function openTestLedger(options: Partial<LedgerOptions> = {}): Promise<TestLedger> {
+  const test = await openTestDatabase()
+  const troubles: unknown[] = []
+  const ledger = await openLedger({
+    url: test.url,
+    preparedStatements: true,
+    operationDeadlineMs: 15_000,
+    clockAheadMaxMs: 5_000,
+    onTrouble: (error) => troubles.push(error),
+    ...options,
+  })
+  return {
+    ...ledger,
+    test,
+    troubles,
+    async close() {
+      await ledger.close()
+      await test.close()
+    },
+  }
+}
+
+/** Makes users; with `deposit`, each has that many cents. Answers their ids. */
+export async function makeAccounts(ledger: Ledger, count: number, deposit = 0n): Promise<string[]> {
+  const ids: string[] = []
+  for (let index = 0; index < count; index++) {
+    const user = await createUser(ledger.database, {
+      email: `${randomUUID()}@example.com`,
+      passwordHash: null,
+      role: 'USER',
+    })
+    ids.push((user as { id: string }).id)
+  }
+  if (deposit > 0n) {
+    await Promise.all(
+      ids.map((id) =>
+        ledger.posting.post({
+          idempotencyKey: randomUUID(),
+          sourceUserId: null,
+          destinationUserId: id,
+          amount: deposit,
+        }),
+      ),
+    )
+  }
+  return ids
+}

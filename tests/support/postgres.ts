@@ -1,0 +1,45 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import type { TestProject } from 'vitest/node'
+import { openEmbedded } from '../../src/db/embedded.ts'
+import { migrateDatabase } from '../../src/db/migrate.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The server that tests run on, and the migrated database that each test file clones. */
+    postgres: { serverUrl: string; templateName: string }
+  }
+}
+
+/**
+ * Once for all tests: a real PostgreSQL (the one of DATABASE_URL, whose role must be a superuser; else an embedded one
+ * in a folder of its own) with a migrated template database.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const closers: (() => Promise<unknown>)[] = []
+  let serverUrl = process.env['DATABASE_URL']
+  if (!serverUrl) {
+    const folder = await mkdtemp(join(tmpdir(), 'thesaurum-tests-'))
+    closers.unshift(() => rm(folder, { recursive: true, force: true }))
+    const embedded = await openEmbedded({ dataDir: folder, log: () => {} })
+    closers.unshift(() => embedded.close())
+    serverUrl = embedded.url
+  }
+  const templateName = `thesaurum_template_${process.pid}`
+  const client = new pg.Client({ connectionString: serverUrl })
+  await client.connect()
+  closers.unshift(async () => {
+    await client.query(`drop database if exists ${templateName}`)
+    await client.end()
+  })
+  await client.query(`create database ${templateName}`)
+  const template = new URL(serverUrl)
+  template.pathname = `/${templateName}`
+  await migrateDatabase(template.href)
+  project.provide('postgres', { serverUrl, templateName })
+  return async () => {
+    for (const close of closers) await close()
+  }
+}

@@ -1,0 +1,53 @@
+import { pino } from 'pino'
+import { type Config, readConfig } from '../../src/config.ts'
+import { openServer } from '../../src/server/server.ts'
+import { openTestDatabase, type TestDatabase } from './database.ts'
+
+// biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
+export type Answer = { data?: any; errors?: { message: string; path?: unknown; extensions?: any }[] }
+
+export interface TestServer {
+  /** As in `http://localhost:12345`. */
+  address: string
+  /** `address` with /graphql; and the same for sockets. */
+  endpoint: string
+  socketEndpoint: string
+  database: TestDatabase
+  /** What was logged, one JSON line each. */
+  logged: string[]
+  /** Sends one operation as JSON over HTTP. */
+  ask(query: string, variables?: Record<string, unknown>): Promise<Answer>
+  close(): Promise<void>
+}
+
+/** The whole server in this process, on a free port and a database of its own (or on that of another test server). */
+export async function openTestServer(
+  environment: Partial<Record<keyof Config, string>> = {},
+  shared?: TestDatabase,
+): Promise<TestServer> {
+  const database = shared ?? (await openTestDatabase())
+  const config = readConfig({ NODE_ENV: 'test', PORT: '0', ...environment })
+  const logged: string[] = []
+  const logger = pino({ level: config.LOG_LEVEL, base: null }, { write: (line: string) => logged.push(line) })
+  const server = await openServer(config, database.url, logger)
+  const endpoint = `${server.address}/graphql`
+  return {
+    address: server.address,
+    endpoint,
+    socketEndpoint: endpoint.replace(/^http/, 'ws'),
+    database,
+    logged,
+    async ask(query, variables = {}) {
+      const response = await fetch(endpoint, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ query, variables }),
+      })
+      return (await response.json()) as Answer
+    },
+    async close() {
+      await server.close()
+      if (!shared) await database.close()
+    },
+  }
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  // Vite would take graphql's ES module for our code, while Pothos and Yoga get the CommonJS one: two graphqls.
+  resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
+  test: {
+    include: ['tests/{unit,integration,websocket}/**/*.test.ts'],
+    globalSetup: 'tests/support/postgres.ts',
+    // Two files at once: each has a database of its own, and all of them share two cores on a small machine.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+  },
+})
