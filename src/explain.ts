@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { ConfigError } from './config.ts'
 import { EmbeddedDatabaseError } from './db/embedded.ts'
 import { UnsuitableDatabaseError } from './db/migrate.ts'
@@ -34,7 +35,8 @@ export function explain(error: unknown): string {
   if (error instanceof Error && /timeout|terminated/i.test(error.message)) {
     return 'The database did not answer in time. Is it running, and is DATABASE_URL right?'
   }
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  // With its causes: Drizzle keeps what PostgreSQL said in one.
+  return inspect(error)
 }
 
 function listenSentence(code: string | undefined, address: string | undefined, port: number | undefined): string {

@@ -85,7 +85,8 @@ function stopSignal(): Promise<string> {
   })
 }
 
-const command = COMMANDS[process.argv[2] ?? '']
+const name = process.argv[2] ?? ''
+const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (command) {
   try {
     await command.run()

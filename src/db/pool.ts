@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 
@@ -55,4 +56,9 @@ export function openPool({
 /** Drizzle over a pool, for statements that need no transaction. */
 export function databaseOf(pool: pg.Pool): Database {
   return drizzle(pool)
+}
+
+/** Asks for nothing; fails when the database does not answer. */
+export async function ping(database: Database): Promise<void> {
+  await database.execute(sql`select 1`)
 }

@@ -31,9 +31,11 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
   '40001': 'again', // serialization_failure
   '40P01': 'again', // deadlock_detected
   '55P03': 'again', // lock_not_available
+  '57014': 'again', // query_canceled: by statement_timeout, which runs out before a lock_timeout of the same length
   '57P01': 'reconnect', // admin_shutdown
   '57P02': 'reconnect', // crash_shutdown
   '57P03': 'reconnect', // cannot_connect_now
+  '57P05': 'reconnect', // idle_session_timeout
   '53300': 'reconnect', // too_many_connections
   '25006': 'reconnect', // read_only_sql_transaction: a standby, until it is promoted
   '25P03': 'reconnect', // idle_in_transaction_session_timeout

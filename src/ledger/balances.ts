@@ -78,21 +78,24 @@ export class Balances {
         .map((request) => request.asOf)
         .sort()
         .at(-1) ?? ''
-    const deadlineAt = Date.now() + SETTLE_WAIT_MS
+    const askedAt = performance.now()
     for (;;) {
       const reading = await this.#clock.readingFor(latest)
-      const answers = await this.#sumAsOf(requests, reading)
+      const answers = await this.#sumAsOf(requests, reading, askedAt)
       if (answers.every((answer) => answer !== undefined)) return answers
-      if (Date.now() >= deadlineAt) break
+      if (performance.now() >= askedAt + SETTLE_WAIT_MS) {
+        const open = requests.filter((_request, index) => answers[index] === undefined)
+        return this.#asOfByLock(requests, open)
+      }
       await sleep(SETTLE_POLL_MS)
     }
-    return this.#asOfByLock(requests)
   }
 
-  /** One statement; undefined for those that could still change. */
+  /** One statement; undefined for those that could still change, or that only a reading begun since can call the future. */
   async #sumAsOf(
     requests: readonly BalanceRequest[],
-    { now, settledBefore }: SettledReading,
+    { now, settledBefore, begunAt }: SettledReading,
+    askedAt: number,
   ): Promise<(AccountBalance | FutureMomentError | undefined)[]> {
     const rows = await readBalancesAsOf(this.#database).execute({
       ids: requests.map((request) => request.accountId),
@@ -100,27 +103,30 @@ export class Balances {
     })
     return requests.map(({ accountId, asOf }, index) => {
       const { balance, sequence, final } = rows[index] as (typeof rows)[number]
-      if (!final && asOf > now) return new FutureMomentError(now)
+      if (!final && asOf > now) return begunAt < askedAt ? undefined : new FutureMomentError(now)
       const settled = final || (settledBefore !== null && asOf < settledBefore)
       return settled ? { accountId, amount: balance, sequence, asOf } : undefined
     })
   }
 
-  /** Nobody posts to the accounts while the lock is had, and whoever does later reads a later clock. */
-  async #asOfByLock(requests: readonly BalanceRequest[]): Promise<(AccountBalance | FutureMomentError)[]> {
+  /** Nobody posts to the open accounts while the lock is had, and whoever does later reads a later clock. */
+  async #asOfByLock(
+    requests: readonly BalanceRequest[],
+    open: readonly BalanceRequest[],
+  ): Promise<(AccountBalance | FutureMomentError)[]> {
     const limits = {
       lockTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
       statementTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
       idleTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
     }
-    const ids = [...new Set(requests.map((request) => request.accountId))].sort()
-    const { now } = await this.#clock.readingFor('9999')
+    const ids = [...new Set(open.map((request) => request.accountId))].sort()
+    const reading = await this.#clock.readingFor('9999')
     try {
       await inTransaction(this.#pool, limits, (tx) => shareAccounts(tx).execute({ ids }))
     } catch (error) {
       throw new UnavailableError('RETRIES_EXHAUSTED', { cause: error })
     }
-    const answers = await this.#sumAsOf(requests, { now, settledBefore: '9999' })
+    const answers = await this.#sumAsOf(requests, { ...reading, settledBefore: '9999' }, reading.begunAt)
     return answers as (AccountBalance | FutureMomentError)[]
   }
 }

@@ -1,4 +1,4 @@
-import { and, asc, desc, gt, lt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, gt, gte, lt, lte, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { Database } from '../db/pool.ts'
 
@@ -35,13 +35,17 @@ export async function pageById<Row extends { id: string }>(
       ? await selectRows(window, desc(id), first ?? 0)
       : (await selectRows(window, asc(id), last)).reverse()
 
-  const newest = rows[0]?.id ?? after
-  const oldest = rows.at(-1)?.id ?? before
-  const exists = (where: SQL | undefined) => sql<boolean>`exists (select from ${table} where ${where})`
+  const exists = (where: SQL) => sql<boolean>`exists (select from ${table} where ${where})`
+  const [newest, oldest] = [rows[0]?.id, rows.at(-1)?.id]
+  const [newer, older] =
+    newest !== undefined && oldest !== undefined
+      ? [gt(id, newest), lt(id, oldest)]
+      : // An empty page lies at the end of its window that it was asked from.
+        last === undefined
+        ? [after === undefined ? sql`false` : gte(id, after), after === undefined ? sql`true` : lt(id, after)]
+        : [before === undefined ? sql`true` : gt(id, before), before === undefined ? sql`false` : lte(id, before)]
   const [ends] = await database
-    .execute<{ newer: boolean; older: boolean }>(sql`select
-    ${newest === undefined ? sql`false` : exists(rows.length > 0 ? gt(id, newest) : sql`${id} >= ${newest}`)} as newer,
-    ${oldest === undefined ? sql`false` : exists(rows.length > 0 ? lt(id, oldest) : sql`${id} <= ${oldest}`)} as older`)
+    .execute<{ newer: boolean; older: boolean }>(sql`select ${exists(newer)} as newer, ${exists(older)} as older`)
     .then((result) => result.rows)
   return { rows, hasNewer: ends?.newer ?? false, hasOlder: ends?.older ?? false }
 }

@@ -58,6 +58,8 @@ async function attempt(
   /** Once an attempt's outcome is unknown, only a definite answer makes it known again: a failure to ask does not. */
   let unknown: OutcomeUnknownError | undefined
   let failure: unknown
+  /** Worth an alert, whatever the last attempt died of. */
+  let clockBehind: ClockBehindError | undefined
   for (let attempts = 1; attempts <= ATTEMPTS_MAX; attempts++) {
     const leftMs = deadlineAt - Date.now()
     if (leftMs <= 0) break
@@ -70,6 +72,7 @@ async function attempt(
       return outcomes[0] as Outcome
     } catch (error) {
       failure = error
+      if (error instanceof ClockBehindError) clockBehind = error
       if (error instanceof OutcomeUnknownError) unknown = error
       else if (!isPassing(error)) {
         onTrouble(error)
@@ -83,7 +86,7 @@ async function attempt(
       ),
     )
   }
-  if (failure instanceof ClockBehindError) onTrouble(failure)
+  if (clockBehind) onTrouble(clockBehind)
   if (unknown) throw new UnavailableError('OUTCOME_UNKNOWN', { cause: unknown })
   if (failure === undefined || isPassing(failure)) throw new UnavailableError('RETRIES_EXHAUSTED', { cause: failure })
   throw failure

@@ -6,6 +6,8 @@ import { readSettledClock } from './statements/read-settled-clock.ts'
 export interface SettledReading {
   now: Instant
   settledBefore: Instant | null
+  /** When it was begun, on this process's own clock: what a caller came to know later may be later than `now`. */
+  begunAt: number
 }
 
 /**
@@ -32,8 +34,9 @@ export class SettledClock {
   }
 
   async #read(): Promise<SettledReading> {
-    const [reading] = await readSettledClock(this.#database).execute()
-    this.#last = reading as SettledReading
+    const begunAt = performance.now()
+    const [row] = await readSettledClock(this.#database).execute()
+    this.#last = { ...(row as Omit<SettledReading, 'begunAt'>), begunAt }
     return this.#last
   }
 }

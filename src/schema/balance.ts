@@ -40,9 +40,12 @@ Balance.implement({
 /** The balance of an account that exists, now or at a moment. */
 export async function loadBalance(accountId: string, asOf: Instant | null | undefined, { loaders }: Context) {
   if (asOf == null) return loaders.balances.load(accountId)
-  const balance = await loaders.balancesAsOf.load({ accountId, asOf })
-  if (balance instanceof FutureMomentError) throw invalidArgument('asOf', 'is in the future', { now: balance.now })
-  return balance
+  try {
+    return await loaders.balancesAsOf.load({ accountId, asOf })
+  } catch (error) {
+    if (error instanceof FutureMomentError) throw invalidArgument('asOf', 'is in the future', { now: error.now })
+    throw error
+  }
 }
 
 export const asOfDescription =

@@ -5,7 +5,7 @@ import ZodPlugin from '@pothos/plugin-zod'
 import type { Instant } from '../ledger/instant.ts'
 import type { Cents } from '../ledger/money.ts'
 import type { Context } from './context.ts'
-import { decodeNodeId, encodeNodeId } from './ids.ts'
+import { decodeNodeId, encodeNodeId, nodeIdRule } from './ids.ts'
 import { ValidationError } from './validation-error.ts'
 
 /** The largest page of any connection, and the longest list of ids of any field. */
@@ -63,17 +63,29 @@ export const builder = new SchemaBuilder<{
     },
     afterArgOptions: { description: 'Only items after this cursor: older ones, as lists show the newest first.' },
     beforeArgOptions: { description: 'Only items before this cursor: newer ones, as lists show the newest first.' },
+    idFieldOptions: { description: 'Readable and lasting, with a prefix that tells the type.' },
     nodeTypeOptions: { description: 'Anything that can be fetched again by its id alone.' },
     nodeQueryOptions: {
       nullable: true,
       description: 'Anything by its id, prefix included. Null when there is no such thing.',
-      args: { id: { description: 'As some `id` field gave it: `user_…`, `transaction_…` or `entry_…`.' } },
+      args: {
+        id: {
+          description: 'As some `id` field gave it: `user_…`, `transaction_…` or `entry_…`.',
+          validate: [nodeIdRule] as never,
+        },
+      },
     },
     nodesQueryOptions: {
       nullable: { list: true, items: true },
       description: `Things by their ids, in the same order, null where there is none. At most ${PAGE_SIZE_MAX}.`,
       args: {
-        ids: { description: 'As `id` fields gave them, prefix included.', validate: { maxLength: PAGE_SIZE_MAX } },
+        ids: {
+          description: 'As `id` fields gave them, prefix included.',
+          validate: {
+            items: { refine: [nodeIdRule] },
+            maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
+          } as never,
+        },
       },
     },
   },

@@ -4,6 +4,7 @@ import { pageRange } from '../ledger/history.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { userId } from './ids.ts'
+import { createLoaders } from './loaders.ts'
 import { oneDirection, pageInfoOf, pageSizeOf } from './pages.ts'
 import { Transaction } from './transaction.ts'
 import { User } from './user.ts'
@@ -107,7 +108,10 @@ builder.objectField(User, 'transactions', (t) =>
           cursor: encodeEntryCursor({ era: context.ledger.era, accountId: entry.accountId, sequence: entry.sequence }),
           node: entry.transaction,
         }))
-        return { edges, pageInfo: pageInfoOf(edges, { hasOlder: low > 1 && head > 0, hasNewer: high < head }) }
+        return {
+          edges,
+          pageInfo: pageInfoOf(edges, { hasOlder: low > 1 && head > 0, hasNewer: high < head && head > 0 }),
+        }
       },
     },
     UserTransactionsConnection as never,
@@ -137,6 +141,10 @@ builder.subscriptionField('entryPosted', (t) =>
         throw invalidArgument('since', 'is a position the account has not reached')
       return context.ledger.feed.subscribe(userId, position ?? head)
     },
-    resolve: (entry) => entry,
+    resolve: (entry, _args, context) => {
+      // One context lasts as long as the subscription, and loaders keep what they read.
+      context.loaders = createLoaders(context.ledger)
+      return entry
+    },
   }),
 )

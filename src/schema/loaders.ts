@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader'
-import type { AccountBalance, BalanceRequest, FutureMomentError } from '../ledger/balances.ts'
+import type { AccountBalance, BalanceRequest } from '../ledger/balances.ts'
 import type { LedgerEntry } from '../ledger/entry.ts'
 import { type EntryRange, loadEntries } from '../ledger/history.ts'
 import { findTransactions, findTransactionsByKey } from '../ledger/journal.ts'
@@ -17,7 +17,8 @@ export interface Loaders {
   transactions: DataLoader<string, LedgerTransaction | undefined>
   transactionsByKey: DataLoader<string, LedgerTransaction | undefined>
   balances: DataLoader<string, AccountBalance>
-  balancesAsOf: DataLoader<BalanceRequest, AccountBalance | FutureMomentError>
+  /** Rejects with a FutureMomentError. */
+  balancesAsOf: DataLoader<BalanceRequest, AccountBalance>
   entries: DataLoader<EntryRange, LedgerEntry[]>
 }
 
@@ -29,7 +30,7 @@ export function createLoaders({ database, balances }: Ledger): Loaders {
     transactions: new DataLoader((ids) => findTransactions(database, ids), fresh),
     transactionsByKey: new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
     balances: new DataLoader((ids) => balances.current(ids), fresh),
-    balancesAsOf: new DataLoader((requests) => balances.asOf(requests), fresh),
+    balancesAsOf: new DataLoader<BalanceRequest, AccountBalance>((requests) => balances.asOf(requests), fresh),
     entries: new DataLoader((ranges) => loadEntries(database, ranges), fresh),
   }
 }

@@ -156,6 +156,14 @@ const afterBundle = `
     get length() { return ownKeys().length },
   }
   YogaGraphiQL.renderYogaGraphiQL(document.getElementById('root'), { ...settings.graphiql, storage, onEditQuery() {} })
+  // So that Ctrl-Enter works at once: without the focus GraphiQL does not hear it.
+  const watcher = new MutationObserver(() => {
+    const input = document.querySelector('[aria-label="Operation Editor"] :is(textarea, .native-edit-context)')
+    if (!input) return
+    watcher.disconnect()
+    input.focus()
+  })
+  watcher.observe(document.getElementById('root'), { childList: true, subtree: true })
 }
 `
 

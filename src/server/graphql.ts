@@ -1,12 +1,12 @@
 import { GraphQLError } from 'graphql'
-import { createYoga, type YogaServerInstance } from 'graphql-yoga'
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import { remedyFor } from '../db/sqlstate.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { type Context, createContext } from '../schema/context.ts'
 import { schema } from '../schema/index.ts'
-import { requestErrorsWithoutValues } from './request-errors.ts'
+import { requestErrorsWithoutValues, unreadableRequest } from './request-errors.ts'
 
 export const GRAPHQL_PATH = '/graphql'
 
@@ -22,15 +22,26 @@ export function createGraphql(ledger: Ledger, logger: Logger): GraphqlServer {
     landingPage: false,
     cors: false,
     multipart: false,
+    // http.ts does it, without a stream of its own around every body.
+    maxRequestBodySize: false,
     batching: false,
     logging: false,
     maskedErrors: { isDev: false, maskError: (error) => maskError(error, logger) },
-    plugins: [requestErrorsWithoutValues as never],
+    plugins: [requestErrorsWithoutValues as never, endsStreamsNobodyTakes as never],
   })
+}
+
+/** Yoga answers 406 to a subscription whose client accepts no stream, and would leave its subscriber behind for ever. */
+const endsStreamsNobodyTakes: Plugin = {
+  onResultProcess({ result, resultProcessor }) {
+    if (!resultProcessor && Symbol.asyncIterator in result) void result[Symbol.asyncIterator]().return?.()
+  },
 }
 
 /** What a client may see of an error: its own words when we wrote them for clients, and nothing of any other. */
 function maskError(error: unknown, logger: Logger): Error {
+  const unreadable = unreadableRequest(error)
+  if (unreadable) return unreadable
   const original = error instanceof GraphQLError ? error.originalError : error
   if (error instanceof GraphQLError && (!original || original instanceof GraphQLError)) return error
   const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {}

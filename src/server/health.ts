@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { ping } from '../db/pool.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 
 const HEALTH_TIMEOUT_MS = 2_000
@@ -9,7 +9,7 @@ export async function isHealthy({ database }: Ledger): Promise<boolean> {
   const late = new Promise<false>((resolve) => {
     timer = setTimeout(resolve, HEALTH_TIMEOUT_MS, false)
   })
-  const answered = database.execute(sql`select 1`).then(
+  const answered = ping(database).then(
     () => true,
     () => false,
   )

@@ -38,7 +38,29 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
       return answer(response, 413, `The body is larger than ${options.bodyBytesMax} bytes.`, { connection: 'close' })
     }
   }
+  if (method === 'POST' && headers['content-length'] === undefined) {
+    return answerUnmeasured(request, response, options)
+  }
   return options.graphql(request, response)
+}
+
+/** A body that does not tell its length is read here, up to the limit, before anything else is done with it. */
+async function answerUnmeasured(request: IncomingMessage, response: ServerResponse, options: HttpOptions) {
+  const { graphql, bodyBytesMax } = options
+  const chunks: Buffer[] = []
+  let bytes = 0
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      bytes += chunk.length
+      if (bytes > bodyBytesMax) {
+        return answer(response, 413, `The body is larger than ${bodyBytesMax} bytes.`, { connection: 'close' })
+      }
+      chunks.push(chunk)
+    }
+  } catch {
+    return response.destroy()
+  }
+  return graphql(Object.assign(request, { body: Buffer.concat(chunks).toString() }), response)
 }
 
 async function answerHealth(response: ServerResponse, ledger: Ledger): Promise<void> {

@@ -54,6 +54,22 @@ function messageOf(error: GraphQLError): string {
   return reasonOf(error.message)
 }
 
+/**
+ * The error of a request that could not be read, without what was sent: graphql-js quotes the token it stumbles on, and
+ * JSON.parse the text. Undefined for any other error.
+ */
+export function unreadableRequest(error: unknown): GraphQLError | undefined {
+  const refusal = (message: string) =>
+    new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
+  if (error instanceof SyntaxError) return refusal('`variables` and `extensions` must be JSON.')
+  if (error instanceof RangeError && /call stack/.test(error.message)) return refusal('It is nested too deeply.')
+  if (!(error instanceof GraphQLError)) return undefined
+  if (error.extensions.originalError) return refusal(error.message)
+  if (!error.message.startsWith('Syntax Error: ')) return undefined
+  const message = error.message.replace(/\b(Name|String|BlockString|Int|Float|Comment) ".*"/s, '$1')
+  return new GraphQLError(message, { source: error.source, positions: error.positions, extensions: error.extensions })
+}
+
 /** Like the rule it stands for, but its errors name the argument and the reason, and never the literal. */
 const LiteralsOfCorrectTypeRule: ValidationRule = (context: ValidationContext): ASTVisitor => {
   const path: (string | number)[] = []

@@ -7,6 +7,7 @@ import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
 import { createGraphiqlPage } from './graphiql.ts'
 import { createGraphql, GRAPHQL_PATH } from './graphql.ts'
 import { createHttpServer } from './http.ts'
+import { watchAnswers } from './shutdown.ts'
 import { openWebSocket } from './websocket.ts'
 import { WELCOME_QUERY } from './welcome.ts'
 
@@ -36,7 +37,6 @@ export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOpti
  */
 export async function openServer(config: Config, url: string, logger: Logger): Promise<RunningServer> {
   const ledger = await openLedger(ledgerOptions(config, url, (error) => logger.error({ err: error }, 'posting failed')))
-  if (config.NODE_ENV === 'development') await tellDemoStory(ledger)
   const graphql = createGraphql(ledger, logger)
   const graphiql = createGraphiqlPage({
     endpoint: GRAPHQL_PATH,
@@ -45,8 +45,10 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     onFault: (fault) => logger.error({ err: fault }, 'GraphiQL failed'),
   })
   const http = createHttpServer({ ledger, graphql, graphiql, bodyBytesMax: config.BODY_BYTES_MAX })
+  const answers = watchAnswers(http)
   const webSocket = openWebSocket(http, graphql)
   try {
+    if (config.NODE_ENV === 'development') await tellDemoStory(ledger)
     http.listen(config.PORT, config.HOST)
     await once(http, 'listening')
   } catch (error) {
@@ -60,8 +62,9 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     async close() {
       const closed = new Promise((resolve) => http.close(resolve))
       await webSocket.close()
+      // Before the feed: the end of a subscription would be told to event streams.
+      answers.leave()
       ledger.feed.close()
-      http.closeIdleConnections()
       const timer = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
       await closed
       clearTimeout(timer)

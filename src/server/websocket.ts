@@ -5,6 +5,7 @@ import type { ServerOptions } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
+import { unreadableRequest } from './request-errors.ts'
 
 /** The largest message a client may send. */
 const MESSAGE_BYTES_MAX = 64 * 1024
@@ -37,11 +38,11 @@ export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocket
         let document: ReturnType<typeof parse>
         try {
           document = parse(params.query)
+          const errors = validate(schema, document)
+          if (errors.length > 0) return errors
         } catch (error) {
-          return [error instanceof GraphQLError ? error : new GraphQLError('Unexpected error.')]
+          return [unreadableRequest(error) ?? new GraphQLError('Unexpected error.')]
         }
-        const errors = validate(schema, document)
-        if (errors.length > 0) return errors
         return {
           schema,
           document,
@@ -57,8 +58,9 @@ export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocket
   )
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const url = new URL(request.url ?? '/', 'http://localhost')
-    if (url.pathname !== GRAPHQL_PATH) return refuse(socket, '404 Not Found')
+    // Not new URL(), which throws on what HTTP lets through, such as `//`.
+    const path = request.url?.split('?', 1)[0]
+    if (path !== GRAPHQL_PATH) return refuse(socket, '404 Not Found')
     if (!isSameOrigin(request)) return refuse(socket, '403 Forbidden')
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request))
   }

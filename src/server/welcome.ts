@@ -1,7 +1,12 @@
-/** What GraphiQL opens with: the first thing to try, on the demo's own users. */
-export const WELCOME_QUERY = `# Welcome to Thesaurum, a ledger. Press Ctrl-Enter to run what the cursor stands in.
-#
-# Ada's account: her balance, and her last entries with the running balance of each.
+/**
+ * What GraphiQL opens with: the first thing to try, on the demo's own users. Ctrl-Enter runs the operation that the cursor is in, and
+ * the first one when it is in none. Lines end before column 50, where the editor clips them.
+ */
+export const WELCOME_QUERY = `# Welcome to Thesaurum, a ledger.
+# Ctrl-Enter runs what the cursor stands in.
+
+# Ada's account: what it holds, and its last
+# entries, each with the balance after it.
 query Account {
   user(email: "ada@example.com") {
     id
@@ -9,32 +14,46 @@ query Account {
     transactions(first: 5) {
       edges {
         sequence
-        direction
         change
         balanceAfter
         createdAt
-        node { kind source { email } destination { email } }
+        node {
+          kind
+          source { email }
+          destination { email }
+        }
       }
     }
   }
 }
 
-# Watch an account: copy the id from above, run this, and post to the account from another tab.
-#
-# subscription Watch {
-#   entryPosted(userId: "user_…") { sequence change balanceAfter }
-# }
+# The other two take her id from the pane
+# Variables below: { "id": "user_…" }
 
-# Move some money. Every posting carries a key that you make (any UUID): sent twice, it moves once.
-#
-# mutation Pay {
-#   transfer(input: {
-#     idempotencyKey: "01890a5d-ac96-774b-bcce-b302099a8057"
-#     sourceUserId: "user_…", destinationUserId: "user_…", amount: 250
-#   }) {
-#     ... on TransferSuccess { replayed entry { sequence change balanceAfter } }
-#     ... on InsufficientFundsError { available shortfall }
-#     ... on Error { code message }
-#   }
-# }
+# Every new entry of the account, as it comes.
+# Let it run, and deposit in another window.
+subscription Watch($id: ID!) {
+  entryPosted(userId: $id) {
+    sequence
+    change
+    balanceAfter
+  }
+}
+
+# 250 cents. The key is any UUID that you make:
+# sent twice with one key, money moves once.
+mutation Deposit($id: ID!) {
+  deposit(input: {
+    idempotencyKey:
+      "01890a5d-ac96-774b-bcce-b302099a8057"
+    userId: $id
+    amount: 250
+  }) {
+    ... on DepositSuccess {
+      replayed
+      entry { sequence change balanceAfter }
+    }
+    ... on Error { code message }
+  }
+}
 `

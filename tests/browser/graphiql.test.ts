@@ -1,142 +1,203 @@
+import { randomUUID } from 'node:crypto'
 import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { openTestServer, type TestServer } from '../support/server.ts'
 import { openChromium } from './support/chromium.ts'
-import { openSampleServer, type SampleServer, type SampleServerOptions } from './support/sample-server.ts'
+import { openPageServer } from './support/page-server.ts'
+import { type Requests, recordRequests, type SeenRequest } from './support/requests.ts'
 import { startVisit, type Visit } from './support/visit.ts'
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
-
-const demoToken = 'Bearer demo'
-const demoHeaders = `{\n  "Authorization": "${demoToken}"\n}`
-const defaultQuery = `# Who am I? Press Ctrl-Enter.
-query Me {
-  viewer { id balance }
-}
-`
-const watch = 'subscription Watch { entryPosted(userId: "user_1") { sequence } }'
+const WAIT = { timeout: 15_000 }
 
 let browser: Browser
+/** The real server, with the demo story in its ledger. */
+let server: TestServer
+let requests: Requests
 const closers: (() => Promise<void>)[] = []
 
 beforeAll(async () => {
   browser = await openChromium()
+  server = await openTestServer({ NODE_ENV: 'development' })
+})
+
+beforeEach(() => {
+  requests = recordRequests(server.address)
 })
 
 afterEach(async () => {
+  requests.stop()
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-afterAll(() => browser?.close())
+afterAll(async () => {
+  await browser?.close()
+  await server?.close()
+})
 
 test('opens with the first query to try and asks no one but its own server', async () => {
-  const { server, visit } = await visitServer({ visitorHeaders: demoHeaders })
+  const visit = await visitServer()
   await visit.open()
-
   expect(await visit.page.title()).toBe('Thesaurum')
-  await vi.waitFor(async () => expect(await visit.read('Operation Editor')).toContain('# Who am I? Press Ctrl-Enter.'))
-  expect(await visit.read('Headers')).toContain(demoToken)
+  await vi.waitFor(async () => expect(await visit.read('Operation Editor')).toContain('# Welcome to Thesaurum'), WAIT)
   // The workers are what a content security policy breaks first; without one, monaco complains on the console.
-  await vi.waitFor(() => {
-    for (const name of ['editor-worker', 'graphql-worker', 'json-worker']) {
-      expect(server.requests.some(({ url, status }) => url.includes(name) && status === 200)).toBe(true)
-    }
-  })
+  await vi.waitFor(() => expect(answeredWorkers()).toEqual(WORKERS), WAIT)
   await saveScreenshot(visit, 'opened')
   expectUntroubled(visit)
 })
 
-test('runs what is typed with the header editor, keeps the token out of storage and the query out of the URL', async () => {
-  const { server, visit } = await visitServer({ visitorHeaders: demoHeaders })
+test('the first Ctrl-Enter, with no click before it, shows an account and its history', async () => {
+  const visit = await visitServer()
   await visit.open()
-  await visit.write('query Mine { viewer { balance } }')
-  await visit.run()
   await vi.waitFor(
-    async () => expect(await visit.read('Response')).toContain('"balance": "12345678901234567890"'),
-    10_000,
+    async () =>
+      expect(await visit.page.evaluate('document.activeElement?.closest("[aria-label]")?.ariaLabel')).toBeTruthy(),
+    WAIT,
   )
+  await visit.page.keyboard.press('Control+Enter')
+  await vi.waitFor(async () => expect(await visit.read('Response')).toContain('"balanceAfter": "178755"'), WAIT)
+  const response = await visit.read('Response')
+  expect(response).toContain('"amount": "178755"')
+  expect(response).not.toContain('"errors"')
   await saveScreenshot(visit, 'answered')
+  expectUntroubled(visit)
+})
 
-  const stored = () => visit.page.evaluate<Record<string, string>>('({ ...localStorage })')
-  await vi.waitFor(async () => expect(JSON.stringify(await stored())).toContain('query Mine'), 10_000)
-  expect(JSON.stringify(await stored())).not.toContain('demo')
-  expect(Object.keys(await stored()).filter((key) => !key.startsWith('thesaurum:'))).toEqual([])
-  expect(visit.page.url()).toBe(server.url)
+test('the other operations of the welcome watch her account and pay into it', async () => {
+  const id = await idOf('ada@example.com')
+  const watching = await visitServer()
+  await watching.open()
+  await watching.write(`{ "id": "${id}" }`, 'Variables')
+  await watching.choose('Watch')
+  await vi.waitFor(() => expect(streams()).toHaveLength(1), WAIT)
 
-  // The next visit finds the query again and, though no token was stored, the token the server hands out.
+  const paying = await visitServer()
+  await paying.open()
+  await paying.write(`{ "id": "${id}" }`, 'Variables')
+  await paying.choose('Deposit')
+  await vi.waitFor(async () => expect(await paying.read('Response')).toContain('"replayed": false'), WAIT)
+  await vi.waitFor(async () => expect(await watching.read('Response')).toContain('"change": "250"'), WAIT)
+  await paying.choose('Deposit')
+  await vi.waitFor(async () => expect(await paying.read('Response')).toContain('"replayed": true'), WAIT)
+  await saveScreenshot(watching, 'watching')
+  expectUntroubled(watching)
+  expectUntroubled(paying)
+})
+
+test('shows the entries of a subscription as they come, over SSE, until it is stopped', async () => {
+  const userId = await idOf('linus@example.com')
+  const visit = await visitServer()
   await visit.open()
-  await vi.waitFor(async () => expect(await visit.read('Operation Editor')).toContain('query Mine'), 10_000)
+  await visit.write(`subscription Own { entryPosted(userId: "${userId}") { sequence change } }`)
   await visit.run()
-  await vi.waitFor(async () => expect(await visit.read('Response')).toContain('12345678901234567890'), 10_000)
-  expect(server.requests.filter(({ method, url }) => method === 'GET' && url.includes('?'))).toEqual([])
+  await vi.waitFor(() => expect(streams()).toHaveLength(1), WAIT)
+  for (const amount of [41, 42, 43]) {
+    await deposit(userId, amount)
+    await vi.waitFor(async () => expect(await visit.read('Response')).toContain(`"change": "${amount}"`), WAIT)
+  }
+  await saveScreenshot(visit, 'subscribed')
+
+  const [stream] = streams() as [SeenRequest]
+  expect(stream).toMatchObject({ method: 'POST', url: '/graphql' })
+  expect(stream.response.closed).toBe(false)
+  await visit.page.locator('.graphiql-execute-button').click()
+  await vi.waitFor(() => expect(stream.response.closed).toBe(true), WAIT)
+  expectUntroubled(visit)
+})
+
+test('runs what is typed, and keeps it out of the URL', async () => {
+  const visit = await visitServer()
+  await visit.open()
+  await visit.write('query Mine { ledger { deposited balances } }')
+  await visit.run()
+  await vi.waitFor(async () => expect(await visit.read('Response')).toContain('"deposited": "'), WAIT)
+  const stored = () => visit.page.evaluate<Record<string, string>>('({ ...localStorage })')
+  await vi.waitFor(async () => expect(JSON.stringify(await stored())).toContain('query Mine'), WAIT)
+  expect(Object.keys(await stored()).filter((key) => !key.startsWith('thesaurum:'))).toEqual([])
+  expect(visit.page.url()).toBe(server.endpoint)
+
+  // The next visit finds the query again.
+  await visit.open()
+  await vi.waitFor(async () => expect(await visit.read('Operation Editor')).toContain('query Mine'), WAIT)
+  expect(requests.seen.filter(({ method, url }) => method === 'GET' && url.includes('?'))).toEqual([])
   expectUntroubled(visit)
 })
 
 test('completes fields and shows the documentation, from introspection', async () => {
-  const { visit } = await visitServer({})
+  const visit = await visitServer()
   await visit.open()
   await visit.page.getByLabel('Show Documentation Explorer').click()
   await visit.page.locator('.graphiql-doc-explorer').getByRole('link', { name: 'Query', exact: true }).click()
-  await visit.page.getByText('Whoever the token belongs to; null without one.').first().waitFor()
+  await visit.page.getByText('Sums over the whole ledger.').first().waitFor()
   await saveScreenshot(visit, 'documentation')
 
-  await visit.write('{ viewer {  } }')
+  await visit.write('{ ledger {  } }')
   for (let step = 0; step < 4; step++) await visit.page.keyboard.press('ArrowLeft')
   await visit.page.keyboard.press('Control+Space')
-  await visit.page.locator('.suggest-widget').getByText('balance', { exact: true }).first().waitFor()
-  expectUntroubled(visit)
-})
-
-test('shows the entries of a subscription as they come, over SSE, until it is stopped', async () => {
-  const { server, visit } = await visitServer({ visitorHeaders: demoHeaders })
-  await visit.open()
-  await visit.write(watch)
-  await visit.run()
-  const seen = new Set<string>()
-  await vi.waitFor(async () => {
-    const sequence = /"sequence": (\d+)/.exec(await visit.read('Response'))?.[1]
-    if (sequence) seen.add(sequence)
-    expect(seen.size).toBeGreaterThanOrEqual(2)
-  }, 10_000)
-  expect(server.openSubscriptions()).toBe(1)
-  await saveScreenshot(visit, 'subscribed')
-
-  await visit.page.locator('.graphiql-execute-button').click()
-  await vi.waitFor(() => expect(server.openSubscriptions()).toBe(0), 10_000)
-  const subscription = server.requests.find(({ headers }) => headers.accept === 'text/event-stream')
-  expect(subscription).toMatchObject({ method: 'POST', url: '/graphql', headers: { authorization: demoToken } })
+  await visit.page.locator('.suggest-widget').getByText('transactionCount', { exact: true }).first().waitFor()
   expectUntroubled(visit)
 })
 
 test('a second visit fetches no asset again', async () => {
-  const { server, visit } = await visitServer({}, { canCache: true })
+  const visit = await visitServer(server.endpoint, { canCache: true })
   await visit.open()
-  await vi.waitFor(() => expect(server.requests.some(({ url }) => url.includes('graphql-worker'))).toBe(true), 10_000)
-  const seenBefore = server.requests.length
+  await vi.waitFor(() => expect(answeredWorkers()).toEqual(WORKERS), WAIT)
+  const seenBefore = requests.seen.length
   await visit.open()
-  await vi.waitFor(() => expect(server.requests.slice(seenBefore).some(({ method }) => method === 'POST')).toBe(true))
+  const seenAgain = () => requests.seen.slice(seenBefore)
+  await vi.waitFor(() => expect(seenAgain().some(({ method }) => method === 'POST')).toBe(true), WAIT)
   // The page itself comes again: a POST to /graphql drops what a browser keeps of GET /graphql (RFC 9111 section 4.4).
-  const fetched = server.requests.slice(seenBefore).filter(({ method }) => method === 'GET')
+  const fetched = seenAgain().filter(({ method }) => method === 'GET')
   expect(fetched.map(({ url }) => url)).toEqual(['/graphql'])
+  expectUntroubled(visit)
+})
+
+test('a token in the header editor is sent with queries and subscriptions, and never stored', async () => {
+  const token = 'Bearer demo'
+  const page = await openPageServer({ visitorHeaders: `{\n  "Authorization": "${token}"\n}` })
+  closers.push(page.close)
+  const own = recordRequests(page.endpoint)
+  closers.push(async () => own.stop())
+  const visit = await visitServer(page.endpoint)
+  await visit.open()
+  await vi.waitFor(async () => expect(await visit.read('Headers')).toContain(token), WAIT)
+  await visit.write('query Mine { ledger { userCount } }')
+  await visit.run()
+  await vi.waitFor(async () => expect(await visit.read('Response')).toContain('"userCount": 0'), WAIT)
+  await visit.write(`subscription Own { entryPosted(userId: "user_${randomUUID()}") { sequence } }`)
+  await visit.run()
+  await vi.waitFor(async () => expect(await visit.read('Response')).toContain('USER_NOT_FOUND'), WAIT)
+
+  const stored = () => visit.page.evaluate<Record<string, string>>('({ ...localStorage })')
+  await vi.waitFor(async () => expect(JSON.stringify(await stored())).toContain('subscription Own'), WAIT)
+  expect(JSON.stringify(await stored())).not.toContain('demo')
+  // Though no token was stored, the next visit has the one that the server hands out.
+  await visit.open()
+  await vi.waitFor(async () => expect(await visit.read('Headers')).toContain(token), WAIT)
+  const posts = own.seen.filter(({ method }) => method === 'POST')
+  expect(posts.some(({ headers }) => headers.accept === 'text/event-stream')).toBe(true)
+  expect(posts.map(({ headers }) => headers.authorization)).toEqual(posts.map(() => token))
   expectUntroubled(visit)
 })
 
 test('writes title, query and headers as text, whatever they hold', async () => {
   const hostile = '</script><img src=x onerror="document.title=1"><!--<script>'
-  const { visit } = await visitServer({
+  const page = await openPageServer({
     title: hostile,
-    defaultQuery: `# ${hostile}\n{ viewer { id } }`,
+    defaultQuery: `# ${hostile}\n{ ledger { userCount } }`,
     defaultHeaders: JSON.stringify({ note: hostile }),
   })
+  closers.push(page.close)
+  const visit = await visitServer(page.endpoint)
   await visit.open()
   expect(await visit.page.title()).toBe(hostile)
   expect(await visit.page.locator('.graphiql-logo').textContent()).toBe(hostile)
-  await vi.waitFor(async () => expect(await visit.read('Operation Editor')).toContain('</script><img'))
+  await vi.waitFor(async () => expect(await visit.read('Operation Editor')).toContain('</script><img'), WAIT)
   expect(await visit.page.locator('img').count()).toBe(0)
   expectUntroubled(visit)
 })
 
 test('the policy lets nothing out, and these tests would have noticed', async () => {
-  const { visit } = await visitServer({})
+  const visit = await visitServer()
   await visit.open()
   await visit.page.evaluate(`fetch('https://elsewhere.test/').catch(() => {})`)
   await visit.page.evaluate(`document.body.append(Object.assign(new Image(), { src: 'https://elsewhere.test/i.png' }))`)
@@ -144,20 +205,42 @@ test('the policy lets nothing out, and these tests would have noticed', async ()
   const violated = ['connect-src', 'img-src', 'script-src-elem']
   await vi.waitFor(() => {
     for (const directive of violated) expect(visit.complaints.join('\n')).toContain(`policy violation ${directive}`)
-  })
+  }, WAIT)
   expect(visit.foreignRequests).toEqual([])
 })
 
-async function visitServer(
-  options: Partial<SampleServerOptions>,
-  how?: { canCache: boolean },
-): Promise<{ server: SampleServer; visit: Visit }> {
-  const server = await openSampleServer({ defaultQuery, ...options })
-  closers.push(server.close)
-  const visit = await startVisit(browser, server.url, how)
+async function visitServer(endpoint = server.endpoint, how?: { canCache: boolean }): Promise<Visit> {
+  const visit = await startVisit(browser, endpoint, how)
   closers.push(visit.close)
-  return { server, visit }
+  return visit
 }
+
+async function idOf(email: string): Promise<string> {
+  const { data } = await server.ask('query ($email: String!) { user(email: $email) { id } }', { email })
+  return data.user.id
+}
+
+async function deposit(userId: string, amount: number): Promise<void> {
+  const { data } = await server.ask(
+    'mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { replayed } } }',
+    { input: { idempotencyKey: randomUUID(), userId, amount } },
+  )
+  expect(data.deposit).toEqual({ replayed: false })
+}
+
+/** The event streams that were answered. */
+const streams = () =>
+  requests.seen.filter(({ headers, response }) => headers.accept === 'text/event-stream' && response.headersSent)
+
+const WORKERS = ['editor-worker', 'graphql-worker', 'json-worker']
+
+/** The workers that were answered in full. */
+const answeredWorkers = () =>
+  WORKERS.filter((name) =>
+    requests.seen.some(
+      ({ url, response }) => url.includes(name) && response.statusCode === 200 && response.writableFinished,
+    ),
+  )
 
 function expectUntroubled(visit: Visit): void {
   expect(visit.complaints).toEqual([])

@@ -4,5 +4,10 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   // Vite would take graphql's ES module for our code, while Pothos and Yoga get the CommonJS one: two graphqls.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
-  test: { include: ['tests/browser/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+  test: {
+    include: ['tests/browser/**/*.test.ts'],
+    globalSetup: 'tests/support/postgres.ts',
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
 })

@@ -1,8 +1,187 @@
 import { readFile } from 'node:fs/promises'
-import { printSchema } from 'graphql'
+import {
+  buildSchema,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isObjectType,
+  isUnionType,
+  printSchema,
+} from 'graphql'
 import { expect, test } from 'vitest'
 import { schema } from '../../src/schema/index.ts'
 
 test('schema.graphql is the schema: run `npm run schema` after a change', async () => {
   expect(await readFile('schema.graphql', 'utf8')).toBe(`${printSchema(schema)}\n`)
+})
+
+/** What DESIGN.md promises to clients, as far as it is built. More may be there; this may not change. */
+const CONTRACT = buildSchema(`
+  scalar Cents
+  scalar Sequence
+  scalar UUID
+  scalar DateTime
+
+  interface Node { id: ID! }
+
+  type User implements Node {
+    id: ID!
+    email: String
+    role: Role
+    createdAt: DateTime
+    updatedAt: DateTime
+    balance(asOf: DateTime): Balance
+    transactions(first: Int, after: String, last: Int, before: String): UserTransactionsConnection
+  }
+  type Balance { user: User!  amount: Cents!  asOf: DateTime  sequence: Sequence!  cursor: String! }
+  type Transaction implements Node {
+    id: ID!
+    kind: TransactionKind!
+    source: User
+    destination: User
+    amount: Cents!
+    idempotencyKey: UUID
+    createdAt: DateTime!
+  }
+  type LedgerEntry implements Node {
+    id: ID!
+    cursor: String!
+    node: Transaction!
+    transaction: Transaction!
+    createdAt: DateTime!
+    sequence: Sequence!
+    direction: EntryDirection!
+    change: Cents!
+    balanceAfter: Cents!
+  }
+  enum TransactionKind { DEPOSIT TRANSFER }
+  enum EntryDirection { CREDIT DEBIT }
+  enum Role { USER OPERATOR }
+
+  type PageInfo { hasNextPage: Boolean!  hasPreviousPage: Boolean!  startCursor: String  endCursor: String }
+  type UserTransactionsConnection { edges: [LedgerEntry!]!  pageInfo: PageInfo! }
+  type UsersConnection { edges: [UsersEdge!]!  pageInfo: PageInfo! }
+  type UsersEdge { cursor: String!  node: User! }
+  type TransactionsConnection { edges: [TransactionsEdge!]!  pageInfo: PageInfo! }
+  type TransactionsEdge { cursor: String!  node: Transaction! }
+
+  type Query {
+    user(id: ID, email: String): User
+    users(first: Int, after: String, last: Int, before: String): UsersConnection
+    balances(userIds: [ID!]!, asOf: DateTime): [Balance]
+    transaction(id: ID, idempotencyKey: UUID): Transaction
+    transactions(first: Int, after: String, last: Int, before: String): TransactionsConnection
+    ledger: Ledger
+    node(id: ID!): Node
+    nodes(ids: [ID!]!): [Node]
+  }
+  type Ledger { userCount: Sequence!  transactionCount: Sequence!  deposited: Cents!  balances: Cents! }
+
+  type Mutation {
+    createUser(input: CreateUserInput!): CreateUserResult
+    deposit(input: DepositInput!): DepositResult
+    transfer(input: TransferInput!): TransferResult
+  }
+  input CreateUserInput { email: String!  password: String  role: Role }
+  input DepositInput { idempotencyKey: UUID!  userId: ID!  amount: Cents! }
+  input TransferInput { idempotencyKey: UUID!  sourceUserId: ID!  destinationUserId: ID!  amount: Cents! }
+  type CreateUserSuccess { user: User }
+  type DepositSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
+  type TransferSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
+  union CreateUserResult = CreateUserSuccess | ValidationError | EmailTakenError
+  union DepositResult =
+    DepositSuccess | ValidationError | UserNotFoundError | BalanceLimitError | IdempotencyConflictError | UnavailableError
+  union TransferResult =
+    TransferSuccess | ValidationError | InsufficientFundsError | UserNotFoundError | SameUserError | BalanceLimitError
+    | IdempotencyConflictError | UnavailableError
+
+  type Subscription { entryPosted(userId: ID!, since: String): LedgerEntry }
+
+  interface Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  enum ErrorCode {
+    VALIDATION INSUFFICIENT_FUNDS USER_NOT_FOUND SAME_USER BALANCE_LIMIT EMAIL_TAKEN IDEMPOTENCY_CONFLICT OVERLOADED
+    RETRIES_EXHAUSTED OUTCOME_UNKNOWN
+  }
+  type ValidationError implements Error { code: ErrorCode!  message: String!  retryable: Boolean!  fields: [InputIssue!]! }
+  type InputIssue { path: String!  message: String! }
+  type InsufficientFundsError implements Error {
+    code: ErrorCode!  message: String!  retryable: Boolean!  available: Cents!  required: Cents!  shortfall: Cents!
+  }
+  type UserNotFoundError implements Error { code: ErrorCode!  message: String!  retryable: Boolean!  userId: ID! }
+  type SameUserError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  type BalanceLimitError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  type EmailTakenError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  type IdempotencyConflictError implements Error {
+    code: ErrorCode!  message: String!  retryable: Boolean!  differingFields: [String!]!  transaction: Transaction
+  }
+  type UnavailableError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+`)
+
+const ownTypes = (of: GraphQLSchema) => Object.values(of.getTypeMap()).filter(({ name }) => !name.startsWith('__'))
+
+/** Everything that can be said of a type, a line each: `User.balance(asOf: DateTime): Balance`. */
+function linesOf(type: GraphQLNamedType): string[] {
+  const kind = `${type.constructor.name} ${type.name}`
+  if (isEnumType(type)) return [kind, ...type.getValues().map(({ name }) => `${type.name} = ${name}`)]
+  if (isUnionType(type)) return [kind, ...type.getTypes().map(({ name }) => `${type.name} = ${name}`)]
+  if (isInputObjectType(type)) {
+    return [kind, ...Object.values(type.getFields()).map((field) => `${type.name}.${field.name}: ${field.type}`)]
+  }
+  if (!isObjectType(type) && !isInterfaceType(type)) return [kind]
+  const fields = Object.values(type.getFields()).flatMap((field) => [
+    `${type.name}.${field.name}: ${field.type}`,
+    ...field.args.map((argument) => `${type.name}.${field.name}(${argument.name}: ${argument.type})`),
+  ])
+  return [kind, ...type.getInterfaces().map(({ name }) => `${type.name} implements ${name}`), ...fields]
+}
+
+test('the schema has what the design promises: names, arguments, types and what may be null', () => {
+  const built = new Set(ownTypes(schema).flatMap(linesOf))
+  const promised = ownTypes(CONTRACT).flatMap(linesOf)
+  expect(promised.length).toBeGreaterThan(180)
+  expect(promised.filter((line) => !built.has(line))).toEqual([])
+})
+
+test('nothing is asked of clients that the design does not ask', () => {
+  const promised = new Set(ownTypes(CONTRACT).flatMap(linesOf))
+  const names = new Set(ownTypes(CONTRACT).map(({ name }) => name))
+  const required = ownTypes(schema)
+    .filter((type) => names.has(type.name))
+    .flatMap(linesOf)
+    .filter((line) => line.includes('(') || /Input\./.test(line))
+    .filter((line) => /!\)?$/.test(line) && !promised.has(line))
+  expect(required).toEqual([])
+})
+
+test('every root field and every field of a user but the id may be null, so that one refusal takes nothing else with it', () => {
+  const { Query, Mutation, Subscription, User } = schema.getTypeMap()
+  for (const type of [Query, Mutation, Subscription, User]) {
+    if (!isObjectType(type)) throw new Error('the schema lacks a root')
+    const strict = Object.values(type.getFields()).filter((field) => String(field.type).endsWith('!'))
+    expect(strict.map(({ name }) => `${type.name}.${name}`)).toEqual(type === User ? ['User.id'] : [])
+  }
+})
+
+test('all that a client can name is described, in a sentence', () => {
+  const silent: string[] = []
+  const check = (name: string, description: string | null | undefined) => {
+    if (!/^\S.+[.?!)…]$/s.test(description ?? '')) silent.push(name)
+  }
+  for (const type of ownTypes(schema)) {
+    if (['Boolean', 'Float', 'ID', 'Int', 'String'].includes(type.name)) continue
+    check(type.name, type.description)
+    if (isEnumType(type))
+      for (const { name, description } of type.getValues()) check(`${type.name}.${name}`, description)
+    if (isInputObjectType(type)) {
+      for (const field of Object.values(type.getFields())) check(`${type.name}.${field.name}`, field.description)
+    }
+    if (!isObjectType(type) && !isInterfaceType(type)) continue
+    for (const field of Object.values(type.getFields())) {
+      check(`${type.name}.${field.name}`, field.description)
+      for (const { name, description } of field.args) check(`${type.name}.${field.name}(${name})`, description)
+    }
+  }
+  expect(silent).toEqual([])
 })

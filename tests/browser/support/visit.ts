@@ -9,10 +9,12 @@ export interface Visit {
   complaints: string[]
   /** Opens GraphiQL and waits until it knows the schema. */
   open(): Promise<void>
-  /** Takes the place of all that is in the query editor. */
-  write(operation: string): Promise<void>
-  /** Presses Ctrl-Enter. */
+  /** Takes the place of all that is in an editor: the one for queries, if it is not said. */
+  write(text: string, editor?: 'Variables'): Promise<void>
+  /** Clicks into the query editor and presses Ctrl-Enter. */
   run(): Promise<void>
+  /** Chooses an operation from the menu of the button, which there is when the document has several. */
+  choose(operationName: string): Promise<void>
   /** The text of an editor, as the reader sees it. */
   read(editor: 'Operation Editor' | 'Headers' | 'Response'): Promise<string>
   close(): Promise<void>
@@ -51,14 +53,24 @@ export async function startVisit(browser: Browser, url: string, { canCache = fal
       await page.locator('.graphiql-execute-button').waitFor()
       await page.locator('[aria-label="Operation Editor"] .view-line').first().waitFor()
     },
-    async write(operation) {
-      await page.locator('[aria-label="Operation Editor"] .monaco-editor').click()
+    async write(text, editor) {
+      await page
+        .locator(`[aria-label="${editor ?? 'Operation Editor'}"] .monaco-editor`)
+        .filter({ visible: true })
+        .click()
       await page.keyboard.press('Control+A')
-      await page.keyboard.insertText(operation)
+      await page.keyboard.insertText(text)
+      // GraphiQL knows what it would run a moment later; then its tab has the name.
+      const [, name] = /\b(?:query|mutation|subscription) (\w+)/.exec(text) ?? []
+      if (name) await page.locator('.graphiql-tab-button').getByText(name, { exact: true }).waitFor()
     },
     async run() {
       await page.locator('[aria-label="Operation Editor"] .monaco-editor').click()
       await page.keyboard.press('Control+Enter')
+    },
+    async choose(operationName) {
+      await page.locator('.graphiql-execute-button').click()
+      await page.getByRole('menuitem', { name: operationName }).click()
     },
     async read(editor) {
       const selector = editor === 'Response' ? '.result-window' : `[aria-label="${editor}"]`

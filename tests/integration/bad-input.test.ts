@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import {
+  countRows,
+  type Form,
+  judge,
+  type Operation,
+  operationsOn,
+  requestOf,
+  type Source,
+} from '../support/bad-input.ts'
+import {
+  CANARY,
+  NO_CENTS,
+  NO_CURSOR,
+  NO_EMAIL,
+  NO_INPUT,
+  NO_KEY,
+  NO_MOMENT,
+  NO_NODE_ID,
+  NO_NODE_IDS,
+  NO_PAGE_SIZE,
+  NO_PASSWORD,
+  NO_ROLE,
+  NO_TRANSACTION_ID,
+  NO_USER_ID,
+  NO_USER_IDS,
+  text,
+  UUID,
+} from '../support/bad-values.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+
+/* Every argument of every field, with every kind of value that it must not take, as a variable and as a literal. */
+
+let server: TestServer
+let rows: Record<string, number>
+
+const ids = { ada: randomUUID(), grace: randomUUID() }
+const operations = operationsOn(ids)
+
+beforeAll(async () => {
+  server = await openTestServer()
+  await server.database.pool.query(
+    `insert into users (id, email) values ($1, 'ada@example.com'), ($2, 'grace@example.com')`,
+    [ids.ada, ids.grace],
+  )
+  await server.ask(`mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${ids.ada}", amount: 500 }) {
+    __typename } }`)
+  rows = await countRows(server)
+})
+
+afterAll(() => server.close())
+
+/** Where a bad value can stand, and what is bad there. */
+const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]])[] = [
+  ['Query.user', 'id', NO_USER_ID],
+  ['Query.user', 'email', NO_EMAIL],
+  ['Query.transaction', 'id', NO_TRANSACTION_ID],
+  ['Query.transaction', 'idempotencyKey', NO_KEY],
+  ['Query.node', 'id', [...NO_NODE_ID, 'null']],
+  ['Query.nodes', 'ids', NO_NODE_IDS],
+  ['Query.balances', 'userIds', NO_USER_IDS],
+  ['Query.balances', 'asOf', NO_MOMENT],
+  ['User.balance', 'asOf', NO_MOMENT],
+  ...['Query.users', 'Query.transactions', 'User.transactions'].flatMap((operation) => [
+    [operation, 'first', NO_PAGE_SIZE] as const,
+    [operation, 'last', NO_PAGE_SIZE] as const,
+    [operation, 'after', NO_CURSOR] as const,
+    [operation, 'before', NO_CURSOR] as const,
+  ]),
+  ['Mutation.createUser', 'input', NO_INPUT],
+  ['Mutation.createUser', 'input.email', [...NO_EMAIL, 'null']],
+  ['Mutation.createUser', 'input.password', NO_PASSWORD],
+  ['Mutation.createUser', 'input.role', NO_ROLE],
+  ['Mutation.deposit', 'input', NO_INPUT],
+  ['Mutation.deposit', 'input.idempotencyKey', [...NO_KEY, 'null']],
+  ['Mutation.deposit', 'input.userId', [...NO_USER_ID, 'null']],
+  ['Mutation.deposit', 'input.amount', [...NO_CENTS, 'null']],
+  ['Mutation.transfer', 'input', NO_INPUT],
+  ['Mutation.transfer', 'input.idempotencyKey', [...NO_KEY, 'null']],
+  ['Mutation.transfer', 'input.sourceUserId', [...NO_USER_ID, 'null']],
+  ['Mutation.transfer', 'input.destinationUserId', [...NO_USER_ID, 'null']],
+  ['Mutation.transfer', 'input.amount', [...NO_CENTS, 'null']],
+  ['Subscription.entryPosted', 'userId', [...NO_USER_ID, 'null']],
+  ['Subscription.entryPosted', 'since', NO_CURSOR],
+]
+
+/** Bad in one form alone: a number has all its digits in a document, and an enum value has no quotes there. */
+const IN_ONE_FORM: readonly (readonly [operation: string, path: string, form: Form, bad: Source[]])[] = [
+  ['Mutation.deposit', 'input.amount', 'variable', ['9007199254740993', '9223372036854775807']],
+  ['Mutation.transfer', 'input.amount', 'variable', ['9007199254740993', '9223372036854775807']],
+  ['Mutation.deposit', 'input.amount', 'literal', ['1e3', '1.0', CANARY.replace('-', '_'), '"""\n+5"""']],
+  ['Mutation.createUser', 'input.role', 'literal', [text('USER'), 'ADMIN', 'user', CANARY.replace('-', '_')]],
+  ['Mutation.createUser', 'input.email', 'variable', [`"${CANARY}\\ud800@example.com"`]],
+  ['Query.users', 'first', 'literal', ['1.0', '1e1']],
+]
+
+const CASES = [
+  ...PLACES.flatMap(([operation, path, bad]) =>
+    (['variable', 'literal'] as const).map((form) => [operation, path, form, bad] as const),
+  ),
+  ...IN_ONE_FORM,
+]
+
+const operationNamed = (name: string) => operations.find((operation) => operation.name === name) as Operation
+
+/** What was sent, as it would look in an answer; short or common texts would be there anyway. */
+const marksOf = (source: Source) => [CANARY, source.replace(/^"|"$/g, '')].filter((mark) => mark.length >= 5)
+
+test.each(CASES)('%s refuses what is no %s, as a %s', async (operation, path, form, bad) => {
+  const answers = bad.map(async (source) => {
+    const verdict = await judge(
+      server,
+      operationNamed(operation),
+      requestOf(operationNamed(operation), form, path, source),
+    )
+    const namesPlace = verdict.paths.some((at) => at === path || at.startsWith(`${path}.`))
+    const repeats = marksOf(source).some((mark) => verdict.body.includes(mark))
+    const isSound = verdict.refused && verdict.status < 500 && namesPlace && !repeats
+    return isSound ? [] : [{ source: source.slice(0, 80), ...verdict }]
+  })
+  expect((await Promise.all(answers)).flat()).toEqual([])
+})
+
+test.each(['variable', 'literal'] as const)(
+  'the same operations with good values are answered, as a %s',
+  async (form) => {
+    for (const operation of operations.filter(({ kind }) => kind === 'query')) {
+      const { status, body } = await judge(server, operation, requestOf(operation, form))
+      expect([operation.name, status, JSON.parse(body).errors]).toEqual([operation.name, 200, undefined])
+    }
+  },
+)
+
+test('a required value that is missing is refused by the name of its field', async () => {
+  const required = [
+    ['Query.balances', 'userIds'],
+    ['Query.node', 'id'],
+    ['Query.nodes', 'ids'],
+    ['Subscription.entryPosted', 'userId'],
+    ['Mutation.createUser', 'input.email'],
+    ['Mutation.deposit', 'input.amount'],
+    ['Mutation.deposit', 'input.userId'],
+    ['Mutation.deposit', 'input.idempotencyKey'],
+    ['Mutation.transfer', 'input.sourceUserId'],
+    ['Mutation.transfer', 'input.destinationUserId'],
+    ['Mutation.transfer', 'input'],
+  ] as const
+  for (const [name, path] of required) {
+    const operation = operationNamed(name)
+    const asVariable = await judge(server, operation, requestOf(operation, 'variable', path))
+    expect(asVariable, name).toMatchObject({ refused: true, paths: [path.split('.')[0]] })
+    expect(asVariable.body).toContain(path.split('.').at(-1))
+    const asLiteral = await judge(server, operation, requestOf(operation, 'literal', path))
+    expect(asLiteral.body, name).toContain(path.split('.').at(-1))
+    expect([asLiteral.status, asLiteral.body.includes('"data":')], name).toEqual([200, false])
+  }
+})
+
+test('an input field that there is none of is refused, and its value is not repeated', async () => {
+  for (const name of ['Mutation.createUser', 'Mutation.deposit', 'Mutation.transfer']) {
+    for (const form of ['variable', 'literal'] as const) {
+      const verdict = await judge(
+        server,
+        operationNamed(name),
+        requestOf(operationNamed(name), form, 'input.balance', text(CANARY)),
+      )
+      expect(verdict, `${name} ${form}`).toMatchObject({ refused: true })
+      expect(verdict.paths.join()).toMatch(/^input/)
+      expect(verdict.body).not.toContain(CANARY)
+    }
+  }
+})
+
+test('all that is wrong is told at once', async () => {
+  const { data } = await server.ask(
+    `mutation ($input: TransferInput!) { transfer(input: $input) { ... on ValidationError { code retryable message fields { path message } } } }`,
+    { input: { idempotencyKey: UUID, sourceUserId: CANARY, destinationUserId: '', amount: '0' } },
+  )
+  expect(data.transfer).toMatchObject({ code: 'VALIDATION', retryable: false })
+  expect(data.transfer.fields.map(({ path }: { path: string }) => path)).toEqual([
+    'input.sourceUserId',
+    'input.destinationUserId',
+    'input.amount',
+  ])
+})
+
+test('a bad request is no news for the log', () => {
+  expect(server.logged).toEqual([])
+})
+
+test('nothing was written', async () => {
+  expect(await countRows(server)).toEqual(rows)
+})

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { loadTotals } from '../../src/ledger/journal.ts'
+import { verifyLedger } from '../../src/ledger/verify.ts'
+import { transfer } from '../support/faults.ts'
+import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+
+const ACCOUNTS = 8
+const CALLERS = 16
+const EACH = 1_000n
+const TOTAL = BigInt(ACCOUNTS) * EACH
+const DURATION_MS = 30_000
+
+/** The ledger and a whole GraphQL server: two processes' worth of lanes on one database. */
+let ledger: TestLedger
+let server: TestServer
+
+beforeAll(async () => {
+  ledger = await openTestLedger()
+  server = await openTestServer({}, ledger.test)
+})
+
+afterAll(async () => {
+  await server.close()
+  await ledger.close()
+})
+
+/** All accounts three ways: two lists, and a user each; what stands on one level is of one moment. */
+const readAll = (accounts: string[]) => `query($ids: [ID!]!) {
+  balances(userIds: $ids) { amount }
+  again: balances(userIds: $ids) { amount }
+  ${accounts.map((account, index) => `user${index}: user(id: "${account}") { balance { amount } }`).join('\n')}
+}`
+const TRANSFER = `mutation($input: TransferInput!) { transfer(input: $input) { __typename } }`
+
+test('a bank at work: every read of all accounts sums to the total, and no balance is ever negative', async () => {
+  const accounts = await makeAccounts(ledger, ACCOUNTS, EACH)
+  const everything = readAll(accounts)
+  const pick = <Value>(values: readonly Value[]) => values[Math.floor(Math.random() * values.length)] as Value
+  const counts = { posted: 0, refused: 0, reads: 0, graphqlReads: 0 }
+  const wrong: unknown[] = []
+  const judge = (amounts: bigint[]) => {
+    const sum = amounts.reduce((total, amount) => total + amount, 0n)
+    if (sum !== TOTAL || amounts.some((amount) => amount < 0n)) wrong.push(amounts)
+  }
+  const amountsOf = (balances: { amount: string }[]) => balances.map(({ amount }) => BigInt(amount))
+
+  const operations = {
+    async read() {
+      const balances = await ledger.balances.current(accounts)
+      judge(balances.map(({ amount }) => amount))
+      counts.reads++
+    },
+    async graphqlRead() {
+      const { data, errors } = await server.ask(everything, { ids: accounts })
+      if (errors) return wrong.push(errors)
+      judge(amountsOf(data.balances))
+      if (String(amountsOf(data.again)) !== String(amountsOf(data.balances))) wrong.push(data)
+      judge(amountsOf(accounts.map((_account, index) => data[`user${index}`].balance)))
+      counts.graphqlReads++
+    },
+    async transfer() {
+      const outcome = await ledger.posting.post(transferOfSome())
+      if ('posted' in outcome) counts.posted++
+      else if (outcome.refusal.code === 'INSUFFICIENT_FUNDS') counts.refused++
+      else wrong.push(outcome)
+    },
+    async graphqlTransfer() {
+      const { amount, ...request } = transferOfSome()
+      const { data, errors } = await server.ask(TRANSFER, { input: { ...request, amount: amount.toString() } })
+      const answer = data?.transfer?.__typename
+      if (answer === 'TransferSuccess') counts.posted++
+      else if (answer === 'InsufficientFundsError') counts.refused++
+      else wrong.push(errors ?? answer)
+    },
+  }
+  /** Often more than is there, and often between the same two. */
+  const transferOfSome = () => {
+    const source = Math.random() < 0.3 ? (accounts[0] as string) : pick(accounts)
+    const amount = BigInt(1 + Math.floor(Math.random() * 700))
+    return transfer(source, pick(accounts.filter((account) => account !== source)), amount)
+  }
+  const reads = [operations.read, operations.graphqlRead]
+  const writes = [operations.transfer, operations.graphqlTransfer]
+
+  const end = Date.now() + DURATION_MS
+  await Promise.all(
+    Array.from({ length: CALLERS }, async () => {
+      while (Date.now() < end && wrong.length === 0) await pick(pick([reads, writes]))()
+    }),
+  )
+  expect(wrong).toEqual([])
+  for (const count of Object.values(counts)) expect(count).toBeGreaterThan(100)
+  expect(await loadTotals(ledger.database)).toEqual({
+    userCount: ACCOUNTS,
+    transactionCount: ACCOUNTS + counts.posted,
+    deposited: TOTAL,
+    balances: TOTAL,
+  })
+  expect(ledger.troubles).toEqual([])
+  expect(await verifyLedger(ledger.test.pool)).toEqual([])
+}, 90_000)

@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { verifyLedger } from '../../src/ledger/verify.ts'
+import { countRows } from '../support/bad-input.ts'
+import { type Answer, openTestServer, type TestServer } from '../support/server.ts'
+
+let server: TestServer
+
+beforeAll(async () => {
+  server = await openTestServer()
+})
+
+afterEach(async () => {
+  expect(await verifyLedger(server.database.pool)).toEqual([])
+  expect(server.logged).toEqual([])
+})
+
+afterAll(() => server.close())
+
+const ERROR = `... on Error { code message retryable } ... on UserNotFoundError { userId } ... on IdempotencyConflictError { differingFields recorded: transaction { id } }`
+const POSTED = `replayed transaction { id kind amount idempotencyKey createdAt source { id } destination { id } }
+  entry { id cursor sequence direction change balanceAfter createdAt node { id } transaction { id } }`
+
+async function deposit(input: Record<string, unknown>) {
+  const answer = await server.ask(
+    `mutation ($input: DepositInput!) { deposit(input: $input) { __typename ${ERROR} ... on DepositSuccess { ${POSTED} } } }`,
+    { input },
+  )
+  return dataOf(answer).deposit
+}
+
+async function transfer(input: Record<string, unknown>) {
+  const answer = await server.ask(
+    `mutation ($input: TransferInput!) { transfer(input: $input) { __typename ${ERROR}
+      ... on InsufficientFundsError { available required shortfall } ... on TransferSuccess { ${POSTED} } } }`,
+    { input },
+  )
+  return dataOf(answer).transfer
+}
+
+function dataOf({ data, errors }: Answer) {
+  expect(errors).toBeUndefined()
+  return data
+}
+
+/** Makes a user with so many cents. */
+async function makeUser(cents = 0): Promise<string> {
+  const answer = await server.ask(
+    'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
+    { email: `${randomUUID()}@example.com` },
+  )
+  const { id } = dataOf(answer).createUser.user
+  if (cents > 0) await deposit({ idempotencyKey: randomUUID(), userId: id, amount: cents })
+  return id
+}
+
+test('a deposit answers with the entry of who was paid, and a repeat with the same one', async () => {
+  const userId = await makeUser()
+  const input = { idempotencyKey: randomUUID(), userId, amount: '9007199254740993' }
+  const first = await deposit(input)
+  expect(first).toMatchObject({
+    __typename: 'DepositSuccess',
+    replayed: false,
+    transaction: { kind: 'DEPOSIT', amount: '9007199254740993', source: null, destination: { id: userId } },
+    entry: {
+      id: `${userId.replace('user', 'entry')}_1`,
+      sequence: 1,
+      direction: 'CREDIT',
+      change: '9007199254740993',
+      balanceAfter: '9007199254740993',
+      createdAt: first.transaction.createdAt,
+      node: { id: first.transaction.id },
+      transaction: { id: first.transaction.id },
+    },
+  })
+  await deposit({ ...input, idempotencyKey: randomUUID() })
+  expect(await deposit(input)).toEqual({ ...first, replayed: true })
+})
+
+test('a transfer answers with the entry of who pays, and a repeat with the same one', async () => {
+  const [sourceUserId, destinationUserId] = [await makeUser(500), await makeUser()]
+  const input = { idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 120 }
+  const first = await transfer(input)
+  expect(first).toMatchObject({
+    __typename: 'TransferSuccess',
+    replayed: false,
+    transaction: {
+      kind: 'TRANSFER',
+      amount: '120',
+      source: { id: sourceUserId },
+      destination: { id: destinationUserId },
+    },
+    entry: { sequence: 2, direction: 'DEBIT', change: '-120', balanceAfter: '380' },
+  })
+  await transfer({ ...input, idempotencyKey: randomUUID() })
+  expect(await transfer(input)).toEqual({ ...first, replayed: true })
+})
+
+test('a key, and an id, in another spelling is the same one', async () => {
+  const [sourceUserId, destinationUserId] = [await makeUser(500), await makeUser()]
+  const input = { idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 1 }
+  const first = await transfer(input)
+  const again = await transfer({
+    idempotencyKey: input.idempotencyKey.toUpperCase(),
+    sourceUserId: sourceUserId.toUpperCase(),
+    destinationUserId: destinationUserId.slice('user_'.length).toUpperCase(),
+    amount: '1',
+  })
+  expect(again).toEqual({ ...first, replayed: true })
+  expect(first.transaction.idempotencyKey).toBe(input.idempotencyKey)
+})
+
+test('one user in two spellings cannot pay themselves', async () => {
+  const id = await makeUser(500)
+  const bare = id.slice('user_'.length)
+  const before = await countRows(server)
+  for (const [sourceUserId, destinationUserId] of [
+    [id, id],
+    [id, bare],
+    [bare.toUpperCase(), id],
+    [id.toUpperCase(), bare],
+  ]) {
+    const answer = await transfer({ idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 1 })
+    expect(answer).toMatchObject({ __typename: 'SameUserError', code: 'SAME_USER', retryable: false })
+  }
+  expect(await countRows(server)).toEqual(before)
+})
+
+test('a user that there is none of neither pays nor is paid', async () => {
+  const id = await makeUser(500)
+  const nobody = `user_${randomUUID()}`
+  const before = await countRows(server)
+  const idempotencyKey = randomUUID()
+  const expected = { __typename: 'UserNotFoundError', code: 'USER_NOT_FOUND', userId: nobody }
+  expect(await deposit({ idempotencyKey, userId: nobody, amount: 1 })).toMatchObject(expected)
+  const ways = [
+    { sourceUserId: nobody, destinationUserId: id },
+    { sourceUserId: id, destinationUserId: nobody },
+  ]
+  for (const way of ways) expect(await transfer({ idempotencyKey, ...way, amount: 1 })).toMatchObject(expected)
+  expect(await countRows(server)).toEqual(before)
+})
+
+test('who holds too little pays nothing, and the key stays free', async () => {
+  const [sourceUserId, destinationUserId] = [await makeUser(99), await makeUser()]
+  const input = { idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 100 }
+  expect(await transfer(input)).toMatchObject({
+    __typename: 'InsufficientFundsError',
+    available: '99',
+    required: '100',
+    shortfall: '1',
+  })
+  await deposit({ idempotencyKey: randomUUID(), userId: sourceUserId, amount: 1 })
+  expect(await transfer(input)).toMatchObject({ replayed: false, entry: { balanceAfter: '0', sequence: 3 } })
+})
+
+test('no balance passes 2^63-1, and one may reach it', async () => {
+  const userId = await makeUser(1)
+  const most = (2n ** 63n - 2n).toString()
+  const over = { idempotencyKey: randomUUID(), userId, amount: (2n ** 63n - 1n).toString() }
+  expect(await deposit(over)).toMatchObject({ __typename: 'BalanceLimitError', code: 'BALANCE_LIMIT' })
+  const reached = await deposit({ idempotencyKey: randomUUID(), userId, amount: most })
+  expect(reached.entry.balanceAfter).toBe((2n ** 63n - 1n).toString())
+  const other = await makeUser(1)
+  const pay = { idempotencyKey: randomUUID(), sourceUserId: other, destinationUserId: userId, amount: 1 }
+  expect(await transfer(pay)).toMatchObject({ __typename: 'BalanceLimitError' })
+})
+
+test('a key with another payload is a conflict that names what differs', async () => {
+  const [ada, grace, mary] = [await makeUser(500), await makeUser(500), await makeUser()]
+  const input = { idempotencyKey: randomUUID(), sourceUserId: ada, destinationUserId: grace, amount: 7 }
+  const { transaction } = await transfer(input)
+  const conflict = (differingFields: string[]) => ({
+    __typename: 'IdempotencyConflictError',
+    code: 'IDEMPOTENCY_CONFLICT',
+    retryable: false,
+    differingFields,
+    recorded: { id: transaction.id },
+  })
+  const before = await countRows(server)
+  expect(await transfer({ ...input, amount: 8 })).toMatchObject(conflict(['amount']))
+  expect(await transfer({ ...input, destinationUserId: mary })).toMatchObject(conflict(['destinationUserId']))
+  expect(await transfer({ ...input, sourceUserId: grace, destinationUserId: ada, amount: 8 })).toMatchObject(
+    conflict(['sourceUserId', 'destinationUserId', 'amount']),
+  )
+  const { idempotencyKey } = input
+  expect(await deposit({ idempotencyKey, userId: mary, amount: 7 })).toMatchObject(conflict(['kind', 'userId']))
+  expect(await deposit({ idempotencyKey, userId: grace, amount: 7 })).toMatchObject(conflict(['kind']))
+  expect(await countRows(server)).toEqual(before)
+})

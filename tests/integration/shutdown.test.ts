@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { openStream } from '../support/graphql-transport.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await openTestDatabase()
+})
+afterAll(() => database.close())
+
+async function createUser(server: TestServer): Promise<string> {
+  const { data } = await server.ask(
+    'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
+    { email: `${randomUUID()}@example.com` },
+  )
+  return data.createUser.user.id
+}
+
+/** How long the server took to close; 5 s is how long a connection is kept alive. */
+async function closeOf(server: TestServer): Promise<number> {
+  const start = performance.now()
+  await server.close()
+  return performance.now() - start
+}
+
+test('an event stream is cut and not completed, so that its reader comes back, and nothing waits for it', async () => {
+  const server = await openTestServer({}, database)
+  const userId = await createUser(server)
+  const query = 'subscription ($userId: ID!) { entryPosted(userId: $userId) { sequence } }'
+  const streams = [
+    await openStream(server.endpoint, { query, variables: { userId } }),
+    await openStream(server.endpoint, { query, variables: { userId } }),
+  ]
+  expect(await closeOf(server)).toBeLessThan(3_000)
+  for (const stream of streams) expect(await stream.waitForEnd()).toEqual({ left: [], cut: true })
+})
+
+test('a posting under way is answered, and its connection is not waited for', async () => {
+  const server = await openTestServer({}, database)
+  const userId = await createUser(server)
+  const holder = await database.pool.connect()
+  try {
+    await holder.query('begin; select from users for update')
+    const answer = server.ask(
+      `mutation ($input: DepositInput!) {
+        deposit(input: $input) { ... on DepositSuccess { entry { balanceAfter } } }
+      }`,
+      { input: { idempotencyKey: randomUUID(), userId, amount: 5 } },
+    )
+    await vi.waitFor(async () => {
+      const { rows } = await database.pool.query(
+        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      )
+      expect(rows).toHaveLength(1)
+    }, 10_000)
+    const closing = closeOf(server)
+    // It takes nobody new by now.
+    await vi.waitFor(() => expect(fetch(server.address)).rejects.toThrow(), 10_000)
+    const releasedAt = performance.now()
+    await holder.query('rollback')
+    expect(await answer).toEqual({ data: { deposit: { entry: { balanceAfter: '5' } } } })
+    await closing
+    expect(performance.now() - releasedAt).toBeLessThan(3_000)
+  } finally {
+    holder.release(true)
+  }
+})

@@ -1,0 +1,94 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { ConfigError, readConfig } from '../../src/config.ts'
+
+const CANARY = 'canary-Zq7'
+
+/** For each variable, values it must not take, marked. */
+const BAD: Readonly<Record<string, string[]>> = {
+  NODE_ENV: [CANARY, 'Production', ' test'],
+  PORT: [CANARY, '-1', '65536', '1.5', '0x50', ' 80', '80 ', '٨٠', '1e3', '9'.repeat(16)],
+  DATABASE_URL: [CANARY, `http://${CANARY}@localhost/x`, 'postgres', `//${CANARY}`],
+  DIRECT_DATABASE_URL: [`mysql://user:${CANARY}@localhost/x`],
+  PREPARED_STATEMENTS: [CANARY, 'true', 'ON'],
+  LOG_LEVEL: [CANARY, 'verbose'],
+  BODY_BYTES_MAX: [CANARY, '1023', '1073741825'],
+  OPERATION_DEADLINE_MS: [CANARY, '0', '99', '600001'],
+  CLOCK_AHEAD_MAX_MS: [CANARY, '-1', '3600001'],
+}
+
+function mistakesOf(environment: Record<string, string>): string {
+  try {
+    readConfig(environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message
+    throw error
+  }
+  return ''
+}
+
+test('an empty environment is a whole configuration, for one at their own machine', () => {
+  expect(readConfig({})).toEqual({
+    NODE_ENV: 'development',
+    HOST: '127.0.0.1',
+    PORT: 4000,
+    PREPARED_STATEMENTS: 'on',
+    DATA_DIR: '.data',
+    LOG_LEVEL: 'info',
+    BODY_BYTES_MAX: 2 ** 20,
+    OPERATION_DEADLINE_MS: 15_000,
+    CLOCK_AHEAD_MAX_MS: 5_000,
+  })
+})
+
+test('every variable is read, and strangers are left alone', () => {
+  const environment = {
+    NODE_ENV: 'production',
+    HOST: '0.0.0.0',
+    PORT: '0',
+    DATABASE_URL: 'postgres://user:secret@db:5432/ledger?sslmode=require',
+    DIRECT_DATABASE_URL: 'postgresql:///ledger',
+    PREPARED_STATEMENTS: 'off',
+    DATA_DIR: '/var/lib/thesaurum',
+    LOG_LEVEL: 'silent',
+    BODY_BYTES_MAX: '1024',
+    OPERATION_DEADLINE_MS: '600000',
+    CLOCK_AHEAD_MAX_MS: '0',
+  }
+  const { PORT, BODY_BYTES_MAX, OPERATION_DEADLINE_MS, CLOCK_AHEAD_MAX_MS, ...texts } = environment
+  expect(readConfig({ ...environment, HOME: '/root', PATH: '' })).toEqual({
+    ...texts,
+    PORT: 0,
+    BODY_BYTES_MAX: 1024,
+    OPERATION_DEADLINE_MS: 600_000,
+    CLOCK_AHEAD_MAX_MS: 0,
+  })
+})
+
+test('an empty variable counts as absent', () => {
+  const empty = Object.fromEntries([...Object.keys(BAD), 'HOST', 'DATA_DIR'].map((name) => [name, '']))
+  expect(readConfig(empty)).toEqual(readConfig({}))
+})
+
+test.each(Object.entries(BAD))('a bad %s is told by its name and never repeated', (name, values) => {
+  for (const value of values) {
+    const mistakes = mistakesOf({ [name]: value })
+    expect(mistakes, value).toMatch(new RegExp(`^${name} must [^\n]+$`))
+    expect(mistakes).not.toContain(CANARY)
+  }
+})
+
+test('every mistake is told at once, a line each, and nothing that is right', () => {
+  fc.assert(
+    fc.property(fc.subarray(Object.keys(BAD), { minLength: 1 }), (names) => {
+      const mistakes = mistakesOf(Object.fromEntries(names.map((name) => [name, CANARY])))
+      expect(
+        mistakes
+          .split('\n')
+          .map((line) => line.split(' ')[0])
+          .sort(),
+      ).toEqual([...names].sort())
+      expect(mistakes).not.toContain(CANARY)
+    }),
+  )
+})

@@ -1,0 +1,77 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { decodeEntryCursor, decodeIdCursor, encodeEntryCursor, encodeIdCursor } from '../../src/ledger/cursor.ts'
+
+const cursors = fc.record({
+  era: fc.uuid(),
+  accountId: fc.uuid(),
+  sequence: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+})
+
+test('a cursor is read back as it was made', () => {
+  fc.assert(
+    fc.property(cursors, (cursor) => {
+      expect(decodeEntryCursor(encodeEntryCursor(cursor))).toEqual(cursor)
+    }),
+    {
+      examples: [0, 1, 2 ** 32 - 1, 2 ** 32, Number.MAX_SAFE_INTEGER].map((sequence) => [
+        { era: '00000000-0000-0000-0000-000000000000', accountId: 'ffffffff-ffff-ffff-ffff-ffffffffffff', sequence },
+      ]),
+    },
+  )
+  fc.assert(
+    fc.property(fc.uuid(), (id) => {
+      expect(decodeIdCursor(encodeIdCursor(id))).toBe(id)
+    }),
+  )
+})
+
+test('a cursor fits into a URL as it is', () => {
+  fc.assert(
+    fc.property(cursors, (cursor) => {
+      const text = encodeEntryCursor(cursor)
+      expect(encodeURIComponent(text)).toBe(text)
+    }),
+  )
+})
+
+test('one position has one cursor: no other text is read as it', () => {
+  const changes = fc.tuple(cursors, fc.nat(), fc.string({ maxLength: 2 }), fc.nat(2))
+  fc.assert(
+    fc.property(changes, ([cursor, place, text, cut]) => {
+      const whole = encodeEntryCursor(cursor)
+      const at = place % (whole.length + 1)
+      const changed = whole.slice(0, at) + text + whole.slice(at + cut)
+      const read = decodeEntryCursor(changed)
+      if (read) expect(encodeEntryCursor(read)).toBe(changed)
+    }),
+  )
+})
+
+test('a cursor of one kind is none of the other', () => {
+  fc.assert(
+    fc.property(cursors, (cursor) => {
+      expect(decodeIdCursor(encodeEntryCursor(cursor))).toBeUndefined()
+      expect(decodeEntryCursor(encodeIdCursor(cursor.accountId))).toBeUndefined()
+    }),
+  )
+})
+
+test('a cursor never holds a number that JavaScript would round', () => {
+  const bytes = Buffer.alloc(41)
+  bytes.writeUInt8(1, 0)
+  bytes.writeBigUInt64BE(2n ** 53n - 1n, 33)
+  expect(decodeEntryCursor(bytes.toString('base64url'))?.sequence).toBe(2 ** 53 - 1)
+  for (const sequence of [2n ** 53n, 2n ** 63n, 2n ** 64n - 1n]) {
+    bytes.writeBigUInt64BE(sequence, 33)
+    expect(decodeEntryCursor(bytes.toString('base64url'))).toBeUndefined()
+  }
+})
+
+test('no other text is a cursor, and none is a fault', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.base64String(), fc.uuid()), (text) => {
+      expect([decodeEntryCursor(text), decodeIdCursor(text)]).toEqual([undefined, undefined])
+    }),
+  )
+})

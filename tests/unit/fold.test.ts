@@ -1,0 +1,247 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { fold, type Head, type LedgerState, type Outcome, type Posting } from '../../src/ledger/fold.ts'
+import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
+import { CENTS_MAX } from '../../src/ledger/money.ts'
+
+const ACCOUNTS = ['ada', 'grace', 'linus'] as const
+const NOBODY = 'nobody'
+const CLOCK = 1_700_000_000_000_000
+
+/** Few users, keys and amounts, so that they meet often: themselves, each other, nobody, and the limits. */
+const postings = fc
+  .array(
+    fc.record({
+      idempotencyKey: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+      sourceUserId: fc.constantFrom(null, null, ...ACCOUNTS, ...ACCOUNTS, NOBODY),
+      destinationUserId: fc.constantFrom(...ACCOUNTS, ...ACCOUNTS, NOBODY),
+      amount: fc.constantFrom(1n, 2n, 3n, 50n, CENTS_MAX - 2n, CENTS_MAX),
+    }),
+    { maxLength: 30 },
+  )
+  .map((wishes): Posting[] => wishes.map((wish, index) => ({ ...wish, id: `id-${index}` })))
+
+const heads = fc.record({
+  sequence: fc.nat(5),
+  balance: fc.constantFrom(0n, 1n, 3n, 100n, CENTS_MAX - 1n, CENTS_MAX),
+  aheadUs: fc.constantFrom(-5_000_000, -1, 0, 1, 900),
+})
+
+const states = fc.tuple(heads, heads, heads).map((all): LedgerState => {
+  const toHead = ({ sequence, balance, aheadUs }: (typeof all)[number]): Head =>
+    sequence === 0
+      ? { sequence, balance: 0n, createdAt: null }
+      : { sequence, balance, createdAt: instantOf(CLOCK + aheadUs) }
+  return {
+    clock: CLOCK,
+    heads: new Map(ACCOUNTS.map((account, index) => [account, toHead(all[index] as (typeof all)[number])])),
+    recorded: new Map(),
+  }
+})
+
+/** The state after a batch: what PostgreSQL would answer to the next one. */
+function stateAfter(state: LedgerState, { accepted }: ReturnType<typeof fold>): LedgerState {
+  const after = new Map(state.heads)
+  for (const { sourceUserId, sourceSequence, destinationUserId, destinationSequence, amount, createdAt } of accepted) {
+    if (sourceUserId !== null && sourceSequence !== null) {
+      const { balance } = after.get(sourceUserId) as Head
+      after.set(sourceUserId, { sequence: sourceSequence, balance: balance - amount, createdAt })
+    }
+    const { balance } = after.get(destinationUserId) as Head
+    after.set(destinationUserId, { sequence: destinationSequence, balance: balance + amount, createdAt })
+  }
+  const recorded = new Map(state.recorded)
+  for (const transaction of accepted) recorded.set(transaction.idempotencyKey, transaction)
+  return { clock: state.clock, heads: after, recorded }
+}
+
+/** Balances right after are known only to the batch that posted; a later replay looks them up. */
+function comparable(outcome: Outcome) {
+  if ('refusal' in outcome || !outcome.posted.replayed) return outcome
+  const { balancesAfter: _known, ...posted } = outcome.posted
+  return { posted }
+}
+
+test('a batch gives exactly what the same postings one at a time would give', () => {
+  fc.assert(
+    fc.property(states, postings, (state, batch) => {
+      const together = fold(batch, state)
+      let now = state
+      const outcomes: Outcome[] = []
+      const accepted = []
+      for (const posting of batch) {
+        const alone = fold([posting], now)
+        outcomes.push(...alone.outcomes)
+        accepted.push(...alone.accepted)
+        now = stateAfter(now, alone)
+      }
+      expect(together.outcomes.map(comparable)).toEqual(outcomes.map(comparable))
+      expect(together.accepted).toEqual(accepted)
+      expect(stateAfter(state, together)).toEqual(now)
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+test('a batch gives exactly what its two halves would give, wherever it is cut', () => {
+  fc.assert(
+    fc.property(states, postings, fc.nat(30), (state, batch, cut) => {
+      const first = fold(batch.slice(0, cut), state)
+      const second = fold(batch.slice(cut), stateAfter(state, first))
+      expect([...first.accepted, ...second.accepted]).toEqual(fold(batch, state).accepted)
+    }),
+  )
+})
+
+test('money is conserved, and no balance is ever negative or past the limit', () => {
+  fc.assert(
+    fc.property(states, postings, (state, batch) => {
+      const { accepted, outcomes } = fold(batch, state)
+      const sum = ({ heads }: LedgerState) => [...heads.values()].reduce((total, { balance }) => total + balance, 0n)
+      const deposited = accepted.reduce(
+        (total, { sourceUserId, amount }) => total + (sourceUserId === null ? amount : 0n),
+        0n,
+      )
+      expect(sum(stateAfter(state, { accepted, outcomes }))).toBe(sum(state) + deposited)
+      let now = state
+      for (const transaction of accepted) {
+        now = stateAfter(now, { accepted: [transaction], outcomes: [] })
+        for (const { balance } of now.heads.values()) {
+          expect(balance).toBeGreaterThanOrEqual(0n)
+          expect(balance).toBeLessThanOrEqual(CENTS_MAX)
+        }
+      }
+    }),
+  )
+})
+
+test('the entries of an account are numbered without gaps, and their times rise strictly', () => {
+  fc.assert(
+    fc.property(states, postings, (state, batch) => {
+      const { accepted } = fold(batch, state)
+      for (const account of ACCOUNTS) {
+        let { sequence, createdAt } = state.heads.get(account) as Head
+        for (const transaction of accepted) {
+          const isSource = transaction.sourceUserId === account
+          if (!isSource && transaction.destinationUserId !== account) continue
+          sequence++
+          expect(isSource ? transaction.sourceSequence : transaction.destinationSequence).toBe(sequence)
+          expect(microsecondsOf(transaction.createdAt)).toBeGreaterThanOrEqual(state.clock)
+          if (createdAt !== null) expect(transaction.createdAt > createdAt).toBe(true)
+          createdAt = transaction.createdAt
+        }
+      }
+    }),
+  )
+})
+
+test('a key is used up by what was accepted, once, and by nothing that was refused', () => {
+  fc.assert(
+    fc.property(states, postings, (state, batch) => {
+      const { accepted, outcomes } = fold(batch, state)
+      expect(new Set(accepted.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(accepted.length)
+      expect(outcomes).toHaveLength(batch.length)
+      const posted = outcomes.flatMap((outcome) =>
+        'posted' in outcome && !outcome.posted.replayed ? [outcome.posted] : [],
+      )
+      expect(posted.map(({ transaction }) => transaction)).toEqual(accepted)
+    }),
+  )
+})
+
+test('what a batch is told about balances is what they are right after each posting', () => {
+  fc.assert(
+    fc.property(states, postings, (state, batch) => {
+      const { outcomes } = fold(batch, state)
+      let now = state
+      for (const outcome of outcomes) {
+        if ('refusal' in outcome || outcome.posted.replayed) continue
+        const { transaction, balancesAfter } = outcome.posted
+        now = stateAfter(now, { accepted: [transaction], outcomes: [] })
+        const balanceOf = (account: string | null) => (account === null ? null : now.heads.get(account)?.balance)
+        expect(balancesAfter).toEqual({
+          source: balanceOf(transaction.sourceUserId),
+          destination: balanceOf(transaction.destinationUserId),
+        })
+      }
+    }),
+  )
+})
+
+describe('of several reasons to refuse', () => {
+  const state = (
+    balances: Partial<Record<string, bigint>>,
+    recorded: LedgerState['recorded'] = new Map(),
+  ): LedgerState => ({
+    clock: CLOCK,
+    heads: new Map(
+      Object.entries(balances).map(([account, balance = 0n]) => [
+        account,
+        { sequence: 1, balance, createdAt: instantOf(1) },
+      ]),
+    ),
+    recorded,
+  })
+  const judge = (posting: Partial<Posting>, over: LedgerState) => {
+    const wish = { id: 'new', idempotencyKey: 'key', sourceUserId: 'ada', destinationUserId: 'grace', amount: 10n }
+    const [outcome] = fold([{ ...wish, ...posting }], over).outcomes
+    return outcome && 'refusal' in outcome ? outcome.refusal : outcome?.posted
+  }
+  const [earlier] = fold(
+    [{ id: 'old', idempotencyKey: 'key', sourceUserId: null, destinationUserId: 'ada', amount: 7n }],
+    state({ ada: 0n }),
+  ).accepted
+  const recorded = new Map([['key', earlier as NonNullable<typeof earlier>]])
+
+  test('the key comes first: a conflict names all that differs, whoever is in it', () => {
+    expect(judge({ sourceUserId: NOBODY, destinationUserId: NOBODY }, state({}, recorded))).toEqual({
+      code: 'IDEMPOTENCY_CONFLICT',
+      differingFields: ['kind', 'destinationUserId', 'amount'],
+      transaction: earlier,
+    })
+    expect(judge({ sourceUserId: null, destinationUserId: 'ada' }, state({}, recorded))).toMatchObject({
+      differingFields: ['amount'],
+    })
+  })
+
+  test('a replay is answered even where the posting would be refused by now', () => {
+    const again = { sourceUserId: null, destinationUserId: 'ada', amount: 7n }
+    expect(judge(again, state({}, recorded))).toEqual({ transaction: earlier, replayed: true })
+    expect(judge({ ...again, id: 'old' }, state({}, recorded))).toEqual({ transaction: earlier, replayed: false })
+  })
+
+  test('then one account on both sides, even where there is no such account', () => {
+    expect(judge({ sourceUserId: NOBODY, destinationUserId: NOBODY }, state({}))).toEqual({
+      code: 'SAME_USER',
+      userId: NOBODY,
+    })
+  })
+
+  test('then users that are not there, the source before the destination', () => {
+    expect(judge({}, state({}))).toEqual({ code: 'USER_NOT_FOUND', userId: 'ada' })
+    expect(judge({}, state({ ada: 0n }))).toEqual({ code: 'USER_NOT_FOUND', userId: 'grace' })
+    expect(judge({ sourceUserId: null }, state({ ada: 0n }))).toEqual({ code: 'USER_NOT_FOUND', userId: 'grace' })
+  })
+
+  test('then funds, to the cent', () => {
+    expect(judge({}, state({ ada: 9n, grace: CENTS_MAX }))).toEqual({
+      code: 'INSUFFICIENT_FUNDS',
+      available: 9n,
+      required: 10n,
+      shortfall: 1n,
+    })
+    expect(judge({}, state({ ada: 10n, grace: 0n }))).toMatchObject({ balancesAfter: { source: 0n, destination: 10n } })
+  })
+
+  test('then the limit of 2^63-1, to the cent', () => {
+    const full = { code: 'BALANCE_LIMIT', userId: 'grace' }
+    expect(judge({}, state({ ada: 10n, grace: CENTS_MAX - 9n }))).toEqual(full)
+    expect(judge({}, state({ ada: 10n, grace: CENTS_MAX - 10n }))).toMatchObject({
+      balancesAfter: { destination: 2n ** 63n - 1n },
+    })
+    expect(judge({ sourceUserId: null, amount: CENTS_MAX }, state({ grace: 1n }))).toEqual(full)
+    expect(judge({ sourceUserId: null, amount: CENTS_MAX }, state({ grace: 0n }))).toMatchObject({
+      balancesAfter: { source: null, destination: CENTS_MAX },
+    })
+  })
+})

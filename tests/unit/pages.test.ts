@@ -1,0 +1,59 @@
+import { expect, test } from 'vitest'
+import { pageRange } from '../../src/ledger/history.ts'
+import { pageInfoOf, pageSizeOf } from '../../src/schema/pages.ts'
+
+const HEAD_MAX = 6
+
+/** Every position a cursor can have in an account of this length, and two that are past its end. */
+const positionsOf = (head: number) => [undefined, ...Array.from({ length: head + 3 }, (_, position) => position)]
+
+test('the arithmetic of a page is that of a list, newest first, that is cut', () => {
+  for (let head = 0; head <= HEAD_MAX; head++) {
+    const newestFirst = Array.from({ length: head }, (_, index) => head - index)
+    for (const after of positionsOf(head)) {
+      for (const before of positionsOf(head)) {
+        const window = newestFirst.filter(
+          (sequence) => (after === undefined || sequence < after) && (before === undefined || sequence > before),
+        )
+        for (let size = 0; size <= head + 2; size++) {
+          const firstRange = pageRange({ first: size, after, before }, head)
+          const lastRange = pageRange({ last: size, after, before }, head)
+          const seen = ({ low, high }: typeof firstRange) =>
+            newestFirst.filter((sequence) => sequence >= low && sequence <= high)
+          const page = JSON.stringify({ head, after, before, size })
+          expect(seen(firstRange), page).toEqual(window.slice(0, size))
+          expect(seen(lastRange), page).toEqual(size === 0 ? [] : window.slice(-size))
+          // Nothing is asked of the database that cannot be there.
+          for (const { low, high } of [firstRange, lastRange]) {
+            expect(low, page).toBeGreaterThanOrEqual(1)
+            expect(high, page).toBeLessThanOrEqual(head)
+          }
+        }
+      }
+    }
+  }
+})
+
+test('a page is asked from one end: the first 20 unless told otherwise', () => {
+  expect(pageSizeOf({})).toEqual({ first: 20 })
+  expect(pageSizeOf({ first: null, last: null })).toEqual({ first: 20 })
+  expect(pageSizeOf({ first: 0 })).toEqual({ first: 0 })
+  expect(pageSizeOf({ last: 0 })).toEqual({ last: 0 })
+  expect(pageSizeOf({ first: null, last: 5 })).toEqual({ last: 5 })
+})
+
+test('the next page is the older one', () => {
+  const edges = [{ cursor: 'newest' }, { cursor: 'middle' }, { cursor: 'oldest' }]
+  expect(pageInfoOf(edges, { hasOlder: true, hasNewer: false })).toEqual({
+    hasNextPage: true,
+    hasPreviousPage: false,
+    startCursor: 'newest',
+    endCursor: 'oldest',
+  })
+  expect(pageInfoOf([], { hasOlder: false, hasNewer: true })).toEqual({
+    hasNextPage: false,
+    hasPreviousPage: true,
+    startCursor: null,
+    endCursor: null,
+  })
+})
