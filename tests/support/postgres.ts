@@ -19,7 +19,7 @@ declare module 'vitest' {
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const closers: (() => Promise<unknown>)[] = []
-  let serverUrl = process.env['DATABASE_URL']
+  let serverUrl = process.env.DATABASE_URL
   if (!serverUrl) {
     const folder = await mkdtemp(join(tmpdir(), 'thesaurum-tests-'))
     closers.unshift(() => rm(folder, { recursive: true, force: true }))
