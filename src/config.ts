@@ -33,6 +33,9 @@ const Environment = z.object({
   LOG_LEVEL: oneOf('LOG_LEVEL', ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 30, standard: 2 ** 20 }),
   OPERATION_DEADLINE_MS: integer('OPERATION_DEADLINE_MS', { min: 100, max: 600_000, standard: 15_000 }),
+  BATCH_SIZE_MAX: integer('BATCH_SIZE_MAX', { min: 1, max: 10_000, standard: 256 }),
+  QUEUE_LENGTH_MAX: integer('QUEUE_LENGTH_MAX', { min: 1, max: 1_000_000, standard: 10_000 }),
+  BATCH_LOCK_WAIT_MS: integer('BATCH_LOCK_WAIT_MS', { min: 1, max: 60_000, standard: 100 }),
   CLOCK_AHEAD_MAX_MS: integer('CLOCK_AHEAD_MAX_MS', { min: 0, max: 3_600_000, standard: 5_000 }),
 })
 

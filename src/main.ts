@@ -5,7 +5,7 @@ import { openEmbedded } from './db/embedded.ts'
 import { migrateDatabase } from './db/migrate.ts'
 import { explain } from './explain.ts'
 import { tellDemoStory } from './ledger/demo.ts'
-import { openLedger } from './ledger/ledger.ts'
+import { type Ledger, openLedger } from './ledger/ledger.ts'
 import { schema } from './schema/index.ts'
 import { ledgerOptions, openServer } from './server/server.ts'
 
@@ -16,7 +16,9 @@ const COMMANDS: Readonly<Record<string, { does: string; run: () => Promise<void>
     does: 'bring the database to the newest migration',
     run: () => withDatabase(readConfig(), async () => {}),
   },
-  seed: { does: 'tell the demo story, if the ledger is empty', run: seed },
+  seed: { does: 'tell the demo story, if the ledger is empty', run: () => seed() },
+  verify: { does: 'recompute the whole ledger and say what is wrong; exit code 1 if anything is', run: () => verify() },
+  checkpoints: { does: 'rebuild the balance checkpoints that are missing', run: () => checkpoints() },
   'print-schema': { does: 'print the GraphQL schema', run: async () => console.log(printSchema(schema)) },
 }
 
@@ -58,27 +60,54 @@ async function serve(): Promise<void> {
   })
 }
 
-async function seed(): Promise<void> {
+/** The ledger for as long as a command works on it. */
+async function withLedger(work: (ledger: Ledger) => Promise<void>): Promise<void> {
   const config = readConfig()
   await withDatabase(config, async (url) => {
     const ledger = await openLedger(ledgerOptions(config, url, () => {}))
     try {
-      const told = await tellDemoStory(ledger)
-      console.log(told ? 'The demo story is told.' : 'There are users already: nothing was changed.')
+      await work(ledger)
     } finally {
       await ledger.close()
     }
   })
 }
 
+const seed = () =>
+  withLedger(async (ledger) => {
+    const told = await tellDemoStory(ledger)
+    console.log(told ? 'The demo story is told.' : 'There are users already: nothing was changed.')
+  })
+
+const verify = () =>
+  withLedger(async (ledger) => {
+    const findings = await ledger.verify()
+    for (const { code, accountId, sequence, message } of findings) {
+      console.error(`${code}: user_${accountId}${sequence === null ? '' : `, entry ${sequence}`}: ${message}`)
+    }
+    if (findings.length > 0) process.exitCode = 1
+    console.log(
+      findings.length === 0 ? 'The ledger is sound.' : `The ledger is NOT sound: ${findings.length} findings.`,
+    )
+  })
+
+const checkpoints = () =>
+  withLedger(async (ledger) => {
+    const count = await ledger.rebuildCheckpoints()
+    console.log(count === 0 ? 'No checkpoint is missing.' : `Checkpoints were missing in ${count} places: rebuilt.`)
+  })
+
+/** One Ctrl-C may be heard twice: from the terminal, and from npm, which passes it on. */
+const SIGNAL_ECHO_MS = 1_000
+
 /** The first signal to stop. A second one ends the process at once; the next start mends what that leaves. */
 function stopSignal(): Promise<string> {
   return new Promise((resolve) => {
-    let stopping = false
+    let heardAt: number | undefined
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        if (stopping) process.exit(1)
-        stopping = true
+        heardAt ??= performance.now()
+        if (performance.now() > heardAt + SIGNAL_ECHO_MS) process.exit(1)
         resolve(signal)
       })
     }

@@ -11,6 +11,8 @@ export interface PoolOptions {
   connectionsMax: number
   /** Off for a PgBouncer that cannot keep prepared statements (before 1.21): then every statement is sent unnamed. */
   preparedStatements: boolean
+  /** Statements are sent without waiting for the answer to the one before. */
+  pipelines?: boolean
   /** How long to wait for a free or a new connection. */
   connectTimeoutMs: number
   /** How long to wait for the answer to any one statement: the last resort against a peer that has vanished. */
@@ -35,6 +37,7 @@ export function openPool({
   name,
   connectionsMax,
   preparedStatements,
+  pipelines = false,
   connectTimeoutMs,
   answerTimeoutMs,
 }: PoolOptions): pg.Pool {
@@ -46,6 +49,7 @@ export function openPool({
     query_timeout: answerTimeoutMs,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
+    pipeline: pipelines,
     ...(preparedStatements ? {} : { Client: UnnamedClient }),
   })
   pool.on('error', () => {})

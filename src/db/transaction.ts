@@ -47,6 +47,11 @@ function databaseOn(client: pg.PoolClient): Database {
   return database
 }
 
+/** No connection could be had: nothing was begun. */
+export class NotConnectedError extends Error {
+  override name = 'NotConnectedError'
+}
+
 /**
  * Runs `work` in one READ COMMITTED database transaction.
  *
@@ -54,13 +59,30 @@ function databaseOn(client: pg.PoolClient): Database {
  * had and overdraw. Timeouts travel with BEGIN in one simple query: as startup parameters PgBouncer would refuse them.
  *
  * @throws {OutcomeUnknownError} when COMMIT was sent and its outcome is not known. Any other error: not committed.
+ *   {NotConnectedError} when nothing was even begun.
  */
-export async function inTransaction<Result>(
+export function inTransaction<Result>(
   pool: pg.Pool,
   limits: TransactionLimits,
   work: (tx: Database) => Promise<Result>,
 ): Promise<Result> {
-  const client = await pool.connect()
+  return inTransactionByTurns(pool, limits, async () => {}, work)
+}
+
+/**
+ * The same, with BEGIN and the reads of `look` in one round trip where the pool pipelines: what `look` sends does not
+ * wait for BEGIN's answer. So it may lock and read, and must write nothing: had BEGIN failed, its statements would run
+ * each by itself. `work` begins when BEGIN and `look` have succeeded.
+ */
+export async function inTransactionByTurns<Seen, Result>(
+  pool: pg.Pool,
+  limits: TransactionLimits,
+  look: (tx: Database) => Promise<Seen>,
+  work: (tx: Database, seen: Seen) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect().catch((error) => {
+    throw new NotConnectedError('no connection could be had', { cause: error })
+  })
   let commitSent = false
   let warned = false
   const onNotice = () => {
@@ -69,8 +91,10 @@ export async function inTransaction<Result>(
   client.on('notice', onNotice)
   try {
     const tx = databaseOn(client)
-    await tx.execute(sql.raw(beginStatement(limits)))
-    const result = await work(tx)
+    // Straight to the client: Drizzle sends nothing before it is awaited, and BEGIN must be the first to go.
+    const begun = client.query(beginStatement(limits))
+    const [, seen] = await inOrder([begun, look(tx)])
+    const result = await work(tx, seen)
     commitSent = true
     const { command } = await tx.execute(sql`commit`)
     if (warned) throw new OutcomeUnknownError('COMMIT was answered with a warning')
@@ -86,6 +110,20 @@ export async function inTransaction<Result>(
     }
     throw error
   }
+}
+
+/**
+ * The answers to statements that were sent without waiting. When one has failed those after it fail too ("current
+ * transaction is aborted"), so the error that tells is the first in the order they were sent, not the first to be heard.
+ */
+export async function inOrder<Answers extends readonly unknown[]>(
+  sent: readonly [...{ [At in keyof Answers]: Promise<Answers[At]> }],
+): Promise<Answers> {
+  const settled = await Promise.allSettled(sent)
+  return settled.map((answer) => {
+    if (answer.status === 'rejected') throw answer.reason
+    return answer.value
+  }) as unknown as Answers
 }
 
 const milliseconds = (value: number) => Math.max(1, Math.floor(value))

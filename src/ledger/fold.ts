@@ -30,6 +30,9 @@ export interface Posted {
 
 export type Outcome = { posted: Posted } | { refusal: Refusal }
 
+/** The outcome of postings that are posted together or not at all: what each became, or the first that was refused. */
+export type CallOutcome = { posted: Posted[] } | { refusal: Refusal; index: number }
+
 export interface LedgerState {
   /** PostgreSQL's clock, in microseconds, read after the locks. */
   clock: number
@@ -40,26 +43,69 @@ export interface LedgerState {
 }
 
 export interface Folded {
-  /** One for each posting, in its place. */
-  outcomes: Outcome[]
+  /** One for each call, in its place. */
+  outcomes: CallOutcome[]
   /** What is to be inserted, in arrival order. */
   accepted: LedgerTransaction[]
+  /** The heads after it. */
+  heads: ReadonlyMap<string, Head>
 }
 
 /**
- * Judges postings in arrival order over a known state, purely. A batch gives exactly what the same postings one at a
- * time would give: an equal key after an accepted one is its replay or a conflict; after a refused one it is judged anew.
+ * Judges calls in arrival order over a known state, purely. A call is one posting or more, posted together or not at
+ * all. A batch gives exactly what the same calls one at a time would give: an equal key after an accepted one is its
+ * replay or a conflict; after a refused one it is judged anew.
  *
  * Refusals are judged in this order: key, same user, users exist, funds, limit.
  */
-export function fold(postings: readonly Posting[], state: LedgerState): Folded {
-  const heads = new Map(state.heads)
-  const acceptedByKey = new Map<string, Posted>()
-  const accepted: LedgerTransaction[] = []
+export function fold(calls: readonly (readonly Posting[])[], state: LedgerState): Folded {
+  const draft = new Draft(state)
+  const outcomes = calls.map((postings): CallOutcome => {
+    const start = draft.position
+    const posted: Posted[] = []
+    for (const [index, posting] of postings.entries()) {
+      const outcome = draft.judge(posting)
+      if ('refusal' in outcome) {
+        draft.undoTo(start)
+        return { refusal: outcome.refusal, index }
+      }
+      posted.push(outcome.posted)
+    }
+    return { posted }
+  })
+  return { outcomes, accepted: draft.accepted, heads: draft.heads }
+}
 
-  const outcomes = postings.map((posting): Outcome => {
-    const inBatch = acceptedByKey.get(posting.idempotencyKey)
-    const earlier = inBatch?.transaction ?? state.recorded.get(posting.idempotencyKey)
+/** The ledger as it will be, with a way back for a call that is refused half-way. */
+class Draft {
+  readonly heads: Map<string, Head>
+  readonly accepted: LedgerTransaction[] = []
+  readonly #state: LedgerState
+  readonly #byKey = new Map<string, Posted>()
+  /** The heads that each accepted transaction replaced. */
+  readonly #replaced: [accountId: string, head: Head][][] = []
+
+  constructor(state: LedgerState) {
+    this.#state = state
+    this.heads = new Map(state.heads)
+  }
+
+  /** How many transactions are accepted so far. */
+  get position(): number {
+    return this.accepted.length
+  }
+
+  undoTo(position: number): void {
+    while (this.accepted.length > position) {
+      this.#byKey.delete((this.accepted.pop() as LedgerTransaction).idempotencyKey)
+      for (const [accountId, head] of this.#replaced.pop() ?? []) this.heads.set(accountId, head)
+    }
+  }
+
+  /** Accepts, refuses, or finds it posted already. */
+  judge(posting: Posting): Outcome {
+    const inBatch = this.#byKey.get(posting.idempotencyKey)
+    const earlier = inBatch?.transaction ?? this.#state.recorded.get(posting.idempotencyKey)
     if (earlier) {
       const differingFields = differences(posting, earlier)
       if (differingFields.length > 0) {
@@ -71,9 +117,9 @@ export function fold(postings: readonly Posting[], state: LedgerState): Folded {
 
     const { sourceUserId, destinationUserId, amount } = posting
     if (sourceUserId === destinationUserId) return { refusal: { code: 'SAME_USER', userId: destinationUserId } }
-    const source = sourceUserId === null ? null : heads.get(sourceUserId)
+    const source = sourceUserId === null ? null : this.heads.get(sourceUserId)
     if (source === undefined) return { refusal: { code: 'USER_NOT_FOUND', userId: sourceUserId as string } }
-    const destination = heads.get(destinationUserId)
+    const destination = this.heads.get(destinationUserId)
     if (destination === undefined) return { refusal: { code: 'USER_NOT_FOUND', userId: destinationUserId } }
     if (source && source.balance < amount) {
       const available = source.balance
@@ -81,11 +127,15 @@ export function fold(postings: readonly Posting[], state: LedgerState): Folded {
     }
     if (destination.balance > CENTS_MAX - amount)
       return { refusal: { code: 'BALANCE_LIMIT', userId: destinationUserId } }
+    return { posted: this.#accept(posting, source, destination) }
+  }
 
-    const createdAt = instantOf(Math.max(state.clock, after(source), after(destination)))
+  #accept(posting: Posting, source: Head | null, destination: Head): Posted {
+    const { id, idempotencyKey, sourceUserId, destinationUserId, amount } = posting
+    const createdAt = instantOf(Math.max(this.#state.clock, after(source), after(destination)))
     const transaction: LedgerTransaction = {
-      id: posting.id,
-      idempotencyKey: posting.idempotencyKey,
+      id,
+      idempotencyKey,
       sourceUserId,
       sourceSequence: source ? source.sequence + 1 : null,
       destinationUserId,
@@ -93,23 +143,26 @@ export function fold(postings: readonly Posting[], state: LedgerState): Folded {
       amount,
       createdAt,
     }
-    const sourceAfter = source ? source.balance - amount : null
-    if (sourceUserId !== null && source && sourceAfter !== null) {
-      heads.set(sourceUserId, { sequence: source.sequence + 1, balance: sourceAfter, createdAt })
+    const replaced: [string, Head][] = [[destinationUserId, destination]]
+    const balancesAfter = {
+      source: source ? source.balance - amount : null,
+      destination: destination.balance + amount,
     }
-    const destinationAfter = destination.balance + amount
-    heads.set(destinationUserId, { sequence: destination.sequence + 1, balance: destinationAfter, createdAt })
-
-    accepted.push(transaction)
-    const posted = {
-      transaction,
-      replayed: false,
-      balancesAfter: { source: sourceAfter, destination: destinationAfter },
+    if (sourceUserId !== null && source && balancesAfter.source !== null) {
+      replaced.push([sourceUserId, source])
+      this.heads.set(sourceUserId, { sequence: source.sequence + 1, balance: balancesAfter.source, createdAt })
     }
-    acceptedByKey.set(posting.idempotencyKey, posted)
-    return { posted }
-  })
-  return { outcomes, accepted }
+    this.heads.set(destinationUserId, {
+      sequence: destination.sequence + 1,
+      balance: balancesAfter.destination,
+      createdAt,
+    })
+    this.accepted.push(transaction)
+    this.#replaced.push(replaced)
+    const posted = { transaction, replayed: false, balancesAfter }
+    this.#byKey.set(idempotencyKey, posted)
+    return posted
+  }
 }
 
 /** The earliest microsecond an account's next entry may bear: times rise strictly within an account. */

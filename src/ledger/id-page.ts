@@ -27,15 +27,17 @@ export async function pageById<Row extends { id: string }>(
   { first, last, after, before }: IdPageRequest,
   table: PgTable,
   id: PgColumn,
+  /** Which rows the list has; undefined: all. */
+  filter: SQL | undefined,
   selectRows: SelectRows<Row>,
 ): Promise<IdPage<Row>> {
   const window = and(after === undefined ? undefined : lt(id, after), before === undefined ? undefined : gt(id, before))
   const rows =
     last === undefined
-      ? await selectRows(window, desc(id), first ?? 0)
-      : (await selectRows(window, asc(id), last)).reverse()
+      ? await selectRows(and(filter, window), desc(id), first ?? 0)
+      : (await selectRows(and(filter, window), asc(id), last)).reverse()
 
-  const exists = (where: SQL) => sql<boolean>`exists (select from ${table} where ${where})`
+  const exists = (where: SQL) => sql<boolean>`exists (select from ${table} where ${and(filter, where)})`
   const [newest, oldest] = [rows[0]?.id, rows.at(-1)?.id]
   const [newer, older] =
     newest !== undefined && oldest !== undefined

@@ -37,7 +37,7 @@ export async function findTransactionsByKey(
  * committed; within one account the sequence is the order.
  */
 export function pageTransactions(database: Database, request: IdPageRequest): Promise<IdPage<LedgerTransaction>> {
-  return pageById(database, request, transactions, transactions.id, (where, order, limit) =>
+  return pageById(database, request, transactions, transactions.id, undefined, (where, order, limit) =>
     database.select(transactionColumns).from(transactions).where(where).orderBy(order).limit(limit),
   )
 }

@@ -1,16 +1,21 @@
-import { type Database, databaseOf, openPool } from '../db/pool.ts'
+import { type Database, databaseOf, openPool, type PoolOptions } from '../db/pool.ts'
 import { ledger as ledgerTable } from '../db/tables.ts'
+import { Attempts } from './attempts.ts'
 import { Balances } from './balances.ts'
-import { entriesOf } from './entry.ts'
+import { Checkpoints, rebuildCheckpoints } from './checkpoints.ts'
 import { type Feed, openFeed } from './feed.ts'
 import { loadEntries } from './history.ts'
-import { createPostingEngine, type PostingEngine } from './posting.ts'
+import { PostingEngine } from './posting.ts'
+import { type Finding, verifyLedger } from './verify.ts'
 
 export interface LedgerOptions {
   url: string
   preparedStatements: boolean
   operationDeadlineMs: number
   clockAheadMaxMs: number
+  batchSizeMax: number
+  queueLengthMax: number
+  batchLockWaitMs: number
   onTrouble: (error: unknown) => void
 }
 
@@ -21,20 +26,31 @@ export interface Ledger {
   /** For plain reads. */
   database: Database
   posting: PostingEngine
+  attempts: Attempts
   balances: Balances
   feed: Feed
+  /** Recomputes everything and says what is wrong; asked again while it runs, it answers both. */
+  verify(): Promise<Finding[]>
+  /** Writes the checkpoints that are missing, and says in how many places they were. */
+  rebuildCheckpoints(): Promise<number>
   close(): Promise<void>
 }
 
-/** Postings are one statement after another: more connections than this only queue inside PostgreSQL. */
-const WRITERS_MAX = 10
+/** Batches in flight at once. */
+const LANES_MAX = 2
+/** Locked accounts that are waited for at once; calls for more take turns. */
+const WAITERS_MAX = 8
 const READERS_MAX = 10
+/** Checkpoints and failed attempts. */
+const RECORDERS_MAX = 2
+/** For each statement of a verification, which reads the whole ledger. */
+const VERIFY_TIMEOUT_MS = 3_600_000
 const CONNECT_TIMEOUT_MS = 5_000
 
 /** Opens the ledger on a database that is migrated already. */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const { url, preparedStatements, operationDeadlineMs } = options
-  const pool = (name: string, connectionsMax: number) =>
+  const pool = (name: string, connectionsMax: number, special: Partial<PoolOptions> = {}) =>
     openPool({
       url,
       name,
@@ -42,9 +58,14 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       preparedStatements,
       connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, operationDeadlineMs),
       answerTimeoutMs: operationDeadlineMs + 1_000,
+      ...special,
     })
-  const writers = pool('thesaurum posting', WRITERS_MAX)
+  const writers = pool('thesaurum posting', LANES_MAX, { pipelines: true })
+  const waiters = pool('thesaurum waiting', WAITERS_MAX, { pipelines: true })
+  const recorders = pool('thesaurum recording', RECORDERS_MAX)
   const readers = pool('thesaurum reading', READERS_MAX)
+  const verifiers = pool('thesaurum verifying', 1, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
+  const closePools = () => Promise.all([writers, waiters, recorders, readers, verifiers].map((each) => each.end()))
   const database = databaseOf(readers)
   try {
     const [row] = await database.select({ era: ledgerTable.era }).from(ledgerTable)
@@ -54,30 +75,42 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       const [entries] = await loadEntries(database, [{ accountId, low: after + 1, high: after + limit }])
       return (entries ?? []).reverse()
     })
-    const posting = createPostingEngine({
+    const checkpoints = new Checkpoints(databaseOf(recorders), options.onTrouble)
+    const attempts = new Attempts(databaseOf(recorders), options.onTrouble)
+    const posting = new PostingEngine({
+      ...options,
       pool: writers,
+      waitingPool: waiters,
+      checkpoints,
+      attempts,
+      lanesMax: LANES_MAX,
       deadlineMs: operationDeadlineMs,
-      clockAheadMaxMs: options.clockAheadMaxMs,
-      onPosted: (posted) => {
-        if (posted.balancesAfter) {
-          feed.hint(entriesOf({ ...posted, balancesAfter: posted.balancesAfter }).map((entry) => entry.accountId))
-        }
-      },
-      onTrouble: options.onTrouble,
+      onPosted: (accountIds) => feed.hint(accountIds),
     })
+    let verifying: Promise<Finding[]> | undefined
     return {
       era: row.era,
       database,
       posting,
+      attempts,
       balances: new Balances(readers),
       feed,
+      verify() {
+        verifying ??= verifyLedger(verifiers).finally(() => {
+          verifying = undefined
+        })
+        return verifying
+      },
+      rebuildCheckpoints: () => rebuildCheckpoints(databaseOf(verifiers)),
       async close() {
         feed.close()
-        await Promise.all([writers.end(), readers.end()])
+        await posting.idle()
+        await Promise.all([checkpoints.close(), attempts.close()])
+        await closePools()
       },
     }
   } catch (error) {
-    await Promise.all([writers.end(), readers.end()])
+    await closePools()
     throw error
   }
 }

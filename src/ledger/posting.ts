@@ -1,98 +1,248 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { EventEmitter, once } from 'node:events'
 import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import { remedyFor } from '../db/sqlstate.ts'
-import { OutcomeUnknownError } from '../db/transaction.ts'
-import { ClockBehindError, KeyTakenError, runBatch } from './batch.ts'
-import type { Outcome, Posted, Posting } from './fold.ts'
+import type { Attempts, FailureCode } from './attempts.ts'
+import {
+  AccountsLockedError,
+  accountsOf,
+  type BatchLimits,
+  type BatchResult,
+  runBatch,
+  runBatchAround,
+} from './batch.ts'
+import type { Checkpoints } from './checkpoints.ts'
+import type { CallOutcome, Outcome, Posting } from './fold.ts'
+import { Lanes } from './lanes.ts'
+import { PendingCall } from './pending-call.ts'
+import { REFUSAL_MESSAGES } from './refusal.ts'
+import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './retry.ts'
 import { UnavailableError } from './unavailable.ts'
+import { WaitingRooms } from './waiting-rooms.ts'
 
 /*
- * The posting engine. Each posting is one database transaction with ordered row locks (batch.ts), tried again while
- * that can help and the operation's deadline allows. Ids are made before the first attempt and kept, so a re-run that
- * finds its own row knows that it had been committed after all.
+ * The posting engine. Postings gather while the batch before them is in flight, and a batch is one database transaction
+ * with ordered row locks (batch.ts). It trades a little time of each posting for the time of all: locks, round trips, the
+ * flush to disk and the queue at a busy account are paid once a batch.
+ *
+ * A call is a posting, or several that are posted together or not at all. Where it is:
+ *
+ *   lanes           queued, or in flight in a batch
+ *   waiting rooms   somebody else has locked an account of it
+ *   a pause         its batch failed, and it is tried again in a moment, holding nothing
+ *
+ * Promises: every call is answered, once. Success is answered after COMMIT. Calls that share an account or a key are
+ * judged in the order they came, but for those that wait for a lock or in a pause. A call that fails fails alone.
  */
 
-const ATTEMPTS_MAX = 10
-/** Full jitter: each pause is anything from nothing to this bound, which doubles with each attempt. */
-const PAUSE_FIRST_MS = 10
-const PAUSE_MAX_MS = 1_000
+/** How often calls are looked through for those whose deadline is over, while no lane is free to take them. */
+const SIFT_INTERVAL_MS = 250
+/** The part of the queue that may wait for one locked account. */
+const ROOM_SHARE = 0.1
 
 export interface PostingOptions {
+  /** Pipelining; a connection for each lane. */
   pool: pg.Pool
-  /** How long one posting may take, attempts and pauses together. */
+  /** For waiting on locked accounts. */
+  waitingPool: pg.Pool
+  checkpoints: Checkpoints
+  attempts: Attempts
+  /** How long one call may take, attempts and pauses together. */
   deadlineMs: number
   clockAheadMaxMs: number
-  /** Called after COMMIT, before the caller is answered. */
-  onPosted: (posted: Posted) => void
+  /** How many batches may be in flight at once. */
+  lanesMax: number
+  /** Postings in a batch; a call with more is a batch of its own. */
+  batchSizeMax: number
+  /** Postings that may be without an answer at once. */
+  queueLengthMax: number
+  /** How long a batch waits for an account that somebody else has locked before it goes on without. */
+  batchLockWaitMs: number
+  /** Told which accounts have new entries: after COMMIT, before the callers are answered. */
+  onPosted: (accountIds: Iterable<string>) => void
   /** Told of faults and alerts; never of anything secret. */
   onTrouble: (error: unknown) => void
 }
 
 export type PostingRequest = Omit<Posting, 'id'>
 
-export interface PostingEngine {
+export class PostingEngine {
+  readonly #options: PostingOptions
+  readonly #lanes: Lanes
+  readonly #rooms: WaitingRooms
+  /** Since this process began. */
+  readonly counts = { batches: 0, postings: 0 }
+  /** Postings without an answer. */
+  #length = 0
+  #sifting: NodeJS.Timeout | undefined
+  readonly #events = new EventEmitter()
+
+  constructor(options: PostingOptions) {
+    this.#options = options
+    const { batchSizeMax, queueLengthMax } = options
+    this.#lanes = new Lanes({ run: (batch) => this.#run(batch), divert: (call) => this.#divert(call) }, options)
+    this.#rooms = new WaitingRooms(
+      {
+        run: (accountIds, waitMs, take) =>
+          runBatchAround(options.waitingPool, this.#limits(waitMs, options.deadlineMs), accountIds, take),
+        settle: (calls, result) => this.#settle(calls, result),
+        failed: (calls, error) => this.#failed(calls, error),
+        expired: (call) => this.#giveUp(call),
+        refused: (call) => call.giveUp(new UnavailableError('OVERLOADED')),
+      },
+      { lengthMax: Math.ceil(queueLengthMax * ROOM_SHARE), batchSizeMax },
+    )
+  }
+
   /**
    * Posts, replays or refuses.
    *
    * @throws {UnavailableError} when it could not be posted in time, or when whether it was is not known.
    */
-  post(request: PostingRequest): Promise<Outcome>
-}
-
-export function createPostingEngine(options: PostingOptions): PostingEngine {
-  return {
-    async post(request) {
-      const outcome = await attempt({ ...request, id: uuidv7() }, options)
-      if ('posted' in outcome && !outcome.posted.replayed) options.onPosted(outcome.posted)
-      return outcome
-    },
+  async post(request: PostingRequest): Promise<Outcome> {
+    const outcome = await this.#call([request])
+    return 'refusal' in outcome ? { refusal: outcome.refusal } : { posted: outcome.posted[0] as never }
   }
-}
 
-async function attempt(
-  posting: Posting,
-  { pool, deadlineMs, clockAheadMaxMs, onTrouble }: PostingOptions,
-): Promise<Outcome> {
-  const deadlineAt = Date.now() + deadlineMs
-  /** Once an attempt's outcome is unknown, only a definite answer makes it known again: a failure to ask does not. */
-  let unknown: OutcomeUnknownError | undefined
-  let failure: unknown
-  /** Worth an alert, whatever the last attempt died of. */
-  let clockBehind: ClockBehindError | undefined
-  for (let attempts = 1; attempts <= ATTEMPTS_MAX; attempts++) {
-    const leftMs = deadlineAt - Date.now()
-    if (leftMs <= 0) break
+  /**
+   * Posts all or none, in the order given. What was posted before with the same key and payload is replayed; the first
+   * that is refused refuses them all. No key may be there twice.
+   *
+   * @throws {UnavailableError} as `post` does, for all of them.
+   */
+  async postTogether(requests: readonly PostingRequest[]): Promise<CallOutcome> {
+    if (new Set(requests.map(({ idempotencyKey }) => idempotencyKey)).size < requests.length) {
+      throw new TypeError('an idempotency key is there twice')
+    }
+    return requests.length === 0 ? { posted: [] } : this.#call(requests)
+  }
+
+  /** Resolves when every call is answered. New ones are still taken. */
+  async idle(): Promise<void> {
+    while (this.#length > 0) await once(this.#events, 'idle')
+  }
+
+  async #call(requests: readonly PostingRequest[]): Promise<CallOutcome> {
+    const { queueLengthMax, deadlineMs } = this.#options
+    if (this.#length + requests.length > queueLengthMax && this.#length > 0) throw new UnavailableError('OVERLOADED')
+    const call = new PendingCall(
+      requests.map((request) => ({ ...request, id: uuidv7() })),
+      Date.now() + deadlineMs,
+    )
+    this.#length += requests.length
+    this.#sifting ??= setInterval(() => this.#lanes.sift(), SIFT_INTERVAL_MS)
+    this.#lanes.enter(call)
     try {
-      const { outcomes } = await runBatch(
-        pool,
-        { lockTimeoutMs: leftMs, statementTimeoutMs: leftMs, idleTimeoutMs: deadlineMs, clockAheadMaxMs },
-        [posting],
-      )
-      return outcomes[0] as Outcome
-    } catch (error) {
-      failure = error
-      if (error instanceof ClockBehindError) clockBehind = error
-      if (error instanceof OutcomeUnknownError) unknown = error
-      else if (!isPassing(error)) {
-        onTrouble(error)
-        break
+      return await call.answer
+    } finally {
+      this.#length -= requests.length
+      if (this.#length === 0) {
+        clearInterval(this.#sifting)
+        this.#sifting = undefined
+        this.#events.emit('idle')
       }
     }
-    await sleep(
-      Math.min(
-        Math.random() * Math.min(PAUSE_MAX_MS, PAUSE_FIRST_MS * 2 ** attempts),
-        Math.max(0, deadlineAt - Date.now()),
-      ),
-    )
   }
-  if (clockBehind) onTrouble(clockBehind)
-  if (unknown) throw new UnavailableError('OUTCOME_UNKNOWN', { cause: unknown })
-  if (failure === undefined || isPassing(failure)) throw new UnavailableError('RETRIES_EXHAUSTED', { cause: failure })
-  throw failure
-}
 
-/** True when the same batch may succeed if it is run again. */
-function isPassing(error: unknown): boolean {
-  return error instanceof KeyTakenError || error instanceof ClockBehindError || remedyFor(error) !== 'fault'
+  /** What need not be tried in a lane: its time is over, or it would find an account locked. */
+  #divert(call: PendingCall): boolean {
+    if (call.deadlineAt <= Date.now()) {
+      this.#giveUp(call)
+      return true
+    }
+    const lockedAccountId = this.#rooms.accountFor(call)
+    if (lockedAccountId === undefined) return false
+    this.#rooms.enter(lockedAccountId, call)
+    return true
+  }
+
+  /** One batch: first in order, waiting a little; if an account stays locked, then around what is. */
+  async #run(batch: PendingCall[]): Promise<void> {
+    const { pool, batchLockWaitMs } = this.#options
+    const leftMs = Math.max(...batch.map(({ deadlineAt }) => deadlineAt)) - Date.now()
+    const failures = Math.max(...batch.map((call) => call.failures))
+    // What is locked may be a table: whoever has failed before may wait longer.
+    const limits = this.#limits(Math.min(leftMs, batchLockWaitMs * 2 ** failures), leftMs)
+    const calls = batch.map(({ postings }) => postings)
+    await runBatch(pool, limits, calls)
+      .catch((error) => {
+        if (error instanceof AccountsLockedError) return runBatchAround(pool, limits, [], () => calls)
+        throw error
+      })
+      .then(
+        (result) => this.#settle(batch, result),
+        (error) => this.#failed(batch, error),
+      )
+  }
+
+  #limits(lockTimeoutMs: number, statementTimeoutMs: number): BatchLimits {
+    const { deadlineMs, clockAheadMaxMs } = this.#options
+    return { lockTimeoutMs, statementTimeoutMs, idleTimeoutMs: deadlineMs, clockAheadMaxMs }
+  }
+
+  #settle(calls: readonly PendingCall[], { verdicts, tails }: BatchResult): void {
+    const { onPosted, checkpoints } = this.#options
+    this.counts.batches++
+    for (const { postings } of calls) this.counts.postings += postings.length
+    const posted = verdicts.flatMap((verdict) =>
+      'outcome' in verdict && 'posted' in verdict.outcome ? verdict.outcome.posted : [],
+    )
+    onPosted(new Set(posted.flatMap(({ transaction, replayed }) => (replayed ? [] : accountsOf(transaction)))))
+    for (const [index, verdict] of verdicts.entries()) {
+      const call = calls[index] as PendingCall
+      if ('lockedAccountId' in verdict) this.#rooms.enter(verdict.lockedAccountId, call)
+      else if ('failure' in verdict) this.#failed([call], verdict.failure)
+      else {
+        call.settle(verdict.outcome)
+        if ('refusal' in verdict.outcome) {
+          const { refusal, index: at } = verdict.outcome
+          this.#record(call, refusal.code, REFUSAL_MESSAGES[refusal.code], at)
+        }
+      }
+    }
+    checkpoints.note(tails)
+  }
+
+  /** Nothing of these calls was written by this attempt, or that is not known. Each is tried again, or answered. */
+  #failed(calls: readonly PendingCall[], error: unknown): void {
+    const isFault = !isPassing(error)
+    for (const call of calls) call.note(error)
+    const [call] = calls
+    if (isFault && call && calls.length === 1) this.#fault(call, error)
+    else this.#again(calls, isFault)
+  }
+
+  /** A fault may be the doing of one call alone: at once, each by itself. Anything else passes with time. */
+  #again(calls: readonly PendingCall[], isFault: boolean): void {
+    for (const call of calls) call.isAlone ||= isFault || call.attempts >= ATTEMPTS_TOGETHER_MAX
+    const again = calls.filter((call) => {
+      const isOver = call.attempts >= ATTEMPTS_MAX || call.deadlineAt <= Date.now()
+      if (isOver) this.#giveUp(call)
+      return !isOver
+    })
+    const leftMs = Math.min(...again.map(({ deadlineAt }) => deadlineAt)) - Date.now()
+    const pauseMs = isFault ? 0 : pauseMsAfter(Math.max(...again.map(({ failures }) => failures)))
+    if (again.length > 0) setTimeout(() => this.#lanes.reenter(again), Math.min(pauseMs, leftMs))
+  }
+
+  #fault(call: PendingCall, error: unknown): void {
+    this.#options.onTrouble(error)
+    call.giveUp(error)
+    if (call.isDefinitelyNotPosted)
+      this.#record(call, 'INTERNAL_SERVER_ERROR', 'A fault of the server. Nothing was posted.')
+  }
+
+  #giveUp(call: PendingCall): void {
+    if (call.alert) this.#options.onTrouble(call.alert)
+    call.giveUp()
+    if (call.isDefinitelyNotPosted) {
+      this.#record(call, 'RETRIES_EXHAUSTED', 'The ledger could not be reached or was busy for too long.')
+    }
+  }
+
+  /** @param index the posting of the call that failed; without it, all did. */
+  #record(call: PendingCall, code: FailureCode, message: string, index?: number): void {
+    const failed = index === undefined ? call.postings : call.postings.slice(index, index + 1)
+    const attempts = index === undefined ? Math.max(1, call.attempts) : call.attempts + 1
+    for (const posting of failed) this.#options.attempts.record({ posting, code, message, attempts })
+  }
 }

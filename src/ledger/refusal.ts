@@ -11,3 +11,14 @@ export type Refusal =
   | { code: 'USER_NOT_FOUND'; userId: string }
   | { code: 'INSUFFICIENT_FUNDS'; available: Cents; required: Cents; shortfall: Cents }
   | { code: 'BALANCE_LIMIT'; userId: string }
+
+export type RefusalCode = Refusal['code']
+
+/** For people, and for the record of failed attempts. They never repeat what was sent. */
+export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
+  IDEMPOTENCY_CONFLICT: 'This idempotency key was used before, with another payload.',
+  SAME_USER: 'Source and destination must be two users.',
+  USER_NOT_FOUND: 'There is no such user.',
+  INSUFFICIENT_FUNDS: 'The source does not hold this much. Nothing was posted, and the key may be used again.',
+  BALANCE_LIMIT: 'The balance of the destination would pass the largest that can be held, 2^63-1 cents.',
+}

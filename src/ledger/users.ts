@@ -65,7 +65,7 @@ export async function findUsersByEmail(database: Database, emails: readonly stri
 
 /** Users, newest first (by id, which rises with time). */
 export function pageUsers(database: Database, request: IdPageRequest): Promise<IdPage<User>> {
-  return pageById(database, request, users, users.id, (where, order, limit) =>
+  return pageById(database, request, users, users.id, undefined, (where, order, limit) =>
     database.select(userColumns).from(users).where(where).orderBy(order).limit(limit),
   )
 }

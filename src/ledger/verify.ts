@@ -2,6 +2,8 @@ import { type SQL, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import type { Database } from '../db/pool.ts'
 import { inSnapshot } from '../db/transaction.ts'
+import { type Instant, selectInstant } from './instant.ts'
+import { readBalancesAsOf } from './statements/read-balances-as-of.ts'
 import { readHeads } from './statements/read-heads.ts'
 
 /*
@@ -99,56 +101,76 @@ export function verifyLedger(pool: pg.Pool): Promise<Finding[]> {
   })
 }
 
-interface PlainSum {
+/** An account's entries summed up plainly: all of them, and the older half. */
+interface PlainSums {
   account_id: string
-  plain: string
+  total: string
   length: string
+  half_total: string
+  half_length: string
+  half_at: Instant | null
   function_now: string | null
   function_last: string | null
+  function_half: string | null
 }
 
-/** Each account as it is served (checkpoint and tail, and the SQL functions) against the plain sum of its entries. */
+/** Each account as it is served (checkpoint and tail, now and as of a moment, and the SQL functions) against plain sums. */
 async function* compareServed(tx: Database): AsyncGenerator<Finding> {
   for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
-    const { rows } = await tx.execute<PlainSum & Record<string, unknown>>(sql`
-      select account.id as account_id, plain.total::text as plain, plain.length,
+    const { rows } = await tx.execute<PlainSums & Record<string, unknown>>(sql`
+      select account.id as account_id, plain.total::text, plain.length, half.total::text as half_total,
+        half.length as half_length, ${selectInstant(sql`half.at`)} as half_at,
         public.get_current_balance(account.id)::text as function_now,
-        public.get_balance_on_date(account.id, coalesce(plain.last_at, now()))::text as function_last
+        public.get_balance_on_date(account.id, coalesce(plain.last_at, now()))::text as function_last,
+        public.get_balance_on_date(account.id, coalesce(half.at, now()))::text as function_half
       from (select id from public.users where id > ${after}::uuid order by id limit ${ACCOUNTS_AT_ONCE}) account
       cross join lateral (
-        select coalesce(sum(change), 0) as total, count(*) as length, max(created_at) as last_at from (
-          select amount as change, created_at from public.transactions where destination_user_id = account.id
-          union all
-          select -amount, created_at from public.transactions where source_user_id = account.id
-        ) entry
+        select coalesce(sum(change), 0) as total, count(*) as length, max(created_at) as last_at
+        from (${ENTRIES_OF_ACCOUNT}) entry
       ) plain
+      cross join lateral (
+        select coalesce(sum(change), 0) as total, count(*) as length, max(created_at) as at
+        from (${ENTRIES_OF_ACCOUNT} order by sequence limit (plain.length + 1) / 2) entry
+      ) half
       order by account.id`)
     if (rows.length === 0) return
-    const heads = await readHeads(tx).execute({ ids: rows.map((row) => row.account_id) })
+    const ids = rows.map((row) => row.account_id)
+    const heads = await readHeads(tx).execute({ ids })
     const served = new Map(heads.map((head) => [head.userId, head]))
-    for (const row of rows) yield* compareAccount(row, served.get(row.account_id))
-    after = rows.at(-1)?.account_id as string
+    // An account without entries has no moment of its own: any will do.
+    const moments = rows.map((row) => row.half_at ?? '2000-01-01T00:00:00.000000Z')
+    const halves = await readBalancesAsOf(tx).execute({ ids, moments })
+    for (const [index, row] of rows.entries()) yield* compareAccount(row, served.get(row.account_id), halves[index])
+    after = ids.at(-1) as string
   }
 }
 
+const ENTRIES_OF_ACCOUNT = sql`
+  select destination_sequence as sequence, amount as change, created_at from public.transactions where destination_user_id = account.id
+  union all
+  select source_sequence, -amount, created_at from public.transactions where source_user_id = account.id`
+
 function* compareAccount(
-  { account_id: accountId, plain, length, function_now, function_last }: PlainSum,
+  plain: PlainSums,
   served: { balance: bigint; lastSequence: number } | undefined,
+  half: { balance: bigint; sequence: number } | undefined,
 ): Generator<Finding> {
-  const finding = (code: FindingCode, message: string): Finding => ({ code, accountId, sequence: null, message })
-  if (served?.balance.toString() !== plain) {
-    yield finding('SERVED_BALANCE_WRONG', `the balance served is ${served?.balance}; the entries sum to ${plain}`)
-  }
-  if (served?.lastSequence.toString() !== length) {
-    yield finding('SERVED_HEAD_WRONG', `the last entry served is ${served?.lastSequence}; there are ${length} entries`)
-  }
-  if (function_now !== plain) {
-    yield finding('FUNCTION_WRONG', `get_current_balance says ${function_now}; the entries sum to ${plain}`)
-  }
-  if (function_last !== plain) {
-    yield finding(
-      'FUNCTION_WRONG',
-      `get_balance_on_date of the last entry says ${function_last}; the entries sum to ${plain}`,
-    )
+  const compared: [FindingCode, what: string, said: unknown, is: string][] = [
+    ['SERVED_BALANCE_WRONG', 'the balance served', served?.balance, plain.total],
+    ['SERVED_HEAD_WRONG', 'the number of the last entry served', served?.lastSequence, plain.length],
+    ['SERVED_BALANCE_WRONG', `the balance served as of ${plain.half_at}`, half?.balance, plain.half_total],
+    ['SERVED_HEAD_WRONG', `the number of entries served as of ${plain.half_at}`, half?.sequence, plain.half_length],
+    ['FUNCTION_WRONG', 'get_current_balance', plain.function_now, plain.total],
+    ['FUNCTION_WRONG', 'get_balance_on_date of the last entry', plain.function_last, plain.total],
+    ['FUNCTION_WRONG', `get_balance_on_date of ${plain.half_at}`, plain.function_half, plain.half_total],
+  ]
+  for (const [code, what, said, is] of compared) {
+    if (String(said) === is) continue
+    yield {
+      code,
+      accountId: plain.account_id,
+      sequence: null,
+      message: `${what} is ${said}; by its entries it is ${is}`,
+    }
   }
 }

@@ -70,7 +70,7 @@ export const builder = new SchemaBuilder<{
       description: 'Anything by its id, prefix included. Null when there is no such thing.',
       args: {
         id: {
-          description: 'As some `id` field gave it: `user_…`, `transaction_…` or `entry_…`.',
+          description: 'As some `id` field gave it: `user_…`, `transaction_…`, `attempt_…` or `entry_…`.',
           validate: [nodeIdRule] as never,
         },
       },

@@ -1,5 +1,6 @@
+import { errorTypeMap } from '@pothos/plugin-errors'
 import type { Cents } from '../ledger/money.ts'
-import type { PayloadField, Refusal } from '../ledger/refusal.ts'
+import { type PayloadField, REFUSAL_MESSAGES, type Refusal } from '../ledger/refusal.ts'
 import type { LedgerTransaction } from '../ledger/transaction.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { builder } from './builder.ts'
@@ -12,7 +13,7 @@ import { ValidationError } from './validation-error.ts'
  * mutation's union; the ledger's refusals become these in `errorOf`.
  */
 
-const ErrorCode = builder.enumType('ErrorCode', {
+export const ErrorCode = builder.enumType('ErrorCode', {
   description: 'What went wrong, for programs to decide by.',
   values: {
     VALIDATION: { description: 'The input breaks a rule: see `fields`.' },
@@ -24,6 +25,8 @@ const ErrorCode = builder.enumType('ErrorCode', {
     IDEMPOTENCY_CONFLICT: { description: 'The key was used before, with another payload.' },
     OVERLOADED: { description: 'Too many postings wait already. Nothing was written.' },
     RETRIES_EXHAUSTED: { description: 'It could not be done in time. Nothing was written.' },
+    INTERNAL_SERVER_ERROR: { description: 'A fault of the server, for an operator to look into. Nothing was written.' },
+    FAILED_TRANSACTION_NOT_FOUND: { description: 'There is no such failed attempt.' },
     OUTCOME_UNKNOWN: { description: 'The connection was lost at COMMIT: send it again with the same key to find out.' },
   } as const,
 })
@@ -35,8 +38,10 @@ interface ErrorShape {
   retryable: boolean
 }
 
-const ErrorInterface = builder.interfaceRef<ErrorShape>('Error').implement({
+export const ErrorInterface = builder.interfaceRef<ErrorShape>('Error').implement({
   description: 'Why a mutation was not carried out.',
+  // Of an error that is the value of a field: those of a union are resolved by it.
+  resolveType: (error) => errorTypeMap.get(error) as never,
   fields: (t) => ({
     code: t.expose('code', { type: ErrorCode, description: 'For programs.' }),
     message: t.exposeString('message', { description: 'For people. It never repeats what was sent.' }),
@@ -46,7 +51,7 @@ const ErrorInterface = builder.interfaceRef<ErrorShape>('Error').implement({
   }),
 })
 
-abstract class MutationError extends Error implements ErrorShape {
+export abstract class MutationError extends Error implements ErrorShape {
   abstract readonly code: Code
   readonly retryable: boolean = false
 }
@@ -57,7 +62,7 @@ export class InsufficientFundsError extends MutationError {
   readonly required: Cents
   readonly shortfall: Cents
   constructor({ available, required, shortfall }: { available: Cents; required: Cents; shortfall: Cents }) {
-    super('The source does not hold this much. Nothing was posted, and the key may be used again.')
+    super(REFUSAL_MESSAGES.INSUFFICIENT_FUNDS)
     this.available = available
     this.required = required
     this.shortfall = shortfall
@@ -68,7 +73,7 @@ export class UserNotFoundError extends MutationError {
   readonly code = 'USER_NOT_FOUND'
   readonly userId: string
   constructor(userId: string) {
-    super('There is no such user.')
+    super(REFUSAL_MESSAGES.USER_NOT_FOUND)
     this.userId = userId
   }
 }
@@ -76,14 +81,14 @@ export class UserNotFoundError extends MutationError {
 export class SameUserError extends MutationError {
   readonly code = 'SAME_USER'
   constructor() {
-    super('Source and destination must be two users.')
+    super(REFUSAL_MESSAGES.SAME_USER)
   }
 }
 
 export class BalanceLimitError extends MutationError {
   readonly code = 'BALANCE_LIMIT'
   constructor() {
-    super('The balance of the destination would pass the largest that can be held, 2^63-1 cents.')
+    super(REFUSAL_MESSAGES.BALANCE_LIMIT)
   }
 }
 
@@ -99,9 +104,16 @@ export class IdempotencyConflictError extends MutationError {
   readonly differingFields: string[]
   readonly transaction: LedgerTransaction
   constructor(differingFields: string[], transaction: LedgerTransaction) {
-    super('This idempotency key was used before, with another payload.')
+    super(REFUSAL_MESSAGES.IDEMPOTENCY_CONFLICT)
     this.differingFields = differingFields
     this.transaction = transaction
+  }
+}
+
+export class FailedTransactionNotFoundError extends MutationError {
+  readonly code = 'FAILED_TRANSACTION_NOT_FOUND'
+  constructor() {
+    super('There is no such failed attempt.')
   }
 }
 
@@ -177,6 +189,12 @@ builder.objectType(IdempotencyConflictError, {
       description: 'The transaction that holds the key.',
     }),
   }),
+})
+
+builder.objectType(FailedTransactionNotFoundError, {
+  name: 'FailedTransactionNotFoundError',
+  description: 'There is no such failed attempt.',
+  interfaces: [ErrorInterface],
 })
 
 builder.objectType(UnavailableError, {

@@ -1,11 +1,16 @@
 import { z } from 'zod'
 
 /** The node types, and the readable prefix of their ids. */
-const PREFIXES: Readonly<Record<string, string>> = { User: 'user', Transaction: 'transaction', LedgerEntry: 'entry' }
+const PREFIXES: Readonly<Record<string, string>> = {
+  User: 'user',
+  Transaction: 'transaction',
+  LedgerEntry: 'entry',
+  FailedTransaction: 'attempt',
+}
 const TYPENAMES = new Map(Object.entries(PREFIXES).map(([typename, prefix]) => [prefix, typename]))
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
-const NODE_ID = new RegExp(`^(?:(user|transaction)_(${UUID})|(entry)_(${UUID}_[1-9][0-9]{0,14}))$`)
+const NODE_ID = new RegExp(`^(?:(user|transaction|attempt)_(${UUID})|(entry)_(${UUID}_[1-9][0-9]{0,14}))$`)
 
 export function encodeNodeId(typename: string, id: string): string {
   return `${PREFIXES[typename]}_${id}`
@@ -30,7 +35,7 @@ export function decodeNodeId(text: string): NodeId {
 /** For the `validate` of every argument that is such an id. */
 export const nodeIdRule: [(id: NodeId) => boolean, { message: string }] = [
   (id) => id !== MALFORMED,
-  { message: 'is not an id: expected user_<uuid>, transaction_<uuid> or entry_<uuid>_<sequence>' },
+  { message: 'is not an id: expected user_<uuid>, transaction_<uuid>, attempt_<uuid> or entry_<uuid>_<sequence>' },
 ]
 
 /** Reads an id of a known type, with or without its prefix, in any case; gives the bare UUID in lower case. */
@@ -46,3 +51,4 @@ function idOf(prefix: string) {
 
 export const userId = idOf('user')
 export const transactionId = idOf('transaction')
+export const attemptId = idOf('attempt')

@@ -6,6 +6,8 @@ import './balance.ts'
 import './transaction.ts'
 import './ledger-entry.ts'
 import './posting.ts'
+import './post-transactions.ts'
+import './failed-transaction.ts'
 import './ledger.ts'
 
 builder.queryType({ description: 'What can be read.' })

@@ -1,5 +1,54 @@
 import { type LedgerTotals, loadTotals } from '../ledger/journal.ts'
+import type { Finding } from '../ledger/verify.ts'
 import { builder } from './builder.ts'
+import { User } from './user.ts'
+
+const FindingCode = builder.enumType('FindingCode', {
+  description: 'A way in which a ledger can be wrong.',
+  values: {
+    SEQUENCE_BROKEN: { description: 'The entries of an account are not numbered 1, 2, 3 …' },
+    TIME_NOT_RISING: { description: 'An entry is not later than the one before it.' },
+    BALANCE_NEGATIVE: { description: 'A running balance is below zero.' },
+    CHECKPOINT_WRONG: { description: 'A checkpoint is not the sum of the entries up to it.' },
+    SERVED_BALANCE_WRONG: { description: 'A balance that is served is not the sum of its entries.' },
+    SERVED_HEAD_WRONG: { description: 'An account is served with another number of entries than it has.' },
+    FUNCTION_WRONG: { description: 'An SQL function says something else than the sum of the entries.' },
+  } as const,
+})
+
+const LedgerFinding = builder.objectRef<Finding>('LedgerFinding').implement({
+  description: 'One thing that is wrong with the ledger, and where.',
+  fields: (t) => ({
+    code: t.expose('code', { type: FindingCode, description: 'In which way.' }),
+    account: t.field({
+      type: User,
+      nullable: true,
+      description: 'In whose account.',
+      resolve: ({ accountId }) => ({ id: accountId }),
+    }),
+    sequence: t.expose('sequence', {
+      type: 'Sequence',
+      nullable: true,
+      description: 'At which entry; null: the account as a whole.',
+    }),
+    message: t.exposeString('message', { description: 'What is, and what should be.' }),
+  }),
+})
+
+const LedgerVerification = builder.objectRef<Finding[]>('LedgerVerification').implement({
+  description: 'The ledger recomputed from its transactions alone, and compared with all that is served.',
+  fields: (t) => ({
+    sound: t.boolean({
+      description: 'True when nothing is wrong.',
+      resolve: (findings) => findings.length === 0,
+    }),
+    findings: t.field({
+      type: [LedgerFinding],
+      description: 'What is wrong: of each kind the first hundred or so.',
+      resolve: (findings) => findings,
+    }),
+  }),
+})
 
 const Ledger = builder.objectRef<LedgerTotals>('Ledger').implement({
   description: 'The ledger as a whole, at one moment.',
@@ -16,6 +65,13 @@ const Ledger = builder.objectRef<LedgerTotals>('Ledger').implement({
     balances: t.expose('balances', {
       type: 'Cents',
       description: 'The sum of all balances as they are served. Money is conserved: it equals `deposited`, always.',
+    }),
+    verification: t.field({
+      type: LedgerVerification,
+      nullable: true,
+      description:
+        'Whether the ledger is sound. It reads every transaction several times, which takes a while on a large ledger.',
+      resolve: (_totals, _args, { ledger }) => ledger.verify(),
     }),
   }),
 })

@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader'
 import type { AccountBalance, BalanceRequest } from '../ledger/balances.ts'
 import type { LedgerEntry } from '../ledger/entry.ts'
+import { type FailedTransaction, findFailedTransactions } from '../ledger/failed-transactions.ts'
 import { type EntryRange, loadEntries } from '../ledger/history.ts'
 import { findTransactions, findTransactionsByKey } from '../ledger/journal.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -16,6 +17,7 @@ export interface Loaders {
   usersByEmail: DataLoader<string, User | undefined>
   transactions: DataLoader<string, LedgerTransaction | undefined>
   transactionsByKey: DataLoader<string, LedgerTransaction | undefined>
+  failedTransactions: DataLoader<string, FailedTransaction | undefined>
   balances: DataLoader<string, AccountBalance>
   /** Rejects with a FutureMomentError. */
   balancesAsOf: DataLoader<BalanceRequest, AccountBalance>
@@ -29,6 +31,7 @@ export function createLoaders({ database, balances }: Ledger): Loaders {
     usersByEmail: new DataLoader((emails) => findUsersByEmail(database, emails), fresh),
     transactions: new DataLoader((ids) => findTransactions(database, ids), fresh),
     transactionsByKey: new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
+    failedTransactions: new DataLoader((ids) => findFailedTransactions(database, ids), fresh),
     balances: new DataLoader((ids) => balances.current(ids), fresh),
     balancesAsOf: new DataLoader<BalanceRequest, AccountBalance>((requests) => balances.asOf(requests), fresh),
     entries: new DataLoader((ranges) => loadEntries(database, ranges), fresh),

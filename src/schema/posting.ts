@@ -25,7 +25,7 @@ const amount = z.bigint().positive('must be more than 0')
 const keyDescription =
   'Made by you, once for each posting you mean, and kept when you send it again: a repeat answers with the first transaction and moves nothing.'
 
-const DepositInput = builder.inputType('DepositInput', {
+export const DepositInput = builder.inputType('DepositInput', {
   description: 'Money that comes in from the world outside.',
   fields: (t) => ({
     idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
@@ -39,7 +39,7 @@ const DepositInput = builder.inputType('DepositInput', {
   }),
 })
 
-const TransferInput = builder.inputType('TransferInput', {
+export const TransferInput = builder.inputType('TransferInput', {
   description: 'Money that moves from one account to another.',
   fields: (t) => ({
     idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
@@ -59,12 +59,13 @@ const TransferInput = builder.inputType('TransferInput', {
 })
 
 /** `accountId`: whose entry is the caller's own. */
-interface Success {
+export interface Success {
   posted: Posted
   accountId: string
 }
 
-const successRef = (name: 'DepositSuccess' | 'TransferSuccess', whose: string, description: string) =>
+/** @param whose whose entry is given: the caller's own. */
+export const successRef = (name: `${string}Success`, whose: string, description: string) =>
   builder.objectRef<Success>(name).implement({
     description,
     fields: (t) => ({

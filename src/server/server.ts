@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
@@ -29,6 +30,9 @@ export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOpti
     preparedStatements: config.PREPARED_STATEMENTS === 'on',
     operationDeadlineMs: config.OPERATION_DEADLINE_MS,
     clockAheadMaxMs: config.CLOCK_AHEAD_MAX_MS,
+    batchSizeMax: config.BATCH_SIZE_MAX,
+    queueLengthMax: config.QUEUE_LENGTH_MAX,
+    batchLockWaitMs: config.BATCH_LOCK_WAIT_MS,
   }
 }
 
@@ -49,8 +53,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   const webSocket = openWebSocket(http, graphql)
   try {
     if (config.NODE_ENV === 'development') await tellDemoStory(ledger)
-    http.listen(config.PORT, config.HOST)
-    await once(http, 'listening')
+    await listen(http, config)
   } catch (error) {
     await webSocket.close()
     await ledger.close()
@@ -71,6 +74,14 @@ export async function openServer(config: Config, url: string, logger: Logger): P
       await ledger.close()
     },
   }
+}
+
+/** Rejects as `listen` does, also where the name of the host is not known. */
+async function listen(http: Server, { PORT, HOST }: Config): Promise<void> {
+  http.listen(PORT, HOST)
+  await once(http, 'listening').catch((error) => {
+    throw Object.assign(error, { syscall: 'listen', address: HOST })
+  })
 }
 
 function addressOf({ address, family, port }: AddressInfo): string {

@@ -11,9 +11,12 @@ import {
 } from '../support/bad-input.ts'
 import {
   CANARY,
+  NO_ATTEMPT_ID,
+  NO_BOOLEAN,
   NO_CENTS,
   NO_CURSOR,
   NO_EMAIL,
+  NO_FAILURE_CODE,
   NO_INPUT,
   NO_KEY,
   NO_MOMENT,
@@ -23,6 +26,7 @@ import {
   NO_PASSWORD,
   NO_ROLE,
   NO_TRANSACTION_ID,
+  NO_TRANSACTIONS,
   NO_USER_ID,
   NO_USER_IDS,
   text,
@@ -62,7 +66,7 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ['Query.balances', 'userIds', NO_USER_IDS],
   ['Query.balances', 'asOf', NO_MOMENT],
   ['User.balance', 'asOf', NO_MOMENT],
-  ...['Query.users', 'Query.transactions', 'User.transactions'].flatMap((operation) => [
+  ...['Query.users', 'Query.transactions', 'Query.failedTransactions', 'User.transactions'].flatMap((operation) => [
     [operation, 'first', NO_PAGE_SIZE] as const,
     [operation, 'last', NO_PAGE_SIZE] as const,
     [operation, 'after', NO_CURSOR] as const,
@@ -81,6 +85,14 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ['Mutation.transfer', 'input.sourceUserId', [...NO_USER_ID, 'null']],
   ['Mutation.transfer', 'input.destinationUserId', [...NO_USER_ID, 'null']],
   ['Mutation.transfer', 'input.amount', [...NO_CENTS, 'null']],
+  ['Query.failedTransactions', 'filter.userId', NO_USER_ID],
+  ['Query.failedTransactions', 'filter.code', NO_FAILURE_CODE],
+  ['Query.failedTransactions', 'filter.addressed', NO_BOOLEAN],
+  ['Mutation.postTransactions', 'input', NO_INPUT],
+  ['Mutation.postTransactions', 'input.atomic', [...NO_BOOLEAN, 'null']],
+  ['Mutation.postTransactions', 'input.transactions', NO_TRANSACTIONS],
+  ['Mutation.addressFailedTransaction', 'input', NO_INPUT],
+  ['Mutation.addressFailedTransaction', 'input.id', [...NO_ATTEMPT_ID, 'null']],
   ['Subscription.entryPosted', 'userId', [...NO_USER_ID, 'null']],
   ['Subscription.entryPosted', 'since', NO_CURSOR],
 ]

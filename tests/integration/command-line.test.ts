@@ -222,28 +222,49 @@ describe('serve, on a PostgreSQL of its own', () => {
     await expect(readFile(folder)).rejects.toThrow('ENOENT')
   })
 
-  test('a second Ctrl-C does not wait for what is under way', async () => {
-    const database = await openTestDatabase()
-    onTestFinished(() => database.close())
-    const run = serve({ DATABASE_URL: database.url })
-    const endpoint = await endpointOf(run)
-    const { data } = await ask(endpoint, '{ user(email: "ada@example.com") { id } }')
-    const holder = await database.pool.connect()
-    onTestFinished(() => holder.release(true))
-    await holder.query('begin; select from users for update')
-    const answer = ask(endpoint, DEPOSIT, { key: randomUUID(), userId: data.user.id }).catch(() => 'cut')
-    await vi.waitFor(async () => {
-      const { rows } = await database.pool.query(
-        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+  describe('while an operation is under way', () => {
+    /** A server that has a deposit to answer, which waits for a lock until `free`. */
+    async function serveBusy() {
+      const database = await openTestDatabase()
+      onTestFinished(() => database.close())
+      const run = serve({ DATABASE_URL: database.url })
+      const endpoint = await endpointOf(run)
+      const { data } = await ask(endpoint, '{ user(email: "ada@example.com") { id } }')
+      const holder = await database.pool.connect()
+      onTestFinished(() => holder.release(true))
+      await holder.query('begin; select from users for update')
+      const answer = ask(endpoint, DEPOSIT, { key: randomUUID(), userId: data.user.id }).catch(() => 'cut')
+      await vi.waitFor(async () => {
+        const { rows } = await database.pool.query(
+          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        expect(rows).toHaveLength(1)
+      }, 10_000)
+      run.child.kill('SIGINT')
+      await run.waitFor(/Stopping \(SIGINT\)/)
+      return { run, answer, free: () => holder.query('commit') }
+    }
+
+    test('one Ctrl-C that is heard twice, from the terminal and from npm, is one', async () => {
+      const { run, answer, free } = await serveBusy()
+      run.child.kill('SIGINT')
+      await free()
+      expect(await answer).toEqual({ data: { deposit: { replayed: false } } })
+      expect(await run.waitForExit()).toBe(0)
+    })
+
+    test('a second Ctrl-C does not wait for it', async () => {
+      const { run, answer } = await serveBusy()
+      await vi.waitFor(
+        () => {
+          run.child.kill('SIGINT')
+          expect(run.child.exitCode).not.toBeNull()
+        },
+        { timeout: 10_000, interval: 100 },
       )
-      expect(rows).toHaveLength(1)
-    }, 10_000)
-    run.child.kill('SIGINT')
-    await run.waitFor(/Stopping \(SIGINT\)/)
-    expect(run.child.exitCode).toBeNull()
-    run.child.kill('SIGINT')
-    expect(await run.waitForExit()).toBe(1)
-    expect(await answer).toBe('cut')
+      expect(await run.waitForExit()).toBe(1)
+      expect(await answer).toBe('cut')
+    })
   })
 
   test('a port in use is told', async () => {
@@ -254,6 +275,10 @@ describe('serve, on a PostgreSQL of its own', () => {
     onTestFinished(() => void holder.close())
     const { port } = holder.address() as AddressInfo
     await expectRefusal(serve({ DATABASE_URL: database.url, PORT: String(port) }), `Port ${port} is in use.`)
+    await expectRefusal(
+      serve({ DATABASE_URL: database.url, HOST: 'nohost.invalid' }),
+      'Cannot listen on nohost.invalid (ENOTFOUND). Check HOST and PORT.',
+    )
   })
 
   test('a PostgreSQL that is not there is told', async () => {

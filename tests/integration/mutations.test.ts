@@ -54,6 +54,12 @@ async function makeUser(cents = 0): Promise<string> {
   return id
 }
 
+/** How many rows each table has, but for the record of failed attempts, which follows a moment later. */
+async function countPosted(): Promise<Record<string, number>> {
+  const { 'private.failed_transactions': _recorded, ...rows } = await countRows(server)
+  return rows
+}
+
 test('a deposit answers with the entry of who was paid, and a repeat with the same one', async () => {
   const userId = await makeUser()
   const input = { idempotencyKey: randomUUID(), userId, amount: '9007199254740993' }
@@ -113,7 +119,7 @@ test('a key, and an id, in another spelling is the same one', async () => {
 test('one user in two spellings cannot pay themselves', async () => {
   const id = await makeUser(500)
   const bare = id.slice('user_'.length)
-  const before = await countRows(server)
+  const before = await countPosted()
   for (const [sourceUserId, destinationUserId] of [
     [id, id],
     [id, bare],
@@ -123,13 +129,13 @@ test('one user in two spellings cannot pay themselves', async () => {
     const answer = await transfer({ idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 1 })
     expect(answer).toMatchObject({ __typename: 'SameUserError', code: 'SAME_USER', retryable: false })
   }
-  expect(await countRows(server)).toEqual(before)
+  expect(await countPosted()).toEqual(before)
 })
 
 test('a user that there is none of neither pays nor is paid', async () => {
   const id = await makeUser(500)
   const nobody = `user_${randomUUID()}`
-  const before = await countRows(server)
+  const before = await countPosted()
   const idempotencyKey = randomUUID()
   const expected = { __typename: 'UserNotFoundError', code: 'USER_NOT_FOUND', userId: nobody }
   expect(await deposit({ idempotencyKey, userId: nobody, amount: 1 })).toMatchObject(expected)
@@ -138,7 +144,7 @@ test('a user that there is none of neither pays nor is paid', async () => {
     { sourceUserId: id, destinationUserId: nobody },
   ]
   for (const way of ways) expect(await transfer({ idempotencyKey, ...way, amount: 1 })).toMatchObject(expected)
-  expect(await countRows(server)).toEqual(before)
+  expect(await countPosted()).toEqual(before)
 })
 
 test('who holds too little pays nothing, and the key stays free', async () => {
@@ -177,7 +183,7 @@ test('a key with another payload is a conflict that names what differs', async (
     differingFields,
     recorded: { id: transaction.id },
   })
-  const before = await countRows(server)
+  const before = await countPosted()
   expect(await transfer({ ...input, amount: 8 })).toMatchObject(conflict(['amount']))
   expect(await transfer({ ...input, destinationUserId: mary })).toMatchObject(conflict(['destinationUserId']))
   expect(await transfer({ ...input, sourceUserId: grace, destinationUserId: ada, amount: 8 })).toMatchObject(
@@ -186,5 +192,5 @@ test('a key with another payload is a conflict that names what differs', async (
   const { idempotencyKey } = input
   expect(await deposit({ idempotencyKey, userId: mary, amount: 7 })).toMatchObject(conflict(['kind', 'userId']))
   expect(await deposit({ idempotencyKey, userId: grace, amount: 7 })).toMatchObject(conflict(['kind']))
-  expect(await countRows(server)).toEqual(before)
+  expect(await countPosted()).toEqual(before)
 })

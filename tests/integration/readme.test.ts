@@ -130,6 +130,12 @@ test('the first five minutes go as the README says', async () => {
     now: { amount: '7500', asOf: transfer.entry.createdAt, cursor: newest.edges[0].cursor },
     before: { amount: '10000', sequence: 1 },
   })
+
+  const { postTransactions } = await runUnder('Post many at once')
+  expect(postTransactions.results).toMatchObject([
+    { replayed: false, entry: { sequence: 2, change: '500', balanceAfter: '3000' } },
+    { replayed: false, entry: { sequence: 3, change: '-3000', balanceAfter: '0' } },
+  ])
 })
 
 test('its subscription tells of an entry, in GraphiQL and with curl', async () => {
@@ -143,6 +149,8 @@ test('its subscription tells of an entry, in GraphiQL and with curl', async () =
   const [, body = ''] = /--data '(.*)'\n$/.exec(curl) ?? []
   const asCurl = await openStream(server.endpoint, JSON.parse(filled(body)))
   const entry = await depositMore(11)
+  // GraphiQL's began at the cursor from before the payroll.
+  expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({ change: '3000' })
   expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({
     sequence: entry.sequence,
     change: '11',
@@ -174,13 +182,13 @@ test('its program watches over WebSocket, and goes on where it was when the serv
   const waitToSee = (changes: string[]) => vi.waitFor(() => expect(seen()).toEqual(changes), { timeout: 30_000 })
 
   await depositMore(22)
-  // It began at the cursor from before the entry of the test above.
-  await waitToSee(['11', '22'])
+  // It began at the cursor from before the payroll, and the entry of the test above.
+  await waitToSee(['3000', '11', '22'])
   const { port } = new URL(server.address)
   await server.close()
   server = await openTestServer({ PORT: port }, database)
   await depositMore(33)
-  await waitToSee(['11', '22', '33'])
+  await waitToSee(['3000', '11', '22', '33'])
 })
 
 test('its table of configuration has every variable, with the value it has when it is not set', () => {
@@ -199,7 +207,9 @@ test('what it names is there', async () => {
   expect(links).toContain('ARCHITECTURE.md')
   for (const path of links) await readFile(new URL(`../../${path}`, import.meta.url))
   const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
-  const named = [...readme.matchAll(/\bnpm (?:run )?(start|test|seed|[a-z]+:[a-z]+)\b/g)].map(([, name]) => name)
+  const named = [...readme.matchAll(/\bnpm (?:run )?(start|test|seed|verify|checkpoints|[a-z]+:[a-z]+)\b/g)].map(
+    ([, name]) => name,
+  )
   expect(named).toContain('db:migrate')
   for (const name of named) expect(scripts).toHaveProperty([name as string])
 })

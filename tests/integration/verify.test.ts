@@ -1,16 +1,175 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { verifyLedger } from '../../src/ledger/verify.ts'
+import { runCommand } from '../support/command-line.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import { openTestServer } from '../support/server.ts'
 
 let ledger: TestLedger
-beforeAll(async () => {
+let ada: string
+let grace: string
+
+beforeEach(async () => {
   ledger = await openTestLedger()
+  ;[ada, grace] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  for (let count = 0; count < 70; count++) {
+    await ledger.posting.post({ idempotencyKey: randomUUID(), sourceUserId: ada, destinationUserId: grace, amount: 1n })
+  }
+  await ledger.rebuildCheckpoints()
 })
-afterAll(() => ledger.close())
+afterEach(() => ledger.close())
+
+const findings = async () =>
+  (await verifyLedger(ledger.test.pool)).map(({ code, accountId, sequence }) => [
+    code,
+    accountId === ada ? 'ada' : accountId === grace ? 'grace' : accountId,
+    sequence,
+  ])
+
+/** As an intruder with every right would: past the triggers, and past the checks. */
+async function damage(statement: string, values: unknown[] = []): Promise<void> {
+  const client = await ledger.test.pool.connect()
+  try {
+    await client.query('begin; alter table transactions disable trigger transactions_append_only')
+    await client.query(statement, values)
+    await client.query('alter table transactions enable always trigger transactions_append_only; commit')
+  } finally {
+    client.release(true)
+  }
+}
+
+const entryOf = (account: 'source' | 'destination', sequence: number) =>
+  `${account}_user_id = $1 and ${account}_sequence = ${sequence}`
 
 test('a sound ledger has no findings', async () => {
-  const [ada, grace] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
-  await ledger.posting.post({ idempotencyKey: randomUUID(), sourceUserId: ada, destinationUserId: grace, amount: 30n })
-  expect(await verifyLedger(ledger.test.pool)).toEqual([])
+  expect(await findings()).toEqual([])
+})
+
+describe('it finds', () => {
+  test('an entry that is missing', async () => {
+    await damage(`delete from transactions where ${entryOf('source', 10)}`, [ada])
+    expect(await findings()).toEqual(
+      expect.arrayContaining([
+        ['SEQUENCE_BROKEN', 'ada', 11],
+        ['SEQUENCE_BROKEN', 'grace', 11],
+        ['SERVED_HEAD_WRONG', 'ada', null],
+      ]),
+    )
+  })
+
+  test('a number that is there twice, once on either side', async () => {
+    await damage(
+      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+       values (gen_random_uuid(), gen_random_uuid(), $1, 71, 5, clock_timestamp())`,
+      [ada],
+    )
+    expect(await findings()).toEqual(expect.arrayContaining([['SEQUENCE_BROKEN', 'ada', 71]]))
+  })
+
+  test('a running balance below zero', async () => {
+    await damage(`update transactions set amount = 101 where ${entryOf('source', 5)}`, [ada])
+    expect(await findings()).toEqual(expect.arrayContaining([['BALANCE_NEGATIVE', 'ada', 5]]))
+  })
+
+  test('times that do not rise', async () => {
+    await damage(`update transactions set created_at = '2001-01-01' where ${entryOf('source', 5)}`, [ada])
+    expect(await findings()).toEqual(
+      expect.arrayContaining([
+        ['TIME_NOT_RISING', 'ada', 5],
+        ['TIME_NOT_RISING', 'grace', 5],
+      ]),
+    )
+  })
+
+  test('an amount that is not what it was, by what was memoised before', async () => {
+    await damage(`update transactions set amount = 2 where ${entryOf('source', 5)}`, [ada])
+    const found = await findings()
+    if ((await ledger.test.pool.query('select from private.balance_checkpoints')).rowCount === 0) {
+      throw new Error('there is no checkpoint to compare with')
+    }
+    expect(found).toEqual(
+      expect.arrayContaining([
+        ['CHECKPOINT_WRONG', 'ada', expect.any(Number)],
+        ['SERVED_BALANCE_WRONG', 'ada', null],
+        ['FUNCTION_WRONG', 'ada', null],
+      ]),
+    )
+  })
+
+  test.each([
+    ['balance', 'balance + 1'],
+    ['moment', 'balance'],
+    ['entry', 'balance'],
+  ])('a checkpoint with a wrong %s', async (what, balance) => {
+    await ledger.test.pool.query(
+      `update private.balance_checkpoints set balance = ${balance},
+         through = through ${what === 'moment' ? "+ interval '1 microsecond'" : ''},
+         transaction_id = ${what === 'entry' ? '(select id from transactions where destination_user_id = $1 and destination_sequence = 1)' : 'transaction_id'}
+       where user_id = $1`,
+      [ada],
+    )
+    expect(await findings()).toEqual(expect.arrayContaining([['CHECKPOINT_WRONG', 'ada', expect.any(Number)]]))
+  })
+
+  test('a checkpoint beyond the last entry', async () => {
+    await ledger.test.pool.query(
+      `insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id)
+       select user_id, 500, balance, now(), transaction_id from private.balance_checkpoints where user_id = $1 limit 1`,
+      [ada],
+    )
+    expect(await findings()).toEqual(
+      expect.arrayContaining([
+        ['CHECKPOINT_WRONG', 'ada', 500],
+        ['SERVED_HEAD_WRONG', 'ada', null],
+      ]),
+    )
+  })
+
+  test('an SQL function that says something else', async () => {
+    await ledger.test.pool.query(
+      'create or replace function get_current_balance(user_id uuid) returns bigint language sql stable return 7',
+    )
+    expect(await findings()).toEqual([
+      ['FUNCTION_WRONG', expect.stringMatching(/ada|grace/), null],
+      ['FUNCTION_WRONG', expect.stringMatching(/ada|grace/), null],
+    ])
+  })
+})
+
+describe('the command', () => {
+  const run = () => runCommand(['verify'], { DATABASE_URL: ledger.test.url })
+
+  test('says that a sound ledger is sound', async () => {
+    const command = run()
+    expect(await command.waitForExit()).toBe(0)
+    expect(command.stdout()).toMatch(/The ledger is sound\./)
+  })
+
+  test('says what is wrong and where, and exits with 1', async () => {
+    await damage(`update transactions set amount = 101 where ${entryOf('source', 5)}`, [ada])
+    const command = run()
+    expect(await command.waitForExit()).toBe(1)
+    expect(command.stderr()).toMatch(new RegExp(`BALANCE_NEGATIVE: user_${ada}, entry 5: after transaction .* -`))
+    expect(command.stdout()).toMatch(/The ledger is NOT sound/)
+  })
+})
+
+test('an operator is told the same by ledger.verification', async () => {
+  const server = await openTestServer({}, ledger.test)
+  const ask = () =>
+    server.ask('{ ledger { verification { sound findings { code account { id } sequence message } } } }')
+  try {
+    expect((await ask()).data.ledger.verification).toEqual({ sound: true, findings: [] })
+    await damage(`update transactions set amount = 101 where ${entryOf('source', 5)}`, [ada])
+    const { sound, findings } = (await ask()).data.ledger.verification
+    expect(sound).toBe(false)
+    expect(findings).toContainEqual({
+      code: 'BALANCE_NEGATIVE',
+      account: { id: `user_${ada}` },
+      sequence: 5,
+      message: expect.stringContaining('the balance is'),
+    })
+  } finally {
+    await server.close()
+  }
 })

@@ -147,6 +147,18 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
       destinationUserId: text(grace),
       amount: '1',
     }),
+    query('failedTransactions', edges, {
+      ...page,
+      filter: {
+        type: 'FailedTransactionFilter',
+        good: { userId: text(ada), addressed: 'false' },
+      },
+    }),
+    mutation('postTransactions', 'PostTransactionsInput!', {
+      atomic: 'true',
+      transactions: `[{"deposit": {"idempotencyKey": ${text(randomUUID())}, "userId": ${text(ada)}, "amount": 1}}]`,
+    }),
+    mutation('addressFailedTransaction', 'AddressFailedTransactionInput!', { id: text(randomUUID()) }),
     {
       name: 'Subscription.entryPosted',
       kind: 'subscription',

@@ -71,6 +71,7 @@ export const NO_TRANSACTION_ID = NO_USER_ID.map((source) =>
     ? source.replace('transaction_', 'user_')
     : source.replace(/user([_-])/g, 'transaction$1'),
 )
+export const NO_ATTEMPT_ID = NO_USER_ID.map((source) => source.replace(/user([_-])/g, 'attempt$1'))
 export const NO_NODE_ID = [
   ...NO_USER_ID.filter((source) => !/"(transaction|entry)_/.test(source)),
   ...texts(
@@ -81,7 +82,7 @@ export const NO_NODE_ID = [
     `entry_${UUID}_-1`,
     `entry_${UUID}_9007199254740993`,
     `user_${UUID}_1`,
-    `attempt_${UUID}`,
+    `attempt_${UUID}_1`,
   ),
 ]
 export const NO_KEY = [
@@ -186,8 +187,23 @@ export const NO_CURSOR = [
   '5',
   ...texts('', ' ', '\u0000', 'null', UUID, '%', `${CANARY}'--`, 'x'.repeat(10_000)),
 ]
+export const NO_FAILURE_CODE = [...OF_ANOTHER_KIND, ...NUMBERS, ...texts('', 'insufficient_funds', 'FAULT')]
+export const NO_BOOLEAN = [...OF_ANOTHER_KIND.filter((source) => source !== 'true'), ...NUMBERS, ...texts('true', '')]
 const tooMany = (id: string) => `[${Array.from({ length: 101 }, () => text(id)).join(', ')}]`
 
 export const NO_INPUT = ['null', 'true', '5', text(CANARY), `[${text(CANARY)}]`]
 export const NO_USER_IDS = [...NO_USER_ID.map((id) => `[${id}]`), tooMany(UUID), '[null]', 'null']
 export const NO_NODE_IDS = [...NO_NODE_ID.map((id) => `[${id}]`), tooMany(`user_${UUID}`), '[null]', 'null']
+
+const postings = (...items: string[]): Source => `[${items.join(', ')}]`
+const goodDeposit = `{"idempotencyKey": ${text(UUID)}, "userId": ${text(UUID)}, "amount": 1}`
+export const NO_TRANSACTIONS = [
+  ...OF_ANOTHER_KIND,
+  'null',
+  ...['[]', '[null]', '[{}]', `[{"deposit": null}]`, `[{"deposit": ${goodDeposit}, "transfer": null}]`],
+  postings(...Array.from({ length: 1_001 }, () => `{"deposit": ${goodDeposit}}`)),
+  ...NO_CENTS.map((amount) => postings(`{"deposit": ${goodDeposit.replace('1}', `${amount}}`)}}`)),
+  postings(`{"withdrawal": ${goodDeposit}}`),
+  // Twice the same key, in an atomic call.
+  postings(`{"deposit": ${goodDeposit}}`, `{"deposit": ${goodDeposit}}`),
+]

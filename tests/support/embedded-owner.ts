@@ -2,8 +2,15 @@
  * A server process in small, for tests that kill one: opens the embedded database in the folder that it is given, tells so in one
  * line of JSON, and closes it at SIGTERM. SIGINT it survives, as a server that drains does.
  */
-const [dataDir = '.data', source = '../../src/db/embedded.ts'] = process.argv.slice(2)
+const [dataDir = '.data', source = '../../src/db/embedded.ts', uid, gid] = process.argv.slice(2)
 const { openEmbedded } = (await import(source)) as typeof import('../../src/db/embedded.ts')
+
+// Only now: whom it becomes need not be able to run this Node, or to read this file.
+if (uid && gid) {
+  process.setgroups?.([])
+  process.setgid?.(Number(gid))
+  process.setuid?.(Number(uid))
+}
 
 const tell = (said: object) => process.stdout.write(`${JSON.stringify(said)}\n`)
 try {

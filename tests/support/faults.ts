@@ -14,6 +14,9 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
     preparedStatements: true,
     operationDeadlineMs: 15_000,
     clockAheadMaxMs: 5_000,
+    batchSizeMax: 256,
+    queueLengthMax: 10_000,
+    batchLockWaitMs: 100,
     onTrouble: () => {},
     ...options,
   })

@@ -18,6 +18,9 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
     preparedStatements: true,
     operationDeadlineMs: 15_000,
     clockAheadMaxMs: 5_000,
+    batchSizeMax: 256,
+    queueLengthMax: 10_000,
+    batchLockWaitMs: 100,
     onTrouble: (error) => troubles.push(error),
     ...options,
   })

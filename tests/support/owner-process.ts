@@ -19,18 +19,18 @@ export function spawnOwner(options: {
   cwd: string
   /** An embedded.ts other than the repository's. */
   source?: string
+  /** Whom it becomes, once it is loaded. */
   uid?: number
   gid?: number
 }): OwnerProcess {
-  const { dataDir, cwd, source, ...user } = options
+  const { dataDir, cwd, source = '../../src/db/embedded.ts', uid = '', gid = '' } = options
   const script = fileURLToPath(new URL('./embedded-owner.ts', import.meta.url))
-  const parameters = ['--import', import.meta.resolve('tsx'), script, dataDir, ...(source ? [source] : [])]
+  const parameters = ['--import', import.meta.resolve('tsx'), script, dataDir, source, `${uid}`, `${gid}`]
   const child = spawn(process.execPath, parameters, {
     cwd,
     env: { HOME: cwd, TMPDIR: cwd, PATH: '/usr/bin:/bin' },
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
-    ...user,
   })
   const gone = once(child, 'close')
   const heard: Record<string, string>[] = []

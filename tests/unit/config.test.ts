@@ -14,6 +14,9 @@ const BAD: Readonly<Record<string, string[]>> = {
   LOG_LEVEL: [CANARY, 'verbose'],
   BODY_BYTES_MAX: [CANARY, '1023', '1073741825'],
   OPERATION_DEADLINE_MS: [CANARY, '0', '99', '600001'],
+  BATCH_SIZE_MAX: [CANARY, '0', '10001'],
+  QUEUE_LENGTH_MAX: [CANARY, '0', '1000001'],
+  BATCH_LOCK_WAIT_MS: [CANARY, '0', '60001'],
   CLOCK_AHEAD_MAX_MS: [CANARY, '-1', '3600001'],
 }
 
@@ -37,6 +40,9 @@ test('an empty environment is a whole configuration, for one at their own machin
     LOG_LEVEL: 'info',
     BODY_BYTES_MAX: 2 ** 20,
     OPERATION_DEADLINE_MS: 15_000,
+    BATCH_SIZE_MAX: 256,
+    QUEUE_LENGTH_MAX: 10_000,
+    BATCH_LOCK_WAIT_MS: 100,
     CLOCK_AHEAD_MAX_MS: 5_000,
   })
 })
@@ -53,15 +59,16 @@ test('every variable is read, and strangers are left alone', () => {
     LOG_LEVEL: 'silent',
     BODY_BYTES_MAX: '1024',
     OPERATION_DEADLINE_MS: '600000',
+    BATCH_SIZE_MAX: '1',
+    QUEUE_LENGTH_MAX: '1000000',
+    BATCH_LOCK_WAIT_MS: '60000',
     CLOCK_AHEAD_MAX_MS: '0',
   }
-  const { PORT, BODY_BYTES_MAX, OPERATION_DEADLINE_MS, CLOCK_AHEAD_MAX_MS, ...texts } = environment
+  const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
+  expect(numbers).toHaveLength(7)
   expect(readConfig({ ...environment, HOME: '/root', PATH: '' })).toEqual({
-    ...texts,
-    PORT: 0,
-    BODY_BYTES_MAX: 1024,
-    OPERATION_DEADLINE_MS: 600_000,
-    CLOCK_AHEAD_MAX_MS: 0,
+    ...environment,
+    ...Object.fromEntries(numbers.map(([name, text]) => [name, Number(text)])),
   })
 })
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeNodeId, encodeNodeId, nodeIdRule, transactionId, userId } from '../../src/schema/ids.ts'
+import { attemptId, decodeNodeId, encodeNodeId, nodeIdRule, transactionId, userId } from '../../src/schema/ids.ts'
 
 const isNodeId = (text: string) => nodeIdRule[0](decodeNodeId(text))
 
@@ -15,6 +15,7 @@ const recased = (text: string) =>
 describe.each([
   ['user', userId],
   ['transaction', transactionId],
+  ['attempt', attemptId],
 ])('an id of a %s', (prefix, schema) => {
   test('is read with and without its prefix, in any case', () => {
     const spellings = fc
@@ -79,7 +80,7 @@ test('a node id needs its own prefix, and only an entry has a number', () => {
         `entry_${uuid}_01`,
         `entry_${uuid}_-1`,
         `entry_${uuid}_1000000000000000`,
-        `attempt_${uuid}`,
+        `failure_${uuid}`,
         `constructor_${uuid}`,
         ` user_${uuid}`,
         `user_${uuid}\n`,

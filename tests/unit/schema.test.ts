@@ -73,20 +73,61 @@ const CONTRACT = buildSchema(`
     balances(userIds: [ID!]!, asOf: DateTime): [Balance]
     transaction(id: ID, idempotencyKey: UUID): Transaction
     transactions(first: Int, after: String, last: Int, before: String): TransactionsConnection
+    failedTransactions(
+      first: Int, after: String, last: Int, before: String, filter: FailedTransactionFilter
+    ): FailedTransactionsConnection
     ledger: Ledger
     node(id: ID!): Node
     nodes(ids: [ID!]!): [Node]
   }
-  type Ledger { userCount: Sequence!  transactionCount: Sequence!  deposited: Cents!  balances: Cents! }
+  type Ledger { userCount: Sequence!  transactionCount: Sequence!  deposited: Cents!  balances: Cents!  verification: LedgerVerification }
+  type LedgerVerification { sound: Boolean!  findings: [LedgerFinding!]! }
+  type LedgerFinding { code: FindingCode!  account: User  sequence: Sequence  message: String! }
+  enum FindingCode {
+    SEQUENCE_BROKEN TIME_NOT_RISING BALANCE_NEGATIVE CHECKPOINT_WRONG SERVED_BALANCE_WRONG SERVED_HEAD_WRONG FUNCTION_WRONG
+  }
 
   type Mutation {
     createUser(input: CreateUserInput!): CreateUserResult
     deposit(input: DepositInput!): DepositResult
     transfer(input: TransferInput!): TransferResult
+    postTransactions(input: PostTransactionsInput!): PostTransactionsResult
+    addressFailedTransaction(input: AddressFailedTransactionInput!): AddressFailedTransactionResult
   }
   input CreateUserInput { email: String!  password: String  role: Role }
   input DepositInput { idempotencyKey: UUID!  userId: ID!  amount: Cents! }
   input TransferInput { idempotencyKey: UUID!  sourceUserId: ID!  destinationUserId: ID!  amount: Cents! }
+  input PostTransactionsInput { atomic: Boolean!  transactions: [PostTransactionInput!]! }
+  input PostTransactionInput { deposit: DepositInput  transfer: TransferInput }
+  type PostTransactionsSuccess { results: [PostTransactionResult]! }
+  type PostTransactionSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
+  union PostTransactionResult =
+    PostTransactionSuccess | InsufficientFundsError | UserNotFoundError | SameUserError | BalanceLimitError
+    | IdempotencyConflictError | UnavailableError
+  union PostTransactionsResult = PostTransactionsSuccess | ValidationError | PostingRefusedError | UnavailableError
+  type PostingRefusedError implements Error {
+    code: ErrorCode!  message: String!  retryable: Boolean!  index: Int!  reason: Error!
+  }
+  input AddressFailedTransactionInput { id: ID! }
+  type AddressFailedTransactionSuccess { failedTransaction: FailedTransaction! }
+  union AddressFailedTransactionResult =
+    AddressFailedTransactionSuccess | ValidationError | FailedTransactionNotFoundError
+  type FailedTransactionNotFoundError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  input FailedTransactionFilter { userId: ID  code: ErrorCode  addressed: Boolean }
+  type FailedTransactionsConnection { edges: [FailedTransactionsEdge!]!  pageInfo: PageInfo! }
+  type FailedTransactionsEdge { cursor: String!  node: FailedTransaction! }
+  type FailedTransaction implements Node {
+    id: ID!
+    code: ErrorCode!
+    message: String!
+    source: User
+    destination: User
+    amount: Cents!
+    idempotencyKey: UUID
+    attempts: Sequence!
+    failedAt: DateTime!
+    addressedAt: DateTime
+  }
   type CreateUserSuccess { user: User }
   type DepositSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
   type TransferSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
@@ -102,7 +143,7 @@ const CONTRACT = buildSchema(`
   interface Error { code: ErrorCode!  message: String!  retryable: Boolean! }
   enum ErrorCode {
     VALIDATION INSUFFICIENT_FUNDS USER_NOT_FOUND SAME_USER BALANCE_LIMIT EMAIL_TAKEN IDEMPOTENCY_CONFLICT OVERLOADED
-    RETRIES_EXHAUSTED OUTCOME_UNKNOWN
+    RETRIES_EXHAUSTED OUTCOME_UNKNOWN INTERNAL_SERVER_ERROR FAILED_TRANSACTION_NOT_FOUND
   }
   type ValidationError implements Error { code: ErrorCode!  message: String!  retryable: Boolean!  fields: [InputIssue!]! }
   type InputIssue { path: String!  message: String! }

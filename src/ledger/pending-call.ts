@@ -1,0 +1,76 @@
+import { NotConnectedError, OutcomeUnknownError } from '../db/transaction.ts'
+import { accountsOf, ClockBehindError } from './batch.ts'
+import type { CallOutcome, Posting } from './fold.ts'
+import { UnavailableError } from './unavailable.ts'
+
+/**
+ * A call that has no answer yet: one posting, or several that are posted together or not at all. It knows how often it
+ * was tried and what it may be told in the end; where it is (the queue, a batch, a waiting room, a pause) is known to
+ * whoever holds it.
+ */
+export class PendingCall {
+  readonly postings: readonly Posting[]
+  /** Its accounts and keys: calls that share one are judged in the order they came. */
+  readonly claims: readonly string[]
+  /** In the milliseconds of `Date.now()`. */
+  readonly deadlineAt: number
+  readonly answer: Promise<CallOutcome>
+  /** Database transactions that failed. */
+  attempts = 0
+  /** The same, and connections that could not be had: pauses grow with these. */
+  failures = 0
+  /** Waiting rooms it has entered. */
+  moves = 0
+  /** To be run in a batch of its own, since a batch with it has failed. */
+  isAlone = false
+  /** Once an attempt's outcome is unknown, only a definite answer makes it known again: a failure to ask does not. */
+  #unknown: OutcomeUnknownError | undefined
+  #lastFailure: unknown
+  #resolve!: (outcome: CallOutcome) => void
+  #reject!: (error: unknown) => void
+
+  constructor(postings: readonly Posting[], deadlineAt: number) {
+    this.postings = postings
+    this.claims = postings.flatMap((posting) => [posting.idempotencyKey, ...accountsOf(posting)])
+    this.deadlineAt = deadlineAt
+    this.answer = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  get accountIds(): string[] {
+    return this.postings.flatMap(accountsOf)
+  }
+
+  /** An attempt failed. */
+  note(error: unknown): void {
+    this.failures++
+    // Not even begun is no attempt: a database that is away for a while costs time, and nothing else.
+    if (!(error instanceof NotConnectedError)) this.attempts++
+    this.#lastFailure = error
+    if (error instanceof OutcomeUnknownError) this.#unknown = error
+  }
+
+  settle(outcome: CallOutcome): void {
+    this.#resolve(outcome)
+  }
+
+  /** Nothing of this call was ever written, and that is certain. */
+  get isDefinitelyNotPosted(): boolean {
+    return this.#unknown === undefined
+  }
+
+  /** The last failure was one that only the passing of time would have mended, and that somebody should know of. */
+  get alert(): ClockBehindError | undefined {
+    return this.#lastFailure instanceof ClockBehindError ? this.#lastFailure : undefined
+  }
+
+  /**
+   * Answers with an error, of ours or PostgreSQL's own; without one, that it could not be done in time. But while an
+   * attempt's outcome is not known, that is the answer.
+   */
+  giveUp(error: unknown = new UnavailableError('RETRIES_EXHAUSTED', { cause: this.#lastFailure })): void {
+    this.#reject(this.#unknown ? new UnavailableError('OUTCOME_UNKNOWN', { cause: this.#unknown }) : error)
+  }
+}

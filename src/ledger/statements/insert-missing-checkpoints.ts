@@ -1,0 +1,31 @@
+import { sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+import { balanceCheckpoints } from '../../db/tables.ts'
+
+/**
+ * Checkpoints of one account at every `interval`th entry after `low` up to `high`, counted on from the checkpoint at
+ * `low` (0: from the beginning). One that is there already stays.
+ */
+export const insertMissingCheckpoints = preparedOnce((database) =>
+  database
+    .insert(balanceCheckpoints)
+    .select(
+      sql`select request.account_id, counted.sequence, counted.balance::bigint, counted.created_at, counted.id
+      from (select ${sql.placeholder('accountId')}::uuid as account_id, ${sql.placeholder('low')}::bigint as low,
+        ${sql.placeholder('high')}::bigint as high) request
+      cross join lateral (
+        select sequence, created_at, id, sum(change) over (order by sequence) + coalesce(
+          (select balance from private.balance_checkpoints where user_id = request.account_id and sequence = request.low), 0) as balance
+        from (
+          select destination_sequence as sequence, amount as change, created_at, id from public.transactions
+          where destination_user_id = request.account_id and destination_sequence > request.low and destination_sequence <= request.high
+          union all
+          select source_sequence, -amount, created_at, id from public.transactions
+          where source_user_id = request.account_id and source_sequence > request.low and source_sequence <= request.high
+        ) entry
+      ) counted
+      where counted.sequence % ${sql.placeholder('interval')}::bigint = 0 or counted.sequence = request.high`,
+    )
+    .onConflictDoNothing()
+    .prepare('insert_missing_checkpoints'),
+)

@@ -1,0 +1,19 @@
+import { sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+
+/**
+ * Locks those accounts that nobody else holds, and waits for none. Answers the ids that exist, and whether each is
+ * locked now.
+ */
+export const lockFreeAccounts = preparedOnce((database) =>
+  database
+    .select({ id: sql<string>`account.id`.as('id'), isLocked: sql<boolean>`free.id is not null`.as('is_locked') })
+    .from(
+      sql`(
+        select id from public.users where id = any(${sql.placeholder('ids')}::uuid[]) order by id for no key update skip locked
+      ) free
+      right join public.users account on account.id = free.id`,
+    )
+    .where(sql`account.id = any(${sql.placeholder('ids')}::uuid[])`)
+    .prepare('lock_free_accounts'),
+)

@@ -1,0 +1,31 @@
+import { sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+
+/**
+ * Stretches of at least `length` entries without a checkpoint in between: (`low`, `high`], where `low` is a checkpoint
+ * or 0 and `high` a checkpoint or the last entry.
+ */
+export const readCheckpointGaps = preparedOnce((database) =>
+  database
+    .select({
+      accountId: sql<string>`gap.account_id`.as('account_id'),
+      low: sql`gap.low`.mapWith(Number).as('low'),
+      high: sql`gap.high`.mapWith(Number).as('high'),
+    })
+    .from(
+      sql`(
+        select account_id, lag(sequence, 1, 0::bigint) over (partition by account_id order by sequence) as low, sequence as high
+        from (
+          select user_id as account_id, sequence from private.balance_checkpoints
+          union
+          select id, greatest(
+            (select max(destination_sequence) from public.transactions where destination_user_id = users.id),
+            (select max(source_sequence) from public.transactions where source_user_id = users.id)) from public.users
+        ) mark
+        where sequence is not null
+      ) gap`,
+    )
+    .where(sql`gap.high - gap.low >= ${sql.placeholder('length')}::bigint`)
+    .orderBy(sql`gap.account_id, gap.low`)
+    .prepare('read_checkpoint_gaps'),
+)

@@ -1,0 +1,117 @@
+import {
+  type FailedTransaction as Attempt,
+  addressFailedTransaction,
+  pageFailedTransactions,
+} from '../ledger/failed-transactions.ts'
+import { builder } from './builder.ts'
+import { ErrorCode, FailedTransactionNotFoundError } from './errors.ts'
+import { attemptId, userId } from './ids.ts'
+import { idConnection, idPageRequest, oneDirection } from './pages.ts'
+import { User } from './user.ts'
+import { ValidationError } from './validation-error.ts'
+
+export const FailedTransaction = builder.objectRef<Attempt>('FailedTransaction')
+
+builder.node(FailedTransaction, {
+  description:
+    'An attempt that was definitely not posted: it was refused, or given up. One whose outcome is unknown is not here, nor one that a full queue turned away.',
+  id: { resolve: (attempt) => attempt.id, description: 'Readable and lasting: `attempt_<uuid>`.' },
+  loadMany: (ids: string[], { loaders }) =>
+    Promise.all(ids.map(async (id) => (await loaders.failedTransactions.load(id)) ?? null)),
+  fields: (t) => ({
+    code: t.expose('code', { type: ErrorCode, description: 'Why it was not posted.' }),
+    message: t.exposeString('message', { description: 'The same for people.' }),
+    source: t.field({
+      type: User,
+      nullable: true,
+      description: 'Who would have paid. Null: the world outside, or a user who is not known.',
+      resolve: async ({ sourceUserId }, _args, { loaders }) =>
+        sourceUserId === null ? null : loaders.users.load(sourceUserId),
+    }),
+    destination: t.field({
+      type: User,
+      nullable: true,
+      description: 'Who would have been paid. Null: a user who is not known.',
+      resolve: ({ destinationUserId }, _args, { loaders }) => loaders.users.load(destinationUserId),
+    }),
+    amount: t.expose('amount', { type: 'Cents', description: 'How much would have moved.' }),
+    idempotencyKey: t.expose('idempotencyKey', {
+      type: 'UUID',
+      nullable: true,
+      description: 'The key its client made: a later attempt with it may have been posted.',
+    }),
+    attempts: t.expose('attempts', { type: 'Sequence', description: 'How often it was tried before it was given up.' }),
+    failedAt: t.expose('failedAt', { type: 'DateTime', description: 'When it was refused, or given up.' }),
+    addressedAt: t.expose('addressedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When somebody had seen to it; null: nobody has.',
+    }),
+  }),
+})
+
+const FailedTransactionFilter = builder.inputType('FailedTransactionFilter', {
+  description: 'Which failed attempts: those that match all that is given.',
+  fields: (t) => ({
+    userId: t.id({
+      description: 'Who would have paid or been paid; the user need not exist.',
+      validate: { schema: userId as never },
+    }),
+    code: t.field({ type: ErrorCode, description: 'Why they were not posted.' }),
+    addressed: t.boolean({ description: 'Whether somebody has seen to them.' }),
+  }),
+})
+
+builder.queryField('failedTransactions', (t) =>
+  t.connection(
+    {
+      type: FailedTransaction,
+      nullable: true,
+      description: 'Attempts that were definitely not posted, newest first. Each is there a moment after its answer.',
+      args: { filter: t.arg({ type: FailedTransactionFilter, description: 'Only some of them.' }) },
+      validate: [oneDirection],
+      resolve: async (_root, { filter, ...page }, { ledger }) =>
+        idConnection(await pageFailedTransactions(ledger.database, idPageRequest(page), (filter ?? {}) as never)),
+    },
+    { name: 'FailedTransactionsConnection', description: 'A page of failed attempts, newest first.' },
+    { name: 'FailedTransactionsEdge', description: 'A failed attempt in a page.' },
+  ),
+)
+
+const AddressFailedTransactionInput = builder.inputType('AddressFailedTransactionInput', {
+  description: 'A failed attempt that somebody has seen to.',
+  fields: (t) => ({
+    id: t.id({
+      required: true,
+      description: '`attempt_<uuid>`, or the bare UUID.',
+      validate: { schema: attemptId as never },
+    }),
+  }),
+})
+
+const AddressFailedTransactionSuccess = builder
+  .objectRef<{ failedTransaction: Attempt }>('AddressFailedTransactionSuccess')
+  .implement({
+    description: 'The attempt is marked.',
+    fields: (t) => ({
+      failedTransaction: t.expose('failedTransaction', { type: FailedTransaction, description: 'It, as it is now.' }),
+    }),
+  })
+
+builder.mutationField('addressFailedTransaction', (t) =>
+  t.field({
+    type: AddressFailedTransactionSuccess,
+    nullable: true,
+    description: 'Marks a failed attempt as seen to. Done twice, the first time stays.',
+    args: { input: t.arg({ type: AddressFailedTransactionInput, required: true, description: 'Which one.' }) },
+    errors: {
+      types: [ValidationError, FailedTransactionNotFoundError],
+      union: { description: 'The attempt, or why it was not marked.' },
+    },
+    resolve: async (_root, { input }, { ledger }) => {
+      const failedTransaction = await addressFailedTransaction(ledger.database, input.id)
+      if (!failedTransaction) throw new FailedTransactionNotFoundError()
+      return { failedTransaction }
+    },
+  }),
+)

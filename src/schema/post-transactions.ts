@@ -1,0 +1,177 @@
+import { wrapErrorIfMatches } from '@pothos/plugin-errors'
+import type { PostingRequest } from '../ledger/posting.ts'
+import type { PayloadField } from '../ledger/refusal.ts'
+import { UnavailableError } from '../ledger/unavailable.ts'
+import { builder } from './builder.ts'
+import type { Context } from './context.ts'
+import {
+  BalanceLimitError,
+  ErrorInterface,
+  errorOf,
+  IdempotencyConflictError,
+  InsufficientFundsError,
+  MutationError,
+  SameUserError,
+  UserNotFoundError,
+} from './errors.ts'
+import { DepositInput, type Success, successRef, TransferInput } from './posting.ts'
+import { ValidationError } from './validation-error.ts'
+
+/** How many postings one call may have. */
+export const TRANSACTIONS_MAX = 1_000
+
+const PostTransactionInput = builder.inputType('PostTransactionInput', {
+  description: 'One posting: a deposit or a transfer.',
+  isOneOf: true,
+  fields: (t) => ({
+    deposit: t.field({ type: DepositInput, description: 'Money that comes in.' }),
+    transfer: t.field({ type: TransferInput, description: 'Money that moves.' }),
+  }),
+})
+
+const PostTransactionsInput = builder.inputType('PostTransactionsInput', {
+  description: 'Several postings, in order.',
+  fields: (t) => ({
+    atomic: t.boolean({
+      required: true,
+      description:
+        'True: all or none, and no key twice; the first that is refused refuses them all. False: each by itself, with a result of its own.',
+    }),
+    transactions: t.field({
+      type: [PostTransactionInput],
+      required: true,
+      description: `From 1 to ${TRANSACTIONS_MAX} postings. They are judged in this order, but for those that wait for an account that somebody else has locked.`,
+      validate: {
+        minLength: [1, { message: 'must not be empty' }],
+        maxLength: [TRANSACTIONS_MAX, { message: `takes at most ${TRANSACTIONS_MAX} postings` }],
+      },
+    }),
+  }),
+})
+
+const POSTING_ERRORS = [
+  InsufficientFundsError,
+  UserNotFoundError,
+  SameUserError,
+  BalanceLimitError,
+  IdempotencyConflictError,
+  UnavailableError,
+] as const
+
+const PostTransactionSuccess = successRef(
+  'PostTransactionSuccess',
+  'who pays, or of who was paid by a deposit',
+  'The posting is in the ledger, for good.',
+)
+
+type Result = Success | MutationError | UnavailableError
+
+const PostTransactionsSuccess = builder.objectRef<{ results: unknown[] }>('PostTransactionsSuccess').implement({
+  description: 'Every posting was judged: of an atomic call all are in the ledger, of another those that say so.',
+  fields: (t) => ({
+    results: t.field({
+      type: [PostTransactionSuccess],
+      nullable: { list: false, items: true },
+      description: 'One for each posting, in its place. Null where the server failed: see `errors`.',
+      itemErrors: {
+        types: [...POSTING_ERRORS],
+        union: { name: 'PostTransactionResult', description: 'What became of one posting of several.' },
+      },
+      resolve: ({ results }) => results as never,
+    }),
+  }),
+})
+
+/** An atomic call, refused for the sake of one of its postings. */
+class PostingRefusedError extends MutationError {
+  readonly code: MutationError['code']
+  readonly index: number
+  readonly reason: MutationError
+  constructor(reason: MutationError, index: number) {
+    super('One of the postings was refused, so none was posted.')
+    this.code = reason.code
+    this.index = index
+    this.reason = reason
+  }
+}
+
+builder.objectType(PostingRefusedError, {
+  name: 'PostingRefusedError',
+  description: 'A posting of an atomic call was refused, so none was posted. Every key is as free as it was before.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    index: t.exposeInt('index', { description: 'The place of the posting in `transactions`, from 0.' }),
+    reason: t.field({
+      type: ErrorInterface,
+      description: 'Why it was refused.',
+      // An error that is a value: graphql-js would throw it.
+      resolve: ({ reason }) => wrapErrorIfMatches(reason, [...POSTING_ERRORS]) as MutationError,
+    }),
+  }),
+})
+
+/** A posting as it was asked for, with what its answer is to be said in. */
+interface Wish {
+  request: PostingRequest
+  input: 'deposit' | 'transfer'
+  accountId: string
+  names: Partial<Record<PayloadField, string>>
+}
+
+function wishOf({ deposit, transfer }: typeof PostTransactionInput.$inferInput): Wish {
+  if (deposit) {
+    const { idempotencyKey, userId, amount } = deposit
+    const request = { idempotencyKey, sourceUserId: null, destinationUserId: userId, amount }
+    return { request, input: 'deposit', accountId: userId, names: { destinationUserId: 'userId' } }
+  }
+  if (!transfer) throw new TypeError('neither a deposit nor a transfer')
+  return { request: transfer, input: 'transfer', accountId: transfer.sourceUserId, names: {} }
+}
+
+async function postTogether(wishes: readonly Wish[], { ledger }: Context): Promise<Result[]> {
+  const outcome = await ledger.posting.postTogether(wishes.map(({ request }) => request))
+  if ('refusal' in outcome) {
+    throw new PostingRefusedError(errorOf(outcome.refusal, wishes[outcome.index]?.names), outcome.index)
+  }
+  return outcome.posted.map((posted, index) => ({ posted, accountId: (wishes[index] as Wish).accountId }))
+}
+
+/** What went wrong with one is the result of that one, faults included. */
+async function postEach(wishes: readonly Wish[], { ledger }: Context): Promise<unknown[]> {
+  const settled = await Promise.allSettled(wishes.map(({ request }) => ledger.posting.post(request)))
+  return settled.map((each, index) => {
+    const { accountId, names } = wishes[index] as Wish
+    if (each.status === 'rejected') return each.reason
+    return 'refusal' in each.value ? errorOf(each.value.refusal, names) : { posted: each.value.posted, accountId }
+  })
+}
+
+/** Within an atomic call no key may be there twice: all that do not come first are told. */
+function refuseEqualKeys(wishes: readonly Wish[]): void {
+  const keys = new Set<string>()
+  const issues = wishes.flatMap(({ request, input }, index) => {
+    const isFirst = keys.size < keys.add(request.idempotencyKey).size
+    const path = ['input', 'transactions', index, input, 'idempotencyKey']
+    return isFirst ? [] : [{ path, message: 'is there twice in an atomic call' }]
+  })
+  if (issues.length > 0) throw new ValidationError(issues)
+}
+
+builder.mutationField('postTransactions', (t) =>
+  t.field({
+    type: PostTransactionsSuccess,
+    nullable: true,
+    description: 'Posts several deposits and transfers in one call.',
+    args: { input: t.arg({ type: PostTransactionsInput, required: true, description: 'The postings.' }) },
+    errors: {
+      types: [ValidationError, PostingRefusedError, UnavailableError],
+      union: { description: 'What became of the postings, or why none was posted.' },
+    },
+    resolve: async (_root, { input }, context) => {
+      const wishes = input.transactions.map(wishOf)
+      if (!input.atomic) return { results: await postEach(wishes, context) }
+      refuseEqualKeys(wishes)
+      return { results: await postTogether(wishes, context) }
+    },
+  }),
+)

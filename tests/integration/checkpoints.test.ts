@@ -1,0 +1,114 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { CHECKPOINT_INTERVAL } from '../../src/ledger/checkpoints.ts'
+import { verifyLedger } from '../../src/ledger/verify.ts'
+import { deposit, transfer } from '../support/faults.ts'
+import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+
+let ledger: TestLedger
+
+beforeEach(async () => {
+  ledger = await openTestLedger()
+})
+afterEach(() => ledger.close())
+
+const checkpointsOf = async (accountId: string): Promise<number[]> => {
+  const { rows } = await ledger.test.pool.query(
+    'select sequence::int from private.balance_checkpoints where user_id = $1 order by sequence',
+    [accountId],
+  )
+  return rows.map(({ sequence }) => sequence)
+}
+
+/** Everything a reader may ask of an account. */
+async function answersOf(accountId: string) {
+  const { rows } = await ledger.test.pool.query(
+    `select to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at from transactions
+     where $1 in (source_user_id, destination_user_id) order by created_at`,
+    [accountId],
+  )
+  return {
+    current: await ledger.balances.current([accountId]),
+    past: await ledger.balances.asOf(rows.map(({ at }) => ({ accountId, asOf: at }))),
+    functions: (
+      await ledger.test.pool.query(
+        `select get_current_balance($1) as now, array(select get_balance_on_date($1, created_at) from transactions
+         where $1 in (source_user_id, destination_user_id) order by created_at) as then`,
+        [accountId],
+      )
+    ).rows,
+  }
+}
+
+/** Some hundred entries, debits among them, one after another or many at once. */
+async function fillAccount(count: number): Promise<string> {
+  const [account, other] = (await makeAccounts(ledger, 2, 10_000n)) as [string, string]
+  for (let posted = 0; posted < count; ) {
+    const burst = Math.min(count - posted, posted % 3 ? 1 : 25)
+    await Promise.all(
+      Array.from({ length: burst }, (_, index) =>
+        ledger.posting.post(index % 2 ? transfer(other, account, 2n) : transfer(account, other, 3n)),
+      ),
+    )
+    posted += burst
+  }
+  return account
+}
+
+test('are written after posting, so that no tail grows past the interval by much', async () => {
+  const account = await fillAccount(500)
+  await vi.waitFor(async () => {
+    const sequences = await checkpointsOf(account)
+    expect(501 - (sequences.at(-1) ?? 0)).toBeLessThan(CHECKPOINT_INTERVAL)
+  })
+  const sequences = [0, ...(await checkpointsOf(account))]
+  const steps = sequences.slice(1).map((sequence, index) => sequence - (sequences[index] as number))
+  // A batch may have gone by before one was written, and then find the tail long once more.
+  expect(Math.max(...steps)).toBeLessThan(2 * CHECKPOINT_INTERVAL)
+  expect(steps.length).toBeLessThan((2 * 501) / CHECKPOINT_INTERVAL)
+  expect(await verifyLedger(ledger.test.pool)).toEqual([])
+})
+
+test('may be deleted at any moment, without an answer that changes', async () => {
+  const account = await fillAccount(300)
+  const before = await answersOf(account)
+  expect((await checkpointsOf(account)).length).toBeGreaterThan(1)
+  await ledger.test.pool.query('delete from private.balance_checkpoints')
+  expect(await answersOf(account)).toEqual(before)
+  await ledger.posting.post(deposit(account, 1n))
+  expect((await ledger.balances.current([account]))[0]).toMatchObject({
+    amount: (before.current[0]?.amount as bigint) + 1n,
+    sequence: 302,
+  })
+  // The next posting has noted the long tail.
+  await vi.waitFor(async () => expect(await checkpointsOf(account)).toEqual([302]))
+  expect(await verifyLedger(ledger.test.pool)).toEqual([])
+})
+
+test('are rebuilt where they are missing: all of them, or a stretch', async () => {
+  const account = await fillAccount(500)
+  const before = await answersOf(account)
+  await ledger.test.pool.query('delete from private.balance_checkpoints')
+  expect(await ledger.rebuildCheckpoints()).toBe(2)
+  const rebuilt = await checkpointsOf(account)
+  expect(rebuilt).toEqual([64, 128, 192, 256, 320, 384, 448, 501])
+  expect(await answersOf(account)).toEqual(before)
+  expect(await verifyLedger(ledger.test.pool)).toEqual([])
+  expect(await ledger.rebuildCheckpoints()).toBe(0)
+  await ledger.test.pool.query(
+    'delete from private.balance_checkpoints where user_id = $1 and sequence between 100 and 400',
+    [account],
+  )
+  expect(await ledger.rebuildCheckpoints()).toBe(1)
+  expect(await checkpointsOf(account)).toEqual(rebuilt)
+})
+
+test('that cannot be written hold up no posting', async () => {
+  await ledger.test.pool.query(
+    'alter table private.balance_checkpoints add constraint none check (sequence < 0) not valid',
+  )
+  const account = await fillAccount(200)
+  expect(await checkpointsOf(account)).toEqual([])
+  expect((await ledger.balances.current([account]))[0]).toMatchObject({ sequence: 201 })
+  expect(ledger.troubles.length).toBeGreaterThan(0)
+  ledger.troubles.length = 0
+})

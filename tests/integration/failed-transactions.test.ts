@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { LedgerOptions } from '../../src/ledger/ledger.ts'
+import { deposit, failInserts, lockAccounts, openBeside, transfer } from '../support/faults.ts'
+import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import { openProxy } from '../support/proxy.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+
+/** `ledger` is a process beside `server`, on the same database. */
+let ledger: TestLedger
+let server: TestServer
+
+beforeAll(async () => {
+  ledger = await openTestLedger()
+  server = await openTestServer({}, ledger.test)
+})
+afterAll(async () => {
+  await server.close()
+  await ledger.close()
+})
+
+const PAGE = `query ($first: Int, $after: String, $last: Int, $before: String, $filter: FailedTransactionFilter) {
+  failedTransactions(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
+    edges { cursor node { id code message source { id } destination { id } amount idempotencyKey attempts failedAt addressedAt } }
+    pageInfo { hasNextPage hasPreviousPage endCursor }
+  }
+}`
+const page = async (variables: object) => (await server.ask(PAGE, { ...variables })).data.failedTransactions
+const nodes = async (filter: object) =>
+  (await page({ first: 100, filter })).edges.map(({ node }: { node: object }) => node)
+
+const rowsOf = async (userId: string) => {
+  const { rows } = await ledger.test.pool.query(
+    `select idempotency_key, source_user_id, destination_user_id, amount::int, code, message, attempts, addressed_at,
+       failed_at between now() - interval '1 minute' and now() as is_recent
+     from private.failed_transactions where $1 in (source_user_id, destination_user_id) order by id`,
+    [userId],
+  )
+  return rows
+}
+
+describe('a failed attempt is recorded', () => {
+  test.each([
+    ['INSUFFICIENT_FUNDS', ([one, other]: string[]) => transfer(one as string, other as string, 9n)],
+    ['SAME_USER', ([one]: string[]) => transfer(one as string, one as string, 9n)],
+    ['USER_NOT_FOUND', ([one]: string[]) => transfer(one as string, randomUUID(), 9n)],
+    ['USER_NOT_FOUND', ([one]: string[]) => transfer(randomUUID(), one as string, 9n)],
+  ])('with its code: %s', async (code, request) => {
+    const accounts = await makeAccounts(ledger, 2)
+    const asked = request(accounts)
+    expect(await ledger.posting.post(asked)).toMatchObject({ refusal: { code } })
+    await ledger.attempts.flush()
+    expect(await rowsOf(accounts[0] as string)).toEqual([
+      {
+        idempotency_key: asked.idempotencyKey,
+        source_user_id: asked.sourceUserId,
+        destination_user_id: asked.destinationUserId,
+        amount: 9,
+        code,
+        message: expect.stringMatching(/\.$/),
+        attempts: 1,
+        addressed_at: null,
+        is_recent: true,
+      },
+    ])
+  })
+
+  test('when its key is taken by another payload, and when a user is not known to anybody', async () => {
+    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const first = deposit(one, 5n)
+    await ledger.posting.post(first)
+    await ledger.posting.post({ ...first, amount: 6n })
+    const nobody = randomUUID()
+    await ledger.posting.post(deposit(nobody, 5n))
+    await ledger.attempts.flush()
+    expect(await rowsOf(one)).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT', amount: 6 }])
+    expect(await rowsOf(nobody)).toMatchObject([{ code: 'USER_NOT_FOUND' }])
+  })
+
+  test('of an atomic call: the one that was refused', async () => {
+    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    await ledger.posting.postTogether([deposit(one, 5n), transfer(one, other, 9n), deposit(one, 1n)])
+    await ledger.attempts.flush()
+    expect(await rowsOf(one)).toMatchObject([{ code: 'INSUFFICIENT_FUNDS', amount: 9 }])
+  })
+
+  test('when it is given up, with how often it was tried', async () => {
+    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const injected = await failInserts(ledger.test, '40001', 1_000)
+    await expect(ledger.posting.post(deposit(one, 5n))).rejects.toMatchObject({ code: 'RETRIES_EXHAUSTED' })
+    await injected.remove()
+    await ledger.attempts.flush()
+    expect(await rowsOf(one)).toMatchObject([{ code: 'RETRIES_EXHAUSTED', attempts: 10 }])
+  })
+
+  test('when the account stayed locked', async () => {
+    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const hasty = await openBeside(ledger.test, { operationDeadlineMs: 300 })
+    const holder = await lockAccounts(ledger.test, one)
+    await expect(hasty.posting.post(deposit(one, 5n))).rejects.toMatchObject({ code: 'RETRIES_EXHAUSTED' })
+    await hasty.close()
+    await holder.close()
+    expect(await rowsOf(one)).toMatchObject([{ code: 'RETRIES_EXHAUSTED' }])
+  })
+
+  test('when the server is at fault', async () => {
+    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const injected = await failInserts(ledger.test, '23514', 1)
+    await expect(ledger.posting.post(deposit(one, 5n))).rejects.toThrow()
+    await injected.remove()
+    await ledger.attempts.flush()
+    expect(await rowsOf(one)).toMatchObject([{ code: 'INTERNAL_SERVER_ERROR', attempts: 1 }])
+  })
+
+  test('but not when it succeeded, nor when it is a replay', async () => {
+    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const request = deposit(one, 5n)
+    await ledger.posting.post(request)
+    await ledger.posting.post(request)
+    await ledger.attempts.flush()
+    expect(await rowsOf(one)).toEqual([])
+  })
+
+  test('but not when its outcome is unknown', async () => {
+    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const proxy = await openProxy(ledger.test.url)
+    const through = await openBeside(ledger.test, { url: proxy.url, operationDeadlineMs: 500 })
+    proxy.inject('before', /^commit/, 1, { thenRefuse: true })
+    await expect(through.posting.post(deposit(one, 5n))).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    proxy.refuse(false)
+    await through.close()
+    await proxy.close()
+    expect(await rowsOf(one)).toEqual([])
+  })
+})
+
+describe('where the record cannot be written', () => {
+  const openBroken = async (options: Partial<LedgerOptions> = {}) => {
+    const troubles: unknown[] = []
+    const beside = await openBeside(ledger.test, { onTrouble: (error) => troubles.push(error), ...options })
+    return { beside, troubles }
+  }
+
+  test('the caller is told the true error all the same, and the loss is counted', async () => {
+    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const { beside, troubles } = await openBroken()
+    await ledger.test.pool.query('alter table private.failed_transactions rename to away')
+    try {
+      expect(await beside.posting.post(transfer(one, other, 5n))).toMatchObject({
+        refusal: { code: 'INSUFFICIENT_FUNDS' },
+      })
+      await beside.attempts.flush()
+      expect(beside.attempts.lost).toBe(1)
+      expect(troubles).toMatchObject([{ name: 'AttemptsLostError' }])
+    } finally {
+      await ledger.test.pool.query('alter table private.away rename to failed_transactions')
+    }
+    expect(await beside.posting.post(transfer(one, other, 6n))).toMatchObject({ refusal: {} })
+    await beside.close()
+    expect(await rowsOf(one)).toMatchObject([{ amount: 6 }])
+  })
+
+  test('for a while, it waits, and postings do not', async () => {
+    const [one, other] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+    const { beside } = await openBroken()
+    const client = await ledger.test.pool.connect()
+    await client.query('begin; lock table private.failed_transactions in access exclusive mode')
+    expect(await beside.posting.post(transfer(one, other, 500n))).toMatchObject({ refusal: {} })
+    for (let count = 0; count < 20; count++) {
+      expect(await beside.posting.post(transfer(one, other, 1n))).toMatchObject({ posted: {} })
+    }
+    await client.query('commit')
+    client.release()
+    await beside.attempts.flush()
+    expect(await rowsOf(one)).toMatchObject([{ amount: 500 }])
+    await beside.close()
+  })
+})
+
+describe('failedTransactions', () => {
+  test('are paged newest first, and filtered by user, code and whether somebody has seen to them', async () => {
+    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const nobody = randomUUID()
+    for (let amount = 1n; amount <= 5n; amount++) await ledger.posting.post(transfer(one, other, amount))
+    await ledger.posting.post(transfer(one, one, 6n))
+    await ledger.posting.post(deposit(nobody, 7n))
+    await ledger.attempts.flush()
+    const userId = `user_${one}`
+    const all = await nodes({ userId })
+    expect(all.map(({ amount }: { amount: string }) => amount)).toEqual(['6', '5', '4', '3', '2', '1'])
+    expect(all[1]).toMatchObject({
+      id: expect.stringMatching(/^attempt_[0-9a-f-]{36}$/),
+      code: 'INSUFFICIENT_FUNDS',
+      source: { id: userId },
+      destination: { id: `user_${other}` },
+      attempts: 1,
+      addressedAt: null,
+    })
+    expect(await nodes({ userId: nobody })).toMatchObject([{ source: null, destination: null, amount: '7' }])
+    expect(await nodes({ userId, code: 'SAME_USER' })).toMatchObject([{ amount: '6' }])
+    expect(await nodes({ userId, code: 'RETRIES_EXHAUSTED' })).toEqual([])
+
+    const seen: string[] = []
+    for (let after: string | null = null, more = true; more; ) {
+      const { edges, pageInfo } = await page({ first: 2, after, filter: { userId } })
+      expect(pageInfo.hasPreviousPage).toBe(after !== null)
+      seen.push(...edges.map(({ node }: { node: { amount: string } }) => node.amount))
+      after = pageInfo.endCursor
+      more = pageInfo.hasNextPage
+    }
+    expect(seen).toEqual(['6', '5', '4', '3', '2', '1'])
+    const { edges } = await page({ last: 2, filter: { userId, code: 'INSUFFICIENT_FUNDS' } })
+    expect(edges.map(({ node }: { node: { amount: string } }) => node.amount)).toEqual(['2', '1'])
+  })
+
+  test('are marked as seen to, once and for all', async () => {
+    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    await ledger.posting.post(transfer(one, one, 1n))
+    await ledger.posting.post(transfer(one, one, 2n))
+    await ledger.attempts.flush()
+    const [, { id }] = await nodes({ userId: one })
+    const address = (id: string) =>
+      server.ask(
+        `mutation ($id: ID!) { addressFailedTransaction(input: { id: $id }) { __typename
+          ... on AddressFailedTransactionSuccess { failedTransaction { id addressedAt } } ... on Error { code } } }`,
+        { id },
+      )
+    const { data } = await address(id)
+    const { addressedAt } = data.addressFailedTransaction.failedTransaction
+    expect(addressedAt).toMatch(/Z$/)
+    expect((await address(id.replace('attempt_', ''))).data).toEqual(data)
+    expect(await nodes({ userId: one, addressed: true })).toMatchObject([{ id, addressedAt, amount: '1' }])
+    expect(await nodes({ userId: one, addressed: false })).toMatchObject([{ amount: '2' }])
+    expect(
+      (await server.ask('query ($id: ID!) { node(id: $id) { id ... on FailedTransaction { amount } } }', { id })).data,
+    ).toEqual({
+      node: { id, amount: '1' },
+    })
+    expect((await address(randomUUID())).data.addressFailedTransaction).toEqual({
+      __typename: 'FailedTransactionNotFoundError',
+      code: 'FAILED_TRANSACTION_NOT_FOUND',
+    })
+  })
+
+  test('are there a moment after the answer', async () => {
+    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const transferToSelf = `mutation ($input: TransferInput!) { transfer(input: $input) { ... on Error { code } } }`
+    const input = { idempotencyKey: randomUUID(), sourceUserId: one, destinationUserId: one, amount: 5 }
+    expect((await server.ask(transferToSelf, { input })).data).toEqual({ transfer: { code: 'SAME_USER' } })
+    await vi.waitFor(async () => expect(await nodes({ userId: one })).toHaveLength(1), { timeout: 5_000, interval: 10 })
+  })
+})
