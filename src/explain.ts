@@ -23,6 +23,8 @@ export function explain(error: unknown): string {
       return 'The role in DATABASE_URL may not create tables, and the migrations need to: run `npm run db:migrate` as the owner.'
     case '53300':
       return 'The database has no connection left for us (max_connections).'
+    case '25006':
+      return 'The database is read-only: set DATABASE_URL to a primary, whose sessions may write.'
     case '57P03':
       return 'The database is starting or stopping. Try again in a moment.'
   }
@@ -32,7 +34,10 @@ export function explain(error: unknown): string {
     const where = hostname ?? (address === undefined ? 'the address in DATABASE_URL' : `${address}:${port}`)
     return `The database cannot be reached at ${where} (${code}). Is it running, and is DATABASE_URL right?`
   }
-  if (error instanceof Error && /timeout|terminated/i.test(error.message)) {
+  const words = messagesOf(error)
+  if (/password must be a string/.test(words)) return 'The database asks for a password, and DATABASE_URL has none.'
+  if (/does not support SSL/.test(words)) return 'The database takes no SSL, and DATABASE_URL asks for it.'
+  if (/timeout|terminated/i.test(words)) {
     return 'The database did not answer in time. Is it running, and is DATABASE_URL right?'
   }
   // With its causes: Drizzle keeps what PostgreSQL said in one.
@@ -53,8 +58,16 @@ interface SystemError {
   hostname?: string
 }
 
-/** Connecting to a name that has several addresses fails with all their errors: the first will do. */
-function firstSystemError(error: unknown): SystemError {
-  const first = error instanceof AggregateError ? error.errors[0] : error
-  return first instanceof Error ? (first as SystemError) : {}
+/** Drizzle, and we, keep the reason in a cause; connecting to a name that has several addresses fails with all their errors. */
+function* reasonsOf(error: unknown): Generator<Error> {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    yield at
+    if (at instanceof AggregateError) yield* at.errors.filter((one) => one instanceof Error)
+  }
 }
+
+function firstSystemError(error: unknown): SystemError {
+  return [...reasonsOf(error)].find((reason): reason is Error & SystemError => 'syscall' in reason) ?? {}
+}
+
+const messagesOf = (error: unknown) => [...reasonsOf(error)].map(({ message }) => message).join('\n')

@@ -1,5 +1,4 @@
 import { printSchema } from 'graphql'
-import { pino } from 'pino'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { openEmbedded } from './db/embedded.ts'
 import { migrateDatabase } from './db/migrate.ts'
@@ -7,6 +6,7 @@ import { explain } from './explain.ts'
 import { tellDemoStory } from './ledger/demo.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
 import { schema } from './schema/index.ts'
+import { createLogger } from './server/log.ts'
 import { ledgerOptions, openServer } from './server/server.ts'
 
 /** The command line: `node dist/main.js <command>`. */
@@ -42,7 +42,7 @@ async function serve(): Promise<void> {
   if (config.NODE_ENV === 'production') {
     throw new ConfigError('NODE_ENV=production is refused until there is sign-in: every caller would be an operator.')
   }
-  const logger = pino({ level: config.LOG_LEVEL, base: null })
+  const logger = createLogger(config.LOG_LEVEL)
   const stopped = stopSignal()
   await withDatabase(config, async (url) => {
     const server = await openServer(config, url, logger)

@@ -29,8 +29,8 @@ export async function migrateDatabase(url: string): Promise<void> {
     connectionTimeoutMillis: 10_000,
   })
   client.on('error', () => {})
-  await client.connect()
   try {
+    await client.connect()
     await checkServer(client)
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK.toString()])
     await migrate(drizzle(client), { migrationsFolder: MIGRATIONS_FOLDER })

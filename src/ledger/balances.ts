@@ -8,7 +8,6 @@ import { SettledClock, type SettledReading } from './settled-clock.ts'
 import { readBalancesAsOf } from './statements/read-balances-as-of.ts'
 import { readHeads } from './statements/read-heads.ts'
 import { shareAccounts } from './statements/share-accounts.ts'
-import { UnavailableError } from './unavailable.ts'
 
 /** The balance of one account at one moment, computed from the ledger as it was asked. */
 export interface AccountBalance {
@@ -43,12 +42,13 @@ const SHARE_LOCK_TIMEOUT_MS = 5_000
 
 /** Reads balances. Accounts are not checked to exist: one without entries has a balance of 0. */
 export class Balances {
-  readonly #pool: pg.Pool
+  readonly #sharingPool: pg.Pool
   readonly #database: Database
   readonly #clock: SettledClock
 
-  constructor(pool: pg.Pool) {
-    this.#pool = pool
+  /** @param sharingPool of its own for waiting on locks: other reads go on, however long an account stays locked. */
+  constructor(pool: pg.Pool, sharingPool: pg.Pool) {
+    this.#sharingPool = sharingPool
     this.#database = databaseOf(pool)
     this.#clock = new SettledClock(this.#database)
   }
@@ -70,7 +70,7 @@ export class Balances {
    * is waited for, unless an entry at or after it shows that nothing can come before.
    *
    * @returns for each request its balance or a FutureMomentError.
-   * @throws {UnavailableError} when postings in flight did not end in time.
+   * @throws PostgreSQL's own error (55P03: to be asked again) when postings in flight did not end in time.
    */
   async asOf(requests: readonly BalanceRequest[]): Promise<(AccountBalance | FutureMomentError)[]> {
     const latest =
@@ -121,11 +121,7 @@ export class Balances {
     }
     const ids = [...new Set(open.map((request) => request.accountId))].sort()
     const reading = await this.#clock.readingFor('9999')
-    try {
-      await inTransaction(this.#pool, limits, (tx) => shareAccounts(tx).execute({ ids }))
-    } catch (error) {
-      throw new UnavailableError('RETRIES_EXHAUSTED', { cause: error })
-    }
+    await inTransaction(this.#sharingPool, limits, (tx) => shareAccounts(tx).execute({ ids }))
     const answers = await this.#sumAsOf(requests, { ...reading, settledBefore: '9999' }, reading.begunAt)
     return answers as (AccountBalance | FutureMomentError)[]
   }

@@ -30,21 +30,34 @@ export function decodeEntryCursor(text: string): EntryCursor | undefined {
   return { era: uuidAt(bytes, 1), accountId: uuidAt(bytes, 17), sequence: Number(sequence) }
 }
 
-const ID_VERSION = 2
-const ID_BYTES = 1 + 16
+/** A position in a list ordered by id: of which list, and after which item. */
+export interface IdCursor {
+  list: IdList
+  era: string
+  id: string
+}
 
-/** The cursor of a list ordered by id. */
-export function encodeIdCursor(id: string): string {
+const ID_LISTS = ['users', 'transactions', 'failedTransactions'] as const
+export type IdList = (typeof ID_LISTS)[number]
+
+const ID_VERSION = 2
+const ID_BYTES = 1 + 1 + 16 + 16
+
+/** Opaque to clients: base64url of a version byte, the number of the list, era and id. */
+export function encodeIdCursor({ list, era, id }: IdCursor): string {
   const bytes = Buffer.alloc(ID_BYTES)
   bytes.writeUInt8(ID_VERSION, 0)
-  bytes.write(id.replaceAll('-', ''), 1, 'hex')
+  bytes.writeUInt8(ID_LISTS.indexOf(list), 1)
+  bytes.write(era.replaceAll('-', ''), 2, 'hex')
+  bytes.write(id.replaceAll('-', ''), 18, 'hex')
   return bytes.toString('base64url')
 }
 
-/** @returns the id, or undefined when the text is no cursor of this kind. */
-export function decodeIdCursor(text: string): string | undefined {
+/** @returns undefined when the text is no cursor of this kind. */
+export function decodeIdCursor(text: string): IdCursor | undefined {
   const bytes = decode(text, ID_VERSION, ID_BYTES)
-  return bytes && uuidAt(bytes, 1)
+  const list = bytes && ID_LISTS[bytes.readUInt8(1)]
+  return list && { list, era: uuidAt(bytes, 2), id: uuidAt(bytes, 18) }
 }
 
 /** Node's decoder skips what it does not know; only the canonical text is taken. */

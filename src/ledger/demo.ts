@@ -1,5 +1,5 @@
 import type { Ledger } from './ledger.ts'
-import { countUsers, createUser, findUsersByEmail } from './users.ts'
+import { countUsers, createUser, findUsersByKey } from './users.ts'
 
 /*
  * A small story for an empty development database, so that the first query answers with something. Keys are fixed:
@@ -28,7 +28,10 @@ export async function tellDemoStory(ledger: Ledger): Promise<boolean> {
   if ((await countUsers(ledger.database)) > 0) return false
   const emails = PEOPLE.map((person) => `${person}@example.com`)
   for (const email of emails) await createUser(ledger.database, { email, passwordHash: null, role: 'USER' })
-  const users = await findUsersByEmail(ledger.database, emails)
+  const users = await findUsersByKey(
+    ledger.database,
+    emails.map((email) => ({ email })),
+  )
   const idOf = (person: Person) => users[PEOPLE.indexOf(person)]?.id as string
   for (const [index, [source, destination, amount]] of STORY.entries()) {
     await ledger.posting.post({

@@ -26,7 +26,21 @@ export interface Feed {
   close(): void
 }
 
-export function openFeed(read: ReadEntriesAfter): Feed {
+/** @param onTrouble told when a read fails, once for as long as reads fail. */
+export function openFeed(readEntries: ReadEntriesAfter, onTrouble: (error: unknown) => void): Feed {
+  let isFailing = false
+  const read: ReadEntriesAfter = async (...position) => {
+    try {
+      const entries = await readEntries(...position)
+      isFailing = false
+      return entries
+    } catch (error) {
+      if (!isFailing) onTrouble(error)
+      isFailing = true
+      throw error
+    }
+  }
+
   const waiting = new Map<string, Set<() => void>>()
   const subscribers = new Set<Subscriber>()
   let poll: NodeJS.Timeout | undefined

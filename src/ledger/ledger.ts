@@ -37,10 +37,12 @@ export interface Ledger {
 }
 
 /** Batches in flight at once. */
-const LANES_MAX = 2
+const LANES_MAX = 3
 /** Locked accounts that are waited for at once; calls for more take turns. */
 const WAITERS_MAX = 8
 const READERS_MAX = 10
+/** Reads that wait for a locked account. */
+const SHARERS_MAX = 2
 /** Checkpoints and failed attempts. */
 const RECORDERS_MAX = 2
 /** For each statement of a verification, which reads the whole ledger. */
@@ -65,7 +67,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const recorders = pool('thesaurum recording', RECORDERS_MAX)
   const readers = pool('thesaurum reading', READERS_MAX)
   const verifiers = pool('thesaurum verifying', 1, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
-  const closePools = () => Promise.all([writers, waiters, recorders, readers, verifiers].map((each) => each.end()))
+  const sharers = pool('thesaurum settling', SHARERS_MAX)
+  const closePools = () =>
+    Promise.all([writers, sharers, waiters, recorders, readers, verifiers].map((each) => each.end()))
   const database = databaseOf(readers)
   try {
     const [row] = await database.select({ era: ledgerTable.era }).from(ledgerTable)
@@ -74,7 +78,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     const feed = openFeed(async (accountId, after, limit) => {
       const [entries] = await loadEntries(database, [{ accountId, low: after + 1, high: after + limit }])
       return (entries ?? []).reverse()
-    })
+    }, options.onTrouble)
     const checkpoints = new Checkpoints(databaseOf(recorders), options.onTrouble)
     const attempts = new Attempts(databaseOf(recorders), options.onTrouble)
     const posting = new PostingEngine({
@@ -93,7 +97,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       database,
       posting,
       attempts,
-      balances: new Balances(readers),
+      balances: new Balances(readers, sharers),
       feed,
       verify() {
         verifying ??= verifyLedger(verifiers).finally(() => {

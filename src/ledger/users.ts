@@ -1,4 +1,4 @@
-import { eq, inArray, sql } from 'drizzle-orm'
+import { eq, or, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from '../db/pool.ts'
 import { users } from '../db/tables.ts'
@@ -43,24 +43,22 @@ export async function createUser(database: Database, user: NewUser): Promise<Use
   return created
 }
 
-/** In the order of the ids; undefined where there is none. */
-export async function findUsers(database: Database, ids: readonly string[]): Promise<(User | undefined)[]> {
-  const rows = await database
-    .select(userColumns)
-    .from(users)
-    .where(sql`${users.id} = any(${sql.param(ids)}::uuid[])`)
-  const byId = new Map(rows.map((user) => [user.id, user]))
-  return ids.map((id) => byId.get(id))
-}
+/** How a user is looked up; e-mails are canonical. */
+export type UserKey = { id: string; email?: never } | { email: string; id?: never }
 
-/** In the order of the (canonical) e-mails; undefined where there is none. */
-export async function findUsersByEmail(database: Database, emails: readonly string[]): Promise<(User | undefined)[]> {
+/** In the order of the keys, in one statement; undefined where there is none. */
+export async function findUsersByKey(database: Database, keys: readonly UserKey[]): Promise<(User | undefined)[]> {
+  const ids = keys.flatMap(({ id }) => id ?? [])
+  const emails = keys.flatMap(({ email }) => email ?? [])
   const rows = await database
     .select(userColumns)
     .from(users)
-    .where(inArray(users.email, [...emails]))
+    .where(
+      or(sql`${users.id} = any(${sql.param(ids)}::uuid[])`, sql`${users.email} = any(${sql.param(emails)}::text[])`),
+    )
+  const byId = new Map(rows.map((user) => [user.id, user]))
   const byEmail = new Map(rows.map((user) => [user.email, user]))
-  return emails.map((email) => byEmail.get(email))
+  return keys.map(({ id, email }) => (id === undefined ? byEmail.get(email) : byId.get(id)))
 }
 
 /** Users, newest first (by id, which rises with time). */

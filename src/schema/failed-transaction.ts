@@ -70,8 +70,11 @@ builder.queryField('failedTransactions', (t) =>
       description: 'Attempts that were definitely not posted, newest first. Each is there a moment after its answer.',
       args: { filter: t.arg({ type: FailedTransactionFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],
-      resolve: async (_root, { filter, ...page }, { ledger }) =>
-        idConnection(await pageFailedTransactions(ledger.database, idPageRequest(page), (filter ?? {}) as never)),
+      resolve: async (_root, { filter, ...page }, { ledger }) => {
+        const list = { list: 'failedTransactions', era: ledger.era } as const
+        const request = idPageRequest(page, list)
+        return idConnection(await pageFailedTransactions(ledger.database, request, (filter ?? {}) as never), list)
+      },
     },
     { name: 'FailedTransactionsConnection', description: 'A page of failed attempts, newest first.' },
     { name: 'FailedTransactionsEdge', description: 'A failed attempt in a page.' },

@@ -5,7 +5,7 @@ import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { userId } from './ids.ts'
 import { createLoaders } from './loaders.ts'
-import { oneDirection, pageInfoOf, pageSizeOf } from './pages.ts'
+import { expiredCursor, oneDirection, pageInfoOf, pageSizeOf } from './pages.ts'
 import { Transaction } from './transaction.ts'
 import { User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -78,8 +78,7 @@ function positionOf(argument: string, text: string | null | undefined, accountId
   if (text == null) return undefined
   const cursor = decodeEntryCursor(text)
   if (!cursor) throw invalidArgument(argument, 'is not a cursor of an account')
-  if (cursor.era !== ledger.era)
-    throw invalidArgument(argument, 'is a cursor from before the ledger was restored', { code: 'CURSOR_EXPIRED' })
+  if (cursor.era !== ledger.era) throw expiredCursor(argument)
   if (cursor.accountId !== accountId) throw invalidArgument(argument, 'is a cursor of another account')
   return cursor.sequence
 }

@@ -6,7 +6,7 @@ import { type EntryRange, loadEntries } from '../ledger/history.ts'
 import { findTransactions, findTransactionsByKey } from '../ledger/journal.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { LedgerTransaction } from '../ledger/transaction.ts'
-import { findUsers, findUsersByEmail, type User } from '../ledger/users.ts'
+import { findUsersByKey, type User, type UserKey } from '../ledger/users.ts'
 
 /**
  * What one operation reads, gathered so that equal questions of a level are one statement. Only users are kept for the
@@ -26,9 +26,12 @@ export interface Loaders {
 
 export function createLoaders({ database, balances }: Ledger): Loaders {
   const fresh = { cache: false }
+  // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
+  // them (their balances, which have to add up) is gathered together too.
+  const lookups = new DataLoader<UserKey, User | undefined>((keys) => findUsersByKey(database, keys), fresh)
   return {
-    users: new DataLoader((ids) => findUsers(database, ids)),
-    usersByEmail: new DataLoader((emails) => findUsersByEmail(database, emails), fresh),
+    users: new DataLoader((ids) => Promise.all(ids.map((id) => lookups.load({ id })))),
+    usersByEmail: new DataLoader((emails) => Promise.all(emails.map((email) => lookups.load({ email }))), fresh),
     transactions: new DataLoader((ids) => findTransactions(database, ids), fresh),
     transactionsByKey: new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
     failedTransactions: new DataLoader((ids) => findFailedTransactions(database, ids), fresh),

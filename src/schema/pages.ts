@@ -1,4 +1,4 @@
-import { decodeIdCursor, encodeIdCursor } from '../ledger/cursor.ts'
+import { decodeIdCursor, encodeIdCursor, type IdCursor } from '../ledger/cursor.ts'
 import type { IdPage, IdPageRequest } from '../ledger/id-page.ts'
 import { PAGE_SIZE_STANDARD } from './builder.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -23,21 +23,31 @@ export function pageSizeOf({ first, last }: PageArguments): { first?: number; la
   return { first: first ?? PAGE_SIZE_STANDARD }
 }
 
+/** Which list, of which ledger. */
+export type ListOfIds = Pick<IdCursor, 'list' | 'era'>
+
 /** Reads the cursors of a list ordered by id. */
-export function idPageRequest(page: PageArguments): IdPageRequest {
-  const cursor = (name: 'after' | 'before') => {
-    const text = page[name]
+export function idPageRequest(page: PageArguments, { list, era }: ListOfIds): IdPageRequest {
+  const idAt = (argument: 'after' | 'before') => {
+    const text = page[argument]
     if (text == null) return undefined
-    const id = decodeIdCursor(text)
-    if (id === undefined) throw invalidArgument(name, 'is not a cursor of this list')
-    return id
+    const cursor = decodeIdCursor(text)
+    if (cursor?.list !== list) throw invalidArgument(argument, 'is not a cursor of this list')
+    if (cursor.era !== era) throw expiredCursor(argument)
+    return cursor.id
   }
-  return { ...pageSizeOf(page), after: cursor('after'), before: cursor('before') }
+  return { ...pageSizeOf(page), after: idAt('after'), before: idAt('before') }
+}
+
+/** Of an era that is over: what it stood for may be something else now. */
+export function expiredCursor(argument: string) {
+  return invalidArgument(argument, 'is a cursor from before the ledger was restored', { code: 'CURSOR_EXPIRED' })
 }
 
 /** A connection of rows that have an id, newest first. */
-export function idConnection<Row extends { id: string }>({ rows, hasOlder, hasNewer }: IdPage<Row>) {
-  const edges = rows.map((node) => ({ cursor: encodeIdCursor(node.id), node }))
+export function idConnection<Row extends { id: string }>(page: IdPage<Row>, { list, era }: ListOfIds) {
+  const { rows, hasOlder, hasNewer } = page
+  const edges = rows.map((node) => ({ cursor: encodeIdCursor({ list, era, id: node.id }), node }))
   return { edges, pageInfo: pageInfoOf(edges, { hasOlder, hasNewer }) }
 }
 

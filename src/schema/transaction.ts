@@ -75,8 +75,10 @@ builder.queryFields((t) => ({
       description:
         'The whole ledger, newest first by id. Ids rise with time to the millisecond; for the exact order of one account read `User.transactions`.',
       validate: [oneDirection],
-      resolve: async (_root, page, { ledger }) =>
-        idConnection(await pageTransactions(ledger.database, idPageRequest(page))),
+      resolve: async (_root, page, { ledger }) => {
+        const list = { list: 'transactions', era: ledger.era } as const
+        return idConnection(await pageTransactions(ledger.database, idPageRequest(page, list)), list)
+      },
     },
     { name: 'TransactionsConnection', description: 'A page of the ledger, newest first.' },
     { name: 'TransactionsEdge', description: 'A transaction in a page.' },

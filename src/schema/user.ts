@@ -83,9 +83,10 @@ builder.queryFields((t) => ({
       description: 'All users, newest first.',
       validate: [oneDirection],
       resolve: async (_root, page, { ledger, loaders }) => {
-        const users = await pageUsers(ledger.database, idPageRequest(page))
+        const list = { list: 'users', era: ledger.era } as const
+        const users = await pageUsers(ledger.database, idPageRequest(page, list))
         for (const user of users.rows) loaders.users.prime(user.id, user)
-        return idConnection(users)
+        return idConnection(users, list)
       },
     },
     { name: 'UsersConnection', description: 'A page of users, newest first.' },

@@ -6,7 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { type Context, createContext } from '../schema/context.ts'
 import { schema } from '../schema/index.ts'
-import { requestErrorsWithoutValues, unreadableRequest } from './request-errors.ts'
+import { requestErrorsWithoutValues, unreadableRequest, withoutArgumentValue } from './request-errors.ts'
 
 export const GRAPHQL_PATH = '/graphql'
 
@@ -43,14 +43,15 @@ function maskError(error: unknown, logger: Logger): Error {
   const unreadable = unreadableRequest(error)
   if (unreadable) return unreadable
   const original = error instanceof GraphQLError ? error.originalError : error
-  if (error instanceof GraphQLError && (!original || original instanceof GraphQLError)) return error
+  if (error instanceof GraphQLError && (!original || original instanceof GraphQLError))
+    return withoutArgumentValue(error)
   const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {}
   if (original instanceof UnavailableError) {
     return new GraphQLError(original.message, { ...place, extensions: { code: original.code, retryable: true } })
   }
   if (remedyFor(original) !== 'fault') {
     logger.warn({ err: original }, 'the database cannot be reached')
-    return new GraphQLError('The ledger cannot be reached now. Send it again a little later.', {
+    return new GraphQLError('The ledger could not answer now. Send it again a little later.', {
       ...place,
       extensions: { code: 'UNAVAILABLE', retryable: true },
     })

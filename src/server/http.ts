@@ -11,9 +11,17 @@ export interface HttpOptions {
   bodyBytesMax: number
 }
 
+const OPTIONS = {
+  requestTimeout: 30_000,
+  headersTimeout: 10_000,
+  // Known to Node from 24.9 on: an upgrade to anything else (HTTP/2, as some clients offer) is passed over, as RFC 9110
+  // lets a server do. An older Node hands every upgrade to us, and gets a refusal.
+  shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+}
+
 /** The routes of the server. What is not GraphQL is answered here; so is what must never reach it. */
 export function createHttpServer(options: HttpOptions): Server {
-  return createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+  return createServer(OPTIONS, (request, response) => {
     response.setHeader('x-content-type-options', 'nosniff')
     const path = (request.url ?? '/').split('?', 1)[0] as string
     if (path === GRAPHQL_PATH) return void answerGraphql(request, response, options)
@@ -26,6 +34,9 @@ export function createHttpServer(options: HttpOptions): Server {
 
 function answerGraphql(request: IncomingMessage, response: ServerResponse, options: HttpOptions): unknown {
   const { method = 'GET', headers } = request
+  // Yoga makes a URL of it, and would show its stack.
+  if (!URL.canParse(`http://${headers.host || 'localhost'}`))
+    return answer(response, 400, 'The Host header is malformed.')
   if ((method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '')) {
     return options.graphiql.respond(request, response)
   }

@@ -19,6 +19,7 @@ import {
   visitInParallel,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
+import { DepthRule } from './depth.ts'
 
 /*
  * Request errors without the values in them. graphql-js echoes the whole input, passwords included, when a literal or
@@ -54,15 +55,43 @@ function messageOf(error: GraphQLError): string {
   return reasonOf(error.message)
 }
 
+const refusal = (message: string) =>
+  new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
+
+/** Reads a document, whose nesting may be deeper than the stack. Once it is carried out that would be a fault of ours. */
+function read<Parameters extends unknown[], Result>(step: (...parameters: Parameters) => Result) {
+  return (...parameters: Parameters): Result => {
+    try {
+      return step(...parameters)
+    } catch (error) {
+      if (error instanceof RangeError && /call stack/.test(error.message)) throw refusal('It is nested too deeply.')
+      throw error
+    }
+  }
+}
+
+/** graphql-js says this of a literal with a variable in it, whose value is bad, and repeats the whole literal. */
+const ARGUMENT_WORDS = /^Argument "(\w+)" (?:has invalid value|of (?:non-null|required) type)/
+
+/** The same error without the value; any other error as it is. */
+export function withoutArgumentValue(error: GraphQLError): GraphQLError {
+  const isOfGraphql = !error.originalError || error.originalError instanceof GraphQLError
+  const [, argument] = (isOfGraphql && !error.extensions.code && ARGUMENT_WORDS.exec(error.message)) || []
+  if (argument === undefined) return error
+  const refused = badUserInput([{ path: argument, message: 'is not valid' }], error.nodes)
+  return new GraphQLError(refused.message, {
+    nodes: error.nodes ?? null,
+    path: error.path ?? null,
+    extensions: refused.extensions,
+  })
+}
+
 /**
  * The error of a request that could not be read, without what was sent: graphql-js quotes the token it stumbles on, and
  * JSON.parse the text. Undefined for any other error.
  */
 export function unreadableRequest(error: unknown): GraphQLError | undefined {
-  const refusal = (message: string) =>
-    new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
   if (error instanceof SyntaxError) return refusal('`variables` and `extensions` must be JSON.')
-  if (error instanceof RangeError && /call stack/.test(error.message)) return refusal('It is nested too deeply.')
   if (!(error instanceof GraphQLError)) return undefined
   if (error.extensions.originalError) return refusal(error.message)
   if (!error.message.startsWith('Syntax Error: ')) return undefined
@@ -95,6 +124,21 @@ const LiteralsOfCorrectTypeRule: ValidationRule = (context: ValidationContext): 
   return visitInParallel([follow, ValuesOfCorrectTypeRule(quiet)])
 }
 
+/** A subscription has one root field, always: whether it is there cannot depend on a variable. */
+const SubscriptionWithoutConditionsRule: ValidationRule = (context: ValidationContext): ASTVisitor => ({
+  OperationDefinition(operation) {
+    if (operation.operation !== 'subscription') return
+    for (const selection of operation.selectionSet.selections) {
+      if (!selection.directives?.some(({ name }) => name.value === 'skip' || name.value === 'include')) continue
+      context.reportError(
+        new GraphQLError('The field of a subscription takes no @skip and no @include.', { nodes: selection }),
+      )
+    }
+  },
+})
+
+const OWN_RULES = [DepthRule, SubscriptionWithoutConditionsRule]
+
 const RULES = specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? LiteralsOfCorrectTypeRule : rule))
 
 /** What is wrong with the variables of an operation, each with its path. */
@@ -126,9 +170,14 @@ function withoutValues(args: ExecutionArgs, result: ExecutionResult): ExecutionR
 
 /** Keeps what clients sent out of the answers to requests that could not be begun, on every transport. */
 export const requestErrorsWithoutValues: Plugin = {
-  onValidate({ params }) {
+  onParse({ parseFn, setParseFn }) {
+    setParseFn(read(parseFn))
+  },
+  onValidate({ params, validateFn, setValidationFn, addValidationRule }) {
+    for (const rule of OWN_RULES) addValidationRule(rule)
+    setValidationFn(read(validateFn))
     return ({ valid, setResult }) => {
-      if (!valid) setResult([...validate(params.schema, params.documentAST, RULES)])
+      if (!valid) setResult([...validate(params.schema, params.documentAST, [...RULES, ...OWN_RULES])])
     }
   },
   onExecute({ args }) {
@@ -141,7 +190,9 @@ export const requestErrorsWithoutValues: Plugin = {
   onSubscribe({ args }) {
     return {
       onSubscribeResult({ result, setResult }) {
-        if (!(Symbol.asyncIterator in result)) setResult(withoutValues(args, result) as never)
+        if (Symbol.asyncIterator in result) return
+        const { errors, ...rest } = withoutValues(args, result as ExecutionResult)
+        setResult({ ...rest, ...(errors && { errors: errors.map(withoutArgumentValue) }) } as never)
       },
     }
   },

@@ -1,4 +1,5 @@
 import type { Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 export interface Answers {
   /**
@@ -15,6 +16,11 @@ export interface Answers {
  */
 export function watchAnswers(http: Server): Answers {
   const open = new Set<ServerResponse>()
+  const sockets = new Set<Socket>()
+  http.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   let leaving = false
   http.prependListener('request', (_request, response: ServerResponse) => {
     open.add(response)
@@ -31,7 +37,9 @@ export function watchAnswers(http: Server): Answers {
         if (/^text\/event-stream/.test(String(response.getHeader('content-type')))) response.destroy()
         else if (!response.headersSent) response.shouldKeepAlive = false
       }
-      http.closeIdleConnections()
+      // Those that have asked for nothing, or only half: a browser opens connections beforehand.
+      const answering = new Set([...open].map(({ socket }) => socket))
+      for (const socket of sockets) if (!answering.has(socket)) socket.destroy()
     },
   }
 }

@@ -26,6 +26,8 @@ export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocket
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX })
   const disposable = useServer(
     {
+      // A close reason says nothing of the inside, whatever NODE_ENV is.
+      isProd: true,
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
       onSubscribe: async ({ extra }, _id, params) => {
@@ -41,7 +43,9 @@ export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocket
           const errors = validate(schema, document)
           if (errors.length > 0) return errors
         } catch (error) {
-          return [unreadableRequest(error) ?? new GraphQLError('Unexpected error.')]
+          return [
+            unreadableRequest(error) ?? (error instanceof GraphQLError ? error : new GraphQLError('Unexpected error.')),
+          ]
         }
         return {
           schema,
@@ -60,6 +64,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocket
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Not new URL(), which throws on what HTTP lets through, such as `//`.
     const path = request.url?.split('?', 1)[0]
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, '400 Bad Request')
     if (path !== GRAPHQL_PATH) return refuse(socket, '404 Not Found')
     if (!isSameOrigin(request)) return refuse(socket, '403 Forbidden')
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request))

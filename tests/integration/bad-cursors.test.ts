@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decodeEntryCursor, type EntryCursor, encodeEntryCursor, encodeIdCursor } from '../../src/ledger/cursor.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
@@ -40,7 +40,11 @@ const BAD: readonly (readonly [name: string, cursor: () => string, code: string]
   ['is of another account', () => cursors[1] ?? '', 'BAD_USER_INPUT'],
   ['is of an account that there is none of', () => cursorLike({ accountId: randomUUID() }), 'BAD_USER_INPUT'],
   ['is from before the ledger was restored', () => cursorLike({ era: randomUUID() }), 'CURSOR_EXPIRED'],
-  ['is of the list of users', () => encodeIdCursor(randomUUID()), 'BAD_USER_INPUT'],
+  [
+    'is of the list of users',
+    () => encodeIdCursor({ list: 'users', era: randomUUID(), id: randomUUID() }),
+    'BAD_USER_INPUT',
+  ],
   ['is of another version', () => tampered((bytes) => bytes.writeUInt8(9, 0)), 'BAD_USER_INPUT'],
   ['has a number past 2^53', () => tampered((bytes) => bytes.writeBigUInt64BE(2n ** 53n, 33)), 'BAD_USER_INPUT'],
   ['has a negative number', () => tampered((bytes) => bytes.writeBigInt64BE(-1n, 33)), 'BAD_USER_INPUT'],
@@ -80,17 +84,26 @@ test('a position that the account has not reached resumes no subscription', asyn
   expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: 'since' }] })
 })
 
-test.each(['users', 'transactions'])('the list of %s refuses the cursors of an account', async (list) => {
-  for (const argument of ['after', 'before']) {
-    const { data, errors } = await server.ask(
-      `query ($cursor: String) { ${list}(${argument}: $cursor) { __typename } }`,
-      {
-        cursor: cursors[0],
-      },
-    )
-    expect(data).toEqual({ [list]: null })
-    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: argument }] })
-  }
+describe.each(['users', 'transactions', 'failedTransactions'] as const)('the list of %s', (list) => {
+  const others = (['users', 'transactions', 'failedTransactions'] as const).filter((other) => other !== list)
+  const ofList = (name: typeof list, era = decodeEntryCursor(cursors[0] ?? '')?.era as string) =>
+    encodeIdCursor({ list: name, era, id: randomUUID() })
+
+  test.each([
+    ['of an account', () => cursors[0] ?? '', 'BAD_USER_INPUT'],
+    ['of another list', () => ofList(others[0] as typeof list), 'BAD_USER_INPUT'],
+    ['of yet another list', () => ofList(others[1] as typeof list), 'BAD_USER_INPUT'],
+    ['from before the ledger was restored', () => ofList(list, randomUUID()), 'CURSOR_EXPIRED'],
+  ])('refuses a cursor %s', async (_what, cursor, code) => {
+    for (const argument of ['after', 'before']) {
+      const { data, errors } = await server.ask(
+        `query ($cursor: String) { ${list}(${argument}: $cursor) { __typename } }`,
+        { cursor: cursor() },
+      )
+      expect(data).toEqual({ [list]: null })
+      expect(errors?.[0]?.extensions).toMatchObject({ code, fields: [{ path: argument }] })
+    }
+  })
 })
 
 test('no more than one direction is taken at once', async () => {

@@ -228,3 +228,50 @@ test('a subscription is answered over POST by server-sent events, and to who tak
   expect((await post('text/event-stream')).text).toMatch(/"code":"USER_NOT_FOUND".*\s+event: complete/)
   expect((await post('image/png')).status).toBe(406)
 })
+
+/** Sends bytes as they are, and reads until the server hangs up. */
+async function sendRaw(text: string): Promise<string> {
+  const { hostname, port } = new URL(server.address)
+  const socket = connect(Number(port), hostname)
+  socket.end(text)
+  let answer = ''
+  for await (const chunk of socket) answer += chunk
+  return answer
+}
+
+test.each(['a b[', '[', 'x:99999999', '%'])('a Host header that is none is refused: %s', async (host) => {
+  const answer = await sendRaw(`GET /graphql?query={__typename} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  expect(answer).toMatch(/^HTTP\/1.1 400 /)
+  expect(answer).toContain('"The Host header is malformed."')
+  expect(answer).not.toMatch(/node_modules|\bat /)
+})
+
+test('an upgrade to anything but a WebSocket is passed over, or refused in a word', async () => {
+  const answer = await sendRaw(
+    `GET /graphql?query={__typename} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n`,
+  )
+  expect(answer).toMatch(/^HTTP\/1.1 (200 OK|400 Bad Request)\r\n/)
+})
+
+test.each([
+  [
+    'createUser',
+    `mutation ($e: String = "a@b.c") { createUser(input: { email: $e, password: "${CANARY}" }) { __typename } }`,
+    'input',
+  ],
+  ['nodes', `query ($e: ID = "x") { nodes(ids: [$e, "${CANARY}"]) { id } }`, 'ids'],
+  ['balances', `query ($e: ID = "x") { balances(userIds: ["${CANARY}", $e]) { amount } }`, 'userIds'],
+  ['entryPosted', `subscription ($e: ID = "x") { entryPosted(userId: $e) { id } }`, 'userId'],
+])('a literal with a variable in it that is null is not repeated: %s', async (_field, query, path) => {
+  const { json } = await sendJson({ query, variables: { e: null } })
+  expect(json.errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', fields: [{ path }] } }])
+})
+
+test.each(['@skip(if: true)', '@include(if: false)', '@include(if: true)'])(
+  'the field of a subscription takes no condition: %s',
+  async (directive) => {
+    const query = `subscription { entryPosted(userId: "${randomUUID()}") ${directive} { sequence } }`
+    const { json } = await sendJson({ query })
+    expect(json.errors?.[0]?.message).toMatch(/takes no @skip/)
+  },
+)

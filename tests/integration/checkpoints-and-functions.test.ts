@@ -159,3 +159,8 @@ test('the functions say NULL of a user who is not there, and need no search path
     client.release(true)
   }
 })
+
+test('the function for a moment knows no balance at no moment', async () => {
+  const { rows } = await ledger.test.pool.query('select get_balance_on_date($1, null) as balance', [accounts[0]])
+  expect(rows).toEqual([{ balance: null }])
+})

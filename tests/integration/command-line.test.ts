@@ -267,6 +267,16 @@ describe('serve, on a PostgreSQL of its own', () => {
     })
   })
 
+  test.each([
+    ['has no password', { password: '' }, '', 'The database asks for a password, and DATABASE_URL has none.'],
+    ['asks for SSL', {}, '?sslmode=no-verify', 'The database takes no SSL, and DATABASE_URL asks for it.'],
+    ['is of read-only sessions', {}, '?options=-c%20default_transaction_read_only%3Don', 'The database is read-only'],
+  ])('a DATABASE_URL that %s is told in a sentence, at once', async (_what, parts, query, sentence) => {
+    const start = performance.now()
+    await expectRefusal(serve({ DATABASE_URL: urlWith(parts) + query }), sentence)
+    expect(performance.now() - start).toBeLessThan(20_000)
+  })
+
   test('a port in use is told', async () => {
     const database = await openTestDatabase()
     onTestFinished(() => database.close())

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openStream } from '../support/graphql-transport.ts'
@@ -66,4 +68,17 @@ test('a posting under way is answered, and its connection is not waited for', as
   } finally {
     holder.release(true)
   }
+})
+
+test('a connection that has asked for nothing, or for half, is not waited for', async () => {
+  const server = await openTestServer({}, database)
+  const { hostname, port } = new URL(server.address)
+  const silent = connect(Number(port), hostname)
+  const half = connect(Number(port), hostname)
+  half.write('POST /graphql HTTP/1.1\r\nHost: lo')
+  for (const socket of [silent, half]) socket.on('error', () => {})
+  await Promise.all([once(silent, 'connect'), once(half, 'connect')])
+  // It has met both by the time it has answered a third.
+  await server.ask('{ __typename }')
+  expect(await closeOf(server)).toBeLessThan(3_000)
 })

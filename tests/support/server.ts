@@ -1,5 +1,5 @@
-import { pino } from 'pino'
 import { type Config, readConfig } from '../../src/config.ts'
+import { createLogger } from '../../src/server/log.ts'
 import { openServer } from '../../src/server/server.ts'
 import { openTestDatabase, type TestDatabase } from './database.ts'
 
@@ -28,7 +28,7 @@ export async function openTestServer(
   const database = shared ?? (await openTestDatabase())
   const config = readConfig({ NODE_ENV: 'test', PORT: '0', ...environment })
   const logged: string[] = []
-  const logger = pino({ level: config.LOG_LEVEL, base: null }, { write: (line: string) => logged.push(line) })
+  const logger = createLogger(config.LOG_LEVEL, { write: (line: string) => logged.push(line) })
   const server = await openServer(config, database.url, logger)
   const endpoint = `${server.address}/graphql`
   return {

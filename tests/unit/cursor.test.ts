@@ -20,9 +20,14 @@ test('a cursor is read back as it was made', () => {
     },
   )
   fc.assert(
-    fc.property(fc.uuid(), (id) => {
-      expect(decodeIdCursor(encodeIdCursor(id))).toBe(id)
-    }),
+    fc.property(
+      fc.uuid(),
+      fc.uuid(),
+      fc.constantFrom('users', 'transactions', 'failedTransactions'),
+      (era, id, list) => {
+        expect(decodeIdCursor(encodeIdCursor({ list, era, id }))).toEqual({ list, era, id })
+      },
+    ),
   )
 })
 
@@ -52,7 +57,9 @@ test('a cursor of one kind is none of the other', () => {
   fc.assert(
     fc.property(cursors, (cursor) => {
       expect(decodeIdCursor(encodeEntryCursor(cursor))).toBeUndefined()
-      expect(decodeEntryCursor(encodeIdCursor(cursor.accountId))).toBeUndefined()
+      expect(
+        decodeEntryCursor(encodeIdCursor({ list: 'users', era: cursor.era, id: cursor.accountId })),
+      ).toBeUndefined()
     }),
   )
 })

@@ -23,7 +23,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'graphql-ws': ['server'],
   'graphql-yoga': ['server'],
   pg: ['db'],
-  pino: ['main', 'server'],
+  pino: ['server'],
   postgres: ['db'],
   'prom-client': ['server'],
   uuid: ['ledger'],

@@ -9,8 +9,8 @@ import { openTestServer, type TestServer } from '../support/server.ts'
 const feeds = vi.hoisted(() => ({ subscribers: 0 }))
 vi.mock('../../src/ledger/feed.ts', async (original) => {
   const { openFeed } = await original<typeof import('../../src/ledger/feed.ts')>()
-  const openCountedFeed: typeof openFeed = (read) => {
-    const feed = openFeed(read)
+  const openCountedFeed: typeof openFeed = (...options) => {
+    const feed = openFeed(...options)
     return {
       ...feed,
       subscribe(accountId, after) {
@@ -431,10 +431,14 @@ test('queries and mutations work over the socket as well', async () => {
 
 describe('the feed by itself', () => {
   const entry = (sequence: number) => ({ sequence }) as LedgerEntry
+  const troubles: unknown[] = []
 
   async function openRealFeed(read: (after: number) => Promise<LedgerEntry[]>) {
     const { openFeed } = await vi.importActual<typeof import('../../src/ledger/feed.ts')>('../../src/ledger/feed.ts')
-    return openFeed((_accountId, after) => read(after))
+    return openFeed(
+      (_accountId, after) => read(after),
+      (error) => troubles.push(error),
+    )
   }
 
   afterEach(() => vi.useRealTimers())
@@ -462,13 +466,18 @@ describe('the feed by itself', () => {
       () => {
         throw new Error('the database is away')
       },
+      () => {
+        throw new Error('the database is still away')
+      },
       () => [entry(1)],
     ]
     const feed = await openRealFeed(async () => (reads.shift() as () => LedgerEntry[])())
     const answer = feed.subscribe('ada', 0).next()
-    await vi.advanceTimersByTimeAsync(2_000)
+    await vi.advanceTimersByTimeAsync(3_000)
     expect(await answer).toEqual({ done: false, value: entry(1) })
     feed.close()
+    // Told once, for as long as reads fail.
+    expect(troubles.splice(0)).toMatchObject([{ message: 'the database is away' }])
   })
 
   test('does not read past a gap', async () => {
