@@ -16,8 +16,8 @@ import { median, percentile, table } from './measure.ts'
 
 /*
  * The posting engine in this process, no HTTP, against a bare multi-row insert of rows like its own: same table,
- * indexes and foreign keys, same number of rows a statement, one commit each, one connection, nothing checked.
- * Slices of both take turns, so that both see the same machine.
+ * indexes and foreign keys, as many rows a statement as there are callers, a commit each, one connection, nothing
+ * checked. Slices of both take turns, so that both see the same machine.
  */
 
 const { values: options } = parseArgs({
@@ -237,7 +237,7 @@ async function measure(transactions: number): Promise<void> {
     const beside = await postSlice(ledger, CALLERS, () => twoOf(others))
     await lock.free()
     await Promise.all(stuck)
-    const inserted = await bare.slice(Math.max(1, Math.round(slices[0].batchSize)))
+    const inserted = await bare.slice(CALLERS)
     const bareSingle = await bareSingles(bareUrl, ids)
     await bare.catchUp()
     // The first round warms up: plans, caches, the compiler.
@@ -277,14 +277,7 @@ async function measure(transactions: number): Promise<void> {
           alone,
           ratio(median(alone.flatMap((slice) => slice.latenciesMs)) / median(singles), 'bare client p50'),
         ),
-        [
-          'bare insert',
-          rate(median(inserts)),
-          '',
-          '',
-          median(uniform.map(({ batchSize }) => batchSize)).toFixed(0),
-          '',
-        ],
+        ['bare insert', rate(median(inserts)), '', '', String(CALLERS), ''],
         [
           'bare client, one by one',
           rate(1_000 / median(singles)),
