@@ -277,6 +277,7 @@ async function measure(transactions: number): Promise<void> {
           alone,
           ratio(median(alone.flatMap((slice) => slice.latenciesMs)) / median(singles), 'bare client p50'),
         ),
+        row('beside a locked account', besides, ratio(perSecond(besides) / perSecond(uniform), 'uniform')),
         ['bare insert', rate(median(inserts)), '', '', String(CALLERS), ''],
         [
           'bare client, one by one',

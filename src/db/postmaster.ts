@@ -68,6 +68,8 @@ export async function startPostmaster(cluster: Cluster, port: number, signal: Ab
     'fsync=on',
     'full_page_writes=on',
     'synchronous_commit=on',
+    // The ledger's index-only scans need fresh pages vacuumed soon: a minute, the standard, is long at some thousand a second.
+    'autovacuum_naptime=5s',
     // A failed statement may be long, and hold what somebody typed.
     'log_min_error_statement=panic',
   ]

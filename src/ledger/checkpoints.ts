@@ -11,7 +11,7 @@ import { readCheckpointGaps } from './statements/read-checkpoint-gaps.ts'
  */
 
 /** A tail of so many entries gets a checkpoint: fewer make heads cheaper, and more rows to keep (docs/performance.md). */
-export const CHECKPOINT_INTERVAL = 32
+export const CHECKPOINT_INTERVAL = 16
 /** Written in one statement. */
 const ROWS_MAX = 500
 
