@@ -18,10 +18,13 @@ export function constraintOf(error: unknown): string | undefined {
   return databaseErrorOf(error)?.constraint
 }
 
-/** True when the server reported an error of the statement alone: the session lives, the statement had no effect. */
+/**
+ * True when the server reported an error of the statement alone: the session lives, the statement had no effect. A pooler
+ * says ERROR too when the server's session has died (08P01), and knows nothing of the statement's fate.
+ */
 export function isStatementError(error: unknown): boolean {
   const severity = databaseErrorOf(error)?.severity
-  return severity === 'ERROR'
+  return severity === 'ERROR' && remedyFor(error) !== 'reconnect'
 }
 
 /** What to do about a failed database transaction. `fault`: never again, it is ours to mend. */

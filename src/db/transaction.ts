@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
@@ -140,8 +141,15 @@ function beginStatement({ lockTimeoutMs, statementTimeoutMs, idleTimeoutMs }: Tr
 }
 
 /** Runs reads over one snapshot of the database: what is committed meanwhile is not seen. Nothing can be written. */
-export async function inSnapshot<Result>(pool: pg.Pool, work: (tx: Database) => Promise<Result>): Promise<Result> {
+export async function inSnapshot<Result>(
+  pool: pg.Pool,
+  signal: AbortSignal | undefined,
+  work: (tx: Database) => Promise<Result>,
+): Promise<Result> {
   const client = await pool.connect()
+  // The pool's own way waits for the statement under way, and that may be a long one.
+  const hangUp = () => (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
+  signal?.addEventListener('abort', hangUp)
   try {
     const tx = databaseOn(client)
     await tx.execute(sql`begin isolation level repeatable read read only`)
@@ -152,5 +160,7 @@ export async function inSnapshot<Result>(pool: pg.Pool, work: (tx: Database) => 
   } catch (error) {
     client.release(error instanceof Error ? error : true)
     throw error
+  } finally {
+    signal?.removeEventListener('abort', hangUp)
   }
 }

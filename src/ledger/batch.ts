@@ -4,6 +4,7 @@ import { sqlstateOf } from '../db/sqlstate.ts'
 import { inOrder, inTransaction, inTransactionByTurns, type TransactionLimits } from '../db/transaction.ts'
 import { type CallOutcome, fold, type Head, type Posting } from './fold.ts'
 import { microsecondsOf } from './instant.ts'
+import { CENTS_MAX } from './money.ts'
 import { findRecorded } from './statements/find-recorded.ts'
 import { insertTransactions } from './statements/insert-transactions.ts'
 import { lockAccounts } from './statements/lock-accounts.ts'
@@ -180,6 +181,9 @@ function failureOf(row: HeadRow, clockAheadMaxMs: number): Error | undefined {
     return new LedgerFaultError(
       `account ${row.userId}: ${row.tailLength} entries after number ${row.checkpointSequence}, but the last is ${row.lastSequence}`,
     )
+  }
+  if (row.balance < 0n || row.balance > CENTS_MAX) {
+    return new LedgerFaultError(`account ${row.userId}: its entries sum to ${row.balance}, which no balance can be`)
   }
   if (row.createdAt && microsecondsOf(row.createdAt) > row.clock + clockAheadMaxMs * 1000) {
     return new ClockBehindError(`the last entry of account ${row.userId} is of ${row.createdAt}, ahead of the clock`)

@@ -49,6 +49,11 @@ export class Lanes {
     this.#schedule()
   }
 
+  /** Whether a batch in flight works on it. */
+  isClaimed(claim: string): boolean {
+    return this.#claimed.has(claim)
+  }
+
   /** Takes out of the queue whatever the keeper diverts. */
   sift(): void {
     this.#queue = this.#queue.filter((call) => !this.#keeper.divert(call))
@@ -74,10 +79,13 @@ export class Lanes {
 
   async #run(batch: PendingCall[]): Promise<void> {
     this.#running++
-    await this.#keeper.run(batch)
-    for (const call of batch) for (const claim of call.claims) this.#claimed.delete(claim)
-    this.#running--
-    this.#schedule()
+    try {
+      await this.#keeper.run(batch)
+    } finally {
+      for (const call of batch) for (const claim of call.claims) this.#claimed.delete(claim)
+      this.#running--
+      this.#schedule()
+    }
   }
 
   #gather(): PendingCall[] {

@@ -36,7 +36,7 @@ export interface Ledger {
   close(): Promise<void>
 }
 
-/** Batches in flight at once. */
+/** Batches in flight at once: past three, they only get smaller (docs/performance.md). */
 const LANES_MAX = 3
 /** Locked accounts that are waited for at once; calls for more take turns. */
 const WAITERS_MAX = 8
@@ -45,6 +45,8 @@ const READERS_MAX = 10
 const SHARERS_MAX = 2
 /** Checkpoints and failed attempts. */
 const RECORDERS_MAX = 2
+/** A verification, and the rebuilding of checkpoints. */
+const VERIFIERS_MAX = 2
 /** For each statement of a verification, which reads the whole ledger. */
 const VERIFY_TIMEOUT_MS = 3_600_000
 const CONNECT_TIMEOUT_MS = 5_000
@@ -66,7 +68,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const waiters = pool('thesaurum waiting', WAITERS_MAX, { pipelines: true })
   const recorders = pool('thesaurum recording', RECORDERS_MAX)
   const readers = pool('thesaurum reading', READERS_MAX)
-  const verifiers = pool('thesaurum verifying', 1, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
+  const verifiers = pool('thesaurum verifying', VERIFIERS_MAX, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
   const sharers = pool('thesaurum settling', SHARERS_MAX)
   const closePools = () =>
     Promise.all([writers, sharers, waiters, recorders, readers, verifiers].map((each) => each.end()))
@@ -92,6 +94,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       onPosted: (accountIds) => feed.hint(accountIds),
     })
     let verifying: Promise<Finding[]> | undefined
+    const closing = new AbortController()
     return {
       era: row.era,
       database,
@@ -100,7 +103,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       balances: new Balances(readers, sharers),
       feed,
       verify() {
-        verifying ??= verifyLedger(verifiers).finally(() => {
+        verifying ??= verifyLedger(verifiers, closing.signal).finally(() => {
           verifying = undefined
         })
         return verifying
@@ -108,6 +111,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       rebuildCheckpoints: () => rebuildCheckpoints(databaseOf(verifiers)),
       async close() {
         feed.close()
+        closing.abort()
         await posting.idle()
         await Promise.all([checkpoints.close(), attempts.close()])
         await closePools()

@@ -1,7 +1,11 @@
+import { sqlstateOf } from '../db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../db/transaction.ts'
 import { accountsOf, ClockBehindError } from './batch.ts'
 import type { CallOutcome, Posting } from './fold.ts'
 import { UnavailableError } from './unavailable.ts'
+
+/** lock_not_available, and query_canceled by the statement's own timeout. */
+const LOCKED: ReadonlySet<string> = new Set(['55P03', '57014'])
 
 /**
  * A call that has no answer yet: one posting, or several that are posted together or not at all. It knows how often it
@@ -12,15 +16,18 @@ export class PendingCall {
   readonly postings: readonly Posting[]
   /** Its accounts and keys: calls that share one are judged in the order they came. */
   readonly claims: readonly string[]
-  /** In the milliseconds of `Date.now()`. */
+  /** In the milliseconds of `performance.now()`, which no step of the clock changes. */
   readonly deadlineAt: number
   readonly answer: Promise<CallOutcome>
   /** Database transactions that failed. */
   attempts = 0
   /** The same, and connections that could not be had: pauses grow with these. */
   failures = 0
-  /** Waiting rooms it has entered. */
+  /** How often it went into another waiting room, and which was the last. */
   moves = 0
+  lastRoom: string | undefined
+  /** Attempts that failed since something stayed locked. */
+  lockFailures = 0
   /** To be run in a batch of its own, since a batch with it has failed. */
   isAlone = false
   /** Once an attempt's outcome is unknown, only a definite answer makes it known again: a failure to ask does not. */
@@ -48,6 +55,7 @@ export class PendingCall {
     this.failures++
     // Not even begun is no attempt: a database that is away for a while costs time, and nothing else.
     if (!(error instanceof NotConnectedError)) this.attempts++
+    if (LOCKED.has(sqlstateOf(error) ?? '')) this.lockFailures++
     this.#lastFailure = error
     if (error instanceof OutcomeUnknownError) this.#unknown = error
   }

@@ -1,7 +1,6 @@
 import { EventEmitter, once } from 'node:events'
-import type pg from 'pg'
 import { v7 as uuidv7 } from 'uuid'
-import type { Attempts, FailureCode } from './attempts.ts'
+import type { FailureCode } from './attempts.ts'
 import {
   AccountsLockedError,
   accountsOf,
@@ -10,10 +9,10 @@ import {
   runBatch,
   runBatchAround,
 } from './batch.ts'
-import type { Checkpoints } from './checkpoints.ts'
 import type { CallOutcome, Outcome, Posting } from './fold.ts'
 import { Lanes } from './lanes.ts'
 import { PendingCall } from './pending-call.ts'
+import type { PostingOptions } from './posting-options.ts'
 import { REFUSAL_MESSAGES } from './refusal.ts'
 import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './retry.ts'
 import { UnavailableError } from './unavailable.ts'
@@ -36,32 +35,10 @@ import { WaitingRooms } from './waiting-rooms.ts'
 
 /** How often calls are looked through for those whose deadline is over, while no lane is free to take them. */
 const SIFT_INTERVAL_MS = 250
+/** The longest that a batch waits for each lock. */
+const LOCK_WAIT_MAX_MS = 1_000
 /** The part of the queue that may wait for one locked account. */
 const ROOM_SHARE = 0.1
-
-export interface PostingOptions {
-  /** Pipelining; a connection for each lane. */
-  pool: pg.Pool
-  /** For waiting on locked accounts. */
-  waitingPool: pg.Pool
-  checkpoints: Checkpoints
-  attempts: Attempts
-  /** How long one call may take, attempts and pauses together. */
-  deadlineMs: number
-  clockAheadMaxMs: number
-  /** How many batches may be in flight at once. */
-  lanesMax: number
-  /** Postings in a batch; a call with more is a batch of its own. */
-  batchSizeMax: number
-  /** Postings that may be without an answer at once. */
-  queueLengthMax: number
-  /** How long a batch waits for an account that somebody else has locked before it goes on without. */
-  batchLockWaitMs: number
-  /** Told which accounts have new entries: after COMMIT, before the callers are answered. */
-  onPosted: (accountIds: Iterable<string>) => void
-  /** Told of faults and alerts; never of anything secret. */
-  onTrouble: (error: unknown) => void
-}
 
 export type PostingRequest = Omit<Posting, 'id'>
 
@@ -83,8 +60,8 @@ export class PostingEngine {
     this.#rooms = new WaitingRooms(
       {
         run: (accountIds, waitMs, take) =>
-          runBatchAround(options.waitingPool, this.#limits(waitMs, options.deadlineMs), accountIds, take),
-        settle: (calls, result) => this.#settle(calls, result),
+          runBatchAround(options.waitingPool, this.#limits(waitMs, waitMs + options.deadlineMs), accountIds, take),
+        settle: (calls, result) => this.#settle(calls, result, true),
         failed: (calls, error) => this.#failed(calls, error),
         expired: (call) => this.#giveUp(call),
         refused: (call) => call.giveUp(new UnavailableError('OVERLOADED')),
@@ -126,10 +103,10 @@ export class PostingEngine {
     if (this.#length + requests.length > queueLengthMax && this.#length > 0) throw new UnavailableError('OVERLOADED')
     const call = new PendingCall(
       requests.map((request) => ({ ...request, id: uuidv7() })),
-      Date.now() + deadlineMs,
+      performance.now() + deadlineMs,
     )
     this.#length += requests.length
-    this.#sifting ??= setInterval(() => this.#lanes.sift(), SIFT_INTERVAL_MS)
+    this.#sifting ??= setInterval(() => this.#sift(), SIFT_INTERVAL_MS)
     this.#lanes.enter(call)
     try {
       return await call.answer
@@ -143,9 +120,14 @@ export class PostingEngine {
     }
   }
 
+  #sift(): void {
+    this.#lanes.sift()
+    this.#rooms.expire()
+  }
+
   /** What need not be tried in a lane: its time is over, or it would find an account locked. */
   #divert(call: PendingCall): boolean {
-    if (call.deadlineAt <= Date.now()) {
+    if (call.deadlineAt <= performance.now()) {
       this.#giveUp(call)
       return true
     }
@@ -158,10 +140,10 @@ export class PostingEngine {
   /** One batch: first in order, waiting a little; if an account stays locked, then around what is. */
   async #run(batch: PendingCall[]): Promise<void> {
     const { pool, batchLockWaitMs } = this.#options
-    const leftMs = Math.max(...batch.map(({ deadlineAt }) => deadlineAt)) - Date.now()
-    const failures = Math.max(...batch.map((call) => call.failures))
-    // What is locked may be a table: whoever has failed before may wait longer.
-    const limits = this.#limits(Math.min(leftMs, batchLockWaitMs * 2 ** failures), leftMs)
+    const leftMs = Math.max(...batch.map(({ deadlineAt }) => deadlineAt)) - performance.now()
+    // What is locked may be a table: a batch that has all been through that may wait longer.
+    const lockFailures = Math.min(...batch.map((call) => call.lockFailures))
+    const limits = this.#limits(Math.min(LOCK_WAIT_MAX_MS, batchLockWaitMs * 2 ** lockFailures), leftMs)
     const calls = batch.map(({ postings }) => postings)
     await runBatch(pool, limits, calls)
       .catch((error) => {
@@ -176,10 +158,16 @@ export class PostingEngine {
 
   #limits(lockTimeoutMs: number, statementTimeoutMs: number): BatchLimits {
     const { deadlineMs, clockAheadMaxMs } = this.#options
-    return { lockTimeoutMs, statementTimeoutMs, idleTimeoutMs: deadlineMs, clockAheadMaxMs }
+    // The lock's own timeout must be the first: it tells what is the matter.
+    return {
+      lockTimeoutMs: Math.min(lockTimeoutMs, statementTimeoutMs - 10),
+      statementTimeoutMs,
+      idleTimeoutMs: deadlineMs,
+      clockAheadMaxMs,
+    }
   }
 
-  #settle(calls: readonly PendingCall[], { verdicts, tails }: BatchResult): void {
+  #settle(calls: readonly PendingCall[], { verdicts, tails }: BatchResult, isOfRoom = false): void {
     const { onPosted, checkpoints } = this.#options
     this.counts.batches++
     for (const { postings } of calls) this.counts.postings += postings.length
@@ -189,9 +177,13 @@ export class PostingEngine {
     onPosted(new Set(posted.flatMap(({ transaction, replayed }) => (replayed ? [] : accountsOf(transaction)))))
     for (const [index, verdict] of verdicts.entries()) {
       const call = calls[index] as PendingCall
-      if ('lockedAccountId' in verdict) this.#rooms.enter(verdict.lockedAccountId, call)
-      else if ('failure' in verdict) this.#failed([call], verdict.failure)
-      else {
+      if ('lockedAccountId' in verdict) {
+        // A room that meets a lane of ours: that is over in a moment. Anybody else's lock may last.
+        if (isOfRoom && this.#lanes.isClaimed(verdict.lockedAccountId)) this.#lanes.reenter([call])
+        else this.#rooms.enter(verdict.lockedAccountId, call)
+      }
+      if ('failure' in verdict) this.#failed([call], verdict.failure)
+      if ('outcome' in verdict) {
         call.settle(verdict.outcome)
         if ('refusal' in verdict.outcome) {
           const { refusal, index: at } = verdict.outcome
@@ -215,11 +207,11 @@ export class PostingEngine {
   #again(calls: readonly PendingCall[], isFault: boolean): void {
     for (const call of calls) call.isAlone ||= isFault || call.attempts >= ATTEMPTS_TOGETHER_MAX
     const again = calls.filter((call) => {
-      const isOver = call.attempts >= ATTEMPTS_MAX || call.deadlineAt <= Date.now()
+      const isOver = call.attempts >= ATTEMPTS_MAX || call.deadlineAt <= performance.now()
       if (isOver) this.#giveUp(call)
       return !isOver
     })
-    const leftMs = Math.min(...again.map(({ deadlineAt }) => deadlineAt)) - Date.now()
+    const leftMs = Math.min(...again.map(({ deadlineAt }) => deadlineAt)) - performance.now()
     const pauseMs = isFault ? 0 : pauseMsAfter(Math.max(...again.map(({ failures }) => failures)))
     if (again.length > 0) setTimeout(() => this.#lanes.reenter(again), Math.min(pauseMs, leftMs))
   }

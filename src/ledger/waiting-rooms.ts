@@ -31,8 +31,11 @@ export interface RoomKeeper {
 
 /** Rooms that a call may have been in before it waits for all its accounts together. */
 const MOVES_MAX = 2
-/** How long it waits for each of them at first; twice as long every time that was not enough. */
+/** How long it waits for each of them at first; twice as long every time that was not enough, up to a bound. */
 const BOTH_WAIT_MS = 200
+const BOTH_WAIT_MAX_MS = 2_000
+/** New calls come all the time: it does not pay to wait for less. */
+const WAIT_MIN_MS = 1_000
 
 export class WaitingRooms {
   readonly #keeper: RoomKeeper
@@ -53,7 +56,8 @@ export class WaitingRooms {
   }
 
   enter(accountId: string, call: PendingCall): void {
-    call.moves++
+    if (call.lastRoom !== accountId) call.moves++
+    call.lastRoom = accountId
     const room = this.#rooms.get(accountId)
     if (!room) {
       this.#rooms.set(accountId, [call])
@@ -62,36 +66,48 @@ export class WaitingRooms {
     else this.#keeper.refused(call)
   }
 
+  /** Answers those whose time is over, also while their account is waited for. */
+  expire(): void {
+    for (const room of this.#rooms.values()) this.#expire(room)
+  }
+
   async #keep(accountId: string): Promise<void> {
     const room = this.#rooms.get(accountId) as PendingCall[]
-    for (;;) {
-      this.#expire(room)
-      const [first] = room
-      if (!first) break
-      const leftMs = Math.min(...room.map(({ deadlineAt }) => deadlineAt)) - Date.now()
-      const hasMovedOften = first.moves > MOVES_MAX
-      const accountIds = hasMovedOften ? first.accountIds : [accountId]
-      const waitMs = hasMovedOften ? Math.min(leftMs, BOTH_WAIT_MS * 2 ** (first.moves - MOVES_MAX)) : leftMs
-      let taken: PendingCall[] | undefined
-      const take = () => {
+    try {
+      for (;;) {
         this.#expire(room)
-        taken = room.splice(0, this.#sizeOfBatch(room))
-        return taken.map(({ postings }) => postings)
+        const [first] = room
+        if (!first) break
+        // For the last of them, whatever becomes of the others: who gives up and comes again loses the place in PostgreSQL's
+        // own queue.
+        const leftMs = Math.max(...room.map(({ deadlineAt }) => deadlineAt)) - performance.now()
+        const hasMovedOften = first.moves > MOVES_MAX
+        const accountIds = hasMovedOften ? first.accountIds : [accountId]
+        const waitMs = hasMovedOften
+          ? Math.min(leftMs, BOTH_WAIT_MAX_MS, BOTH_WAIT_MS * 2 ** (first.moves - MOVES_MAX))
+          : Math.max(leftMs, WAIT_MIN_MS)
+        let taken: PendingCall[] | undefined
+        const take = () => {
+          this.#expire(room)
+          taken = room.splice(0, this.#sizeOfBatch(room))
+          return taken.map(({ postings }) => postings)
+        }
+        await this.#keeper.run(accountIds, waitMs, take).then(
+          (result) => this.#keeper.settle(taken ?? [], result),
+          (error) => {
+            const wasNotHad = taken === undefined && sqlstateOf(error) === '55P03'
+            if (!wasNotHad) this.#keeper.failed(taken ?? room.splice(0), error)
+            else if (hasMovedOften) {
+              // The others may have better luck.
+              first.moves++
+              room.push(...room.splice(0, 1))
+            }
+          },
+        )
       }
-      await this.#keeper.run(accountIds, waitMs, take).then(
-        (result) => this.#keeper.settle(taken ?? [], result),
-        (error) => {
-          const wasNotHad = taken === undefined && sqlstateOf(error) === '55P03'
-          if (!wasNotHad) this.#keeper.failed(taken ?? room.splice(0), error)
-          else if (hasMovedOften) {
-            // The others may have better luck.
-            first.moves++
-            room.push(...room.splice(0, 1))
-          }
-        },
-      )
+    } finally {
+      this.#rooms.delete(accountId)
     }
-    this.#rooms.delete(accountId)
   }
 
   /** As many as make a batch, from the front; one that is to be alone is. */
@@ -105,7 +121,7 @@ export class WaitingRooms {
   }
 
   #expire(room: PendingCall[]): void {
-    const now = Date.now()
+    const now = performance.now()
     const late = room.filter(({ deadlineAt }) => deadlineAt <= now)
     if (late.length === 0) return
     room.splice(0, room.length, ...room.filter(({ deadlineAt }) => deadlineAt > now))

@@ -6,6 +6,9 @@ import { User } from './user.ts'
 const FindingCode = builder.enumType('FindingCode', {
   description: 'A way in which a ledger can be wrong.',
   values: {
+    ROW_INVALID: { description: 'A transaction that no rule allows: no amount, or one account on both sides.' },
+    ACCOUNT_UNKNOWN: { description: 'There are entries of an account, and no such user.' },
+    BALANCE_TOO_LARGE: { description: 'A running balance is past 2^63-1 cents.' },
     SEQUENCE_BROKEN: { description: 'The entries of an account are not numbered 1, 2, 3 …' },
     TIME_NOT_RISING: { description: 'An entry is not later than the one before it.' },
     BALANCE_NEGATIVE: { description: 'A running balance is below zero.' },

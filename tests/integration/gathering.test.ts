@@ -276,6 +276,49 @@ describe('an account that somebody else has locked', () => {
     }
   })
 
+  test('turns nobody away who only has to do with its counterparty', async () => {
+    // At most 50 may wait for one account: more than want the locked one, fewer than want the payer of them all.
+    const narrow = await openBeside(ledger.test, { queueLengthMax: 500 })
+    const [hot, locked, free] = (await makeAccounts(ledger, 3)) as [string, string, string]
+    await ledger.posting.post(deposit(hot, 1_000_000n))
+    let posting = true
+    const callers = Array.from({ length: 120 }, async (_, caller) => {
+      let posted = 0
+      for (; posting; posted++) {
+        const outcome = await narrow.posting.post(transfer(hot, caller < 10 ? locked : free, 1n))
+        expect(outcome).toMatchObject({ posted: { replayed: false } })
+      }
+      return posted
+    })
+    for (let times = 0; times < 5; times++) {
+      const holder = await lockAccounts(ledger.test, locked)
+      await holder.client.query('select pg_sleep(0.3)')
+      await holder.commit()
+    }
+    posting = false
+    const posted = await Promise.all(callers)
+    await narrow.close()
+    expect(posted.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(500)
+    expect(await verifyLedger(ledger.test.pool)).toEqual([])
+  })
+
+  test('is waited for no longer than the deadline, however many there are', async () => {
+    const accounts = await makeAccounts(ledger, 14)
+    const hasty = await openBeside(ledger.test, { operationDeadlineMs: 1_000 })
+    const holder = await lockAccounts(ledger.test, ...accounts)
+    const start = performance.now()
+    const answers = await Promise.all(
+      accounts.map((id) =>
+        hasty.posting.post(deposit(id, 1n)).catch((error) => ({ ...error, tookMs: performance.now() - start })),
+      ),
+    )
+    for (const answer of answers) expect(answer).toMatchObject({ code: 'RETRIES_EXHAUSTED' })
+    // And a quarter of a second, at which they are looked through.
+    expect(Math.max(...answers.map(({ tookMs }) => tookMs))).toBeLessThan(1_900)
+    await holder.commit()
+    await hasty.close()
+  })
+
   test('again and again, by several processes: no deadlock, nothing lost', async () => {
     const accounts = await makeAccounts(ledger, 4, 1_000n)
     const beside = await openBeside(ledger.test)

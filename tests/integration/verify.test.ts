@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { verifyLedger } from '../../src/ledger/verify.ts'
 import { runCommand } from '../support/command-line.ts'
+import { openBeside, untilBlocked } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer } from '../support/server.ts'
 
@@ -125,6 +126,40 @@ describe('it finds', () => {
     )
   })
 
+  test('a transaction that no rule allows', async () => {
+    await damage('alter table transactions drop constraint transactions_amount_positive')
+    await damage(
+      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+       values (gen_random_uuid(), gen_random_uuid(), $1, 72, -5, clock_timestamp())`,
+      [ada],
+    )
+    expect(await findings()).toEqual([['ROW_INVALID', 'ada', 72]])
+  })
+
+  test('entries of a user who is not there', async () => {
+    await ledger.test.pool.query(`
+      alter table transactions drop constraint transactions_destination_user_id_users_id_fk,
+        drop constraint transactions_source_user_id_users_id_fk;
+      alter table private.balance_checkpoints drop constraint balance_checkpoints_user_id_users_id_fk`)
+    await ledger.test.pool.query('delete from users where id = $1', [ada])
+    expect(await findings()).toEqual([['ACCOUNT_UNKNOWN', 'ada', 1]])
+  })
+
+  test('a balance that none can be, and says so in place of failing', async () => {
+    await damage(
+      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+       select gen_random_uuid(), gen_random_uuid(), $1, 71 + number, 9223372036854775807, clock_timestamp() + number * interval '1 microsecond'
+       from generate_series(1, 2) number`,
+      [ada],
+    )
+    expect(await findings()).toEqual([['BALANCE_TOO_LARGE', 'ada', 72]])
+    const post = (destinationUserId: string) =>
+      ledger.posting.post({ idempotencyKey: randomUUID(), sourceUserId: null, destinationUserId, amount: 1n })
+    const [onAda, onGrace] = await Promise.allSettled([post(ada), post(grace)])
+    expect(onAda).toMatchObject({ status: 'rejected', reason: { name: 'LedgerFaultError' } })
+    expect(onGrace).toMatchObject({ status: 'fulfilled' })
+  })
+
   test('an SQL function that says something else', async () => {
     await ledger.test.pool.query(
       'create or replace function get_current_balance(user_id uuid) returns bigint language sql stable return 7',
@@ -134,6 +169,17 @@ describe('it finds', () => {
       ['FUNCTION_WRONG', expect.stringMatching(/ada|grace/), null],
     ])
   })
+})
+
+test('a ledger that is closed does not wait for a verification', async () => {
+  const beside = await openBeside(ledger.test)
+  const client = await ledger.test.pool.connect()
+  await client.query('begin; lock table transactions in access exclusive mode')
+  const verification = beside.verify().catch((error) => error)
+  await untilBlocked(ledger.test)
+  await beside.close()
+  expect(await verification).toBeInstanceOf(Error)
+  client.release(true)
 })
 
 describe('the command', () => {

@@ -84,7 +84,7 @@ const CONTRACT = buildSchema(`
   type LedgerVerification { sound: Boolean!  findings: [LedgerFinding!]! }
   type LedgerFinding { code: FindingCode!  account: User  sequence: Sequence  message: String! }
   enum FindingCode {
-    SEQUENCE_BROKEN TIME_NOT_RISING BALANCE_NEGATIVE CHECKPOINT_WRONG SERVED_BALANCE_WRONG SERVED_HEAD_WRONG FUNCTION_WRONG
+    ROW_INVALID ACCOUNT_UNKNOWN BALANCE_TOO_LARGE SEQUENCE_BROKEN TIME_NOT_RISING BALANCE_NEGATIVE CHECKPOINT_WRONG SERVED_BALANCE_WRONG SERVED_HEAD_WRONG FUNCTION_WRONG
   }
 
   type Mutation {

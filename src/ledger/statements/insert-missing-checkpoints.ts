@@ -4,7 +4,8 @@ import { balanceCheckpoints } from '../../db/tables.ts'
 
 /**
  * Checkpoints of one account at every `interval`th entry after `low` up to `high`, counted on from the checkpoint at
- * `low` (0: from the beginning). One that is there already stays.
+ * `low` (0: from the beginning). One that is there already stays. Where the one at `low` is gone by now nothing is written:
+ * the next run finds that stretch longer.
  */
 export const insertMissingCheckpoints = preparedOnce((database) =>
   database
@@ -14,9 +15,13 @@ export const insertMissingCheckpoints = preparedOnce((database) =>
       from (select ${sql.placeholder('accountId')}::uuid as account_id, ${sql.placeholder('low')}::bigint as low,
         ${sql.placeholder('high')}::bigint as high) request
       cross join lateral (
-        select sequence, created_at, id, sum(change) over (order by sequence) + coalesce(
-          (select balance from private.balance_checkpoints where user_id = request.account_id and sequence = request.low), 0) as balance
+        select sequence, created_at, id, base.balance + sum(change) over (order by sequence) as balance
         from (
+          select 0::bigint as balance where request.low = 0
+          union all
+          select balance from private.balance_checkpoints where user_id = request.account_id and sequence = request.low and request.low > 0
+        ) base
+        cross join (
           select destination_sequence as sequence, amount as change, created_at, id from public.transactions
           where destination_user_id = request.account_id and destination_sequence > request.low and destination_sequence <= request.high
           union all

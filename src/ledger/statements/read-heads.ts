@@ -13,9 +13,7 @@ export const readHeads = preparedOnce((database) =>
   database
     .select({
       userId: sql<string>`account.id`.as('user_id'),
-      balance: sql`(coalesce(checkpoint.balance, 0) + credits.total - debits.total)::bigint`
-        .mapWith(BigInt)
-        .as('balance'),
+      balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(BigInt).as('balance'),
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       tailLength: sql`credits.length + debits.length`.mapWith(Number).as('tail_length'),
       lastSequence: sql`coalesce(greatest(credits.last, debits.last), checkpoint.sequence, 0)`
