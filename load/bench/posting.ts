@@ -211,19 +211,14 @@ async function measure(transactions: number): Promise<void> {
   const hot: Slice[] = []
   const alone: Slice[] = []
   const besides: Slice[] = []
+  /** To the slices right before and after, since a ledger grows and a machine drifts. */
+  const besideRatios: number[] = []
   const inserts: number[] = []
   const singles: number[] = []
   const payer = random(ids)
   const [locked, ...others] = ids as [string, ...string[]]
   for (let round = 0; round <= ROUNDS; round++) {
-    const slices = [
-      await postSlice(ledger, CALLERS, () => twoOf(ids)),
-      await postSlice(ledger, CALLERS, () => {
-        const [one, other] = twoOf(ids)
-        return [payer, one === payer ? other : one]
-      }),
-      await postSlice(ledger, 1, () => twoOf(ids)),
-    ] as const
+    const before = await postSlice(ledger, CALLERS, () => twoOf(ids))
     // One account is locked by somebody else, and five callers want it; the others do not.
     const lock = await lockAccount(url, locked)
     const stuck = Array.from({ length: 5 }, () =>
@@ -237,15 +232,22 @@ async function measure(transactions: number): Promise<void> {
     const beside = await postSlice(ledger, CALLERS, () => twoOf(others))
     await lock.free()
     await Promise.all(stuck)
+    const after = await postSlice(ledger, CALLERS, () => twoOf(ids))
+    const ofHot = await postSlice(ledger, CALLERS, () => {
+      const [one, other] = twoOf(ids)
+      return [payer, one === payer ? other : one]
+    })
+    const ofOne = await postSlice(ledger, 1, () => twoOf(ids))
     const inserted = await bare.slice(CALLERS)
     const bareSingle = await bareSingles(bareUrl, ids)
     await bare.catchUp()
     // The first round warms up: plans, caches, the compiler.
     if (round === 0) continue
-    uniform.push(slices[0])
-    hot.push(slices[1])
-    alone.push(slices[2])
+    uniform.push(before, after)
     besides.push(beside)
+    besideRatios.push((2 * beside.perSecond) / (before.perSecond + after.perSecond))
+    hot.push(ofHot)
+    alone.push(ofOne)
     inserts.push(inserted)
     singles.push(...bareSingle)
   }
@@ -277,7 +279,7 @@ async function measure(transactions: number): Promise<void> {
           alone,
           ratio(median(alone.flatMap((slice) => slice.latenciesMs)) / median(singles), 'bare client p50'),
         ),
-        row('beside a locked account', besides, ratio(perSecond(besides) / perSecond(uniform), 'uniform')),
+        row('beside a locked account', besides, ratio(median(besideRatios), 'uniform around it')),
         ['bare insert', rate(median(inserts)), '', '', String(CALLERS), ''],
         [
           'bare client, one by one',

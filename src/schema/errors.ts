@@ -203,6 +203,16 @@ builder.objectType(UnavailableError, {
   interfaces: [ErrorInterface],
 })
 
+/** All that a posting can be answered with in place of success, once its input is valid. */
+export const POSTING_ERRORS = [
+  InsufficientFundsError,
+  UserNotFoundError,
+  SameUserError,
+  BalanceLimitError,
+  IdempotencyConflictError,
+  UnavailableError,
+] as const
+
 /** The typed error of a ledger's refusal. `names` gives the input field for each part of the payload. */
 export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, string>> = {}): MutationError {
   switch (refusal.code) {

@@ -4,16 +4,7 @@ import type { PayloadField } from '../ledger/refusal.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import {
-  BalanceLimitError,
-  ErrorInterface,
-  errorOf,
-  IdempotencyConflictError,
-  InsufficientFundsError,
-  MutationError,
-  SameUserError,
-  UserNotFoundError,
-} from './errors.ts'
+import { ErrorInterface, errorOf, MutationError, POSTING_ERRORS } from './errors.ts'
 import { DepositInput, type Success, successRef, TransferInput } from './posting.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -48,15 +39,6 @@ const PostTransactionsInput = builder.inputType('PostTransactionsInput', {
     }),
   }),
 })
-
-const POSTING_ERRORS = [
-  InsufficientFundsError,
-  UserNotFoundError,
-  SameUserError,
-  BalanceLimitError,
-  IdempotencyConflictError,
-  UnavailableError,
-] as const
 
 const PostTransactionSuccess = successRef(
   'PostTransactionSuccess',

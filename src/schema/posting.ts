@@ -7,14 +7,7 @@ import type { PayloadField } from '../ledger/refusal.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import {
-  BalanceLimitError,
-  errorOf,
-  IdempotencyConflictError,
-  InsufficientFundsError,
-  SameUserError,
-  UserNotFoundError,
-} from './errors.ts'
+import { BalanceLimitError, errorOf, IdempotencyConflictError, POSTING_ERRORS, UserNotFoundError } from './errors.ts'
 import { userId } from './ids.ts'
 import { LedgerEntry, loadEntry } from './ledger-entry.ts'
 import { Transaction } from './transaction.ts'
@@ -134,15 +127,7 @@ builder.mutationFields((t) => ({
     description: 'Moves money from one account to another, if the source holds enough.',
     args: { input: t.arg({ type: TransferInput, required: true, description: 'The transfer.' }) },
     errors: {
-      types: [
-        ValidationError,
-        InsufficientFundsError,
-        UserNotFoundError,
-        SameUserError,
-        BalanceLimitError,
-        IdempotencyConflictError,
-        UnavailableError,
-      ],
+      types: [ValidationError, ...POSTING_ERRORS],
       union: { description: 'The transfer, or why it was not posted.' },
     },
     resolve: (_root, { input }, context) => post(input, input.sourceUserId, {}, context),

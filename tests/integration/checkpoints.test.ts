@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/checkpoints.ts'
 import { insertMissingCheckpoints } from '../../src/ledger/statements/insert-missing-checkpoints.ts'
 import { verifyLedger } from '../../src/ledger/verify.ts'
+import { runCommand } from '../support/command-line.ts'
 import { deposit, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
@@ -104,6 +105,17 @@ test('are rebuilt where they are missing: all of them, or a stretch', async () =
   )
   expect(await ledger.rebuildCheckpoints()).toBe(1)
   expect(await checkpointsOf(account)).toEqual(rebuilt)
+})
+
+test('are rebuilt by the command', async () => {
+  const account = await fillAccount(100)
+  await ledger.test.pool.query('delete from private.balance_checkpoints')
+  for (const said of ['Checkpoints were missing in 2 places: rebuilt.', 'No checkpoint is missing.']) {
+    const command = runCommand(['checkpoints'], { DATABASE_URL: ledger.test.url })
+    expect(await command.waitForExit()).toBe(0)
+    expect(command.stdout()).toContain(said)
+  }
+  expect((await checkpointsOf(account)).at(-1)).toBe(101)
 })
 
 test('are never counted on from one that is gone', async () => {
