@@ -1,4 +1,4 @@
-import { eq, or, sql } from 'drizzle-orm'
+import { or, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from '../db/pool.ts'
 import { users } from '../db/tables.ts'
@@ -71,9 +71,4 @@ export function pageUsers(database: Database, request: IdPageRequest): Promise<I
 /** How many users there are. */
 export async function countUsers(database: Database): Promise<number> {
   return database.$count(users)
-}
-
-export async function isUserId(database: Database, id: string): Promise<boolean> {
-  const [row] = await database.select({ id: users.id }).from(users).where(eq(users.id, id))
-  return row !== undefined
 }
