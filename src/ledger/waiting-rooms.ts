@@ -34,6 +34,11 @@ const MOVES_MAX = 2
 /** How long it waits for each of them at first; twice as long every time that was not enough, up to a bound. */
 const BOTH_WAIT_MS = 200
 const BOTH_WAIT_MAX_MS = 2_000
+/**
+ * A room is not full before its account was out of reach for so long: a lane and a room of ours that meet lock an account for
+ * each other too, and that may be one that all the calls want.
+ */
+const MOMENT_MS = 1_000
 /** New calls come all the time: it does not pay to wait for less. */
 const WAIT_MIN_MS = 1_000
 
@@ -42,6 +47,8 @@ export class WaitingRooms {
   readonly #lengthMax: number
   readonly #batchSizeMax: number
   readonly #rooms = new Map<string, PendingCall[]>()
+  /** When each room last had its account, or was opened. */
+  readonly #hadAt = new Map<string, number>()
 
   /** @param lengthMax how many calls may wait for one account. */
   constructor(keeper: RoomKeeper, { lengthMax, batchSizeMax }: { lengthMax: number; batchSizeMax: number }) {
@@ -61,8 +68,10 @@ export class WaitingRooms {
     const room = this.#rooms.get(accountId)
     if (!room) {
       this.#rooms.set(accountId, [call])
+      this.#hadAt.set(accountId, performance.now())
       void this.#keep(accountId)
-    } else if (room.length < this.#lengthMax) room.push(call)
+    } else if (room.length < this.#lengthMax || performance.now() < (this.#hadAt.get(accountId) ?? 0) + MOMENT_MS)
+      room.push(call)
     else this.#keeper.refused(call)
   }
 
@@ -88,6 +97,7 @@ export class WaitingRooms {
           : Math.max(leftMs, WAIT_MIN_MS)
         let taken: PendingCall[] | undefined
         const take = () => {
+          this.#hadAt.set(accountId, performance.now())
           this.#expire(room)
           taken = room.splice(0, this.#sizeOfBatch(room))
           return taken.map(({ postings }) => postings)
@@ -107,6 +117,7 @@ export class WaitingRooms {
       }
     } finally {
       this.#rooms.delete(accountId)
+      this.#hadAt.delete(accountId)
     }
   }
 

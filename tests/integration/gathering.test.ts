@@ -302,6 +302,17 @@ describe('an account that somebody else has locked', () => {
     expect(await verifyLedger(ledger.test.pool)).toEqual([])
   })
 
+  test('is waited for still when a call that waited for it is answered, as its own time is over', async () => {
+    const [locked] = (await makeAccounts(ledger, 1)) as [string]
+    const hasty = await openBeside(ledger.test, { operationDeadlineMs: 300 })
+    const holder = await lockAccounts(ledger.test, locked)
+    await expect(hasty.posting.post(deposit(locked, 1n))).rejects.toMatchObject({ code: 'RETRIES_EXHAUSTED' })
+    await untilBlocked(ledger.test)
+    await holder.commit()
+    await hasty.close()
+    expect(await countRows()).toBe(0)
+  })
+
   test('is waited for no longer than the deadline, however many there are', async () => {
     const accounts = await makeAccounts(ledger, 14)
     const hasty = await openBeside(ledger.test, { operationDeadlineMs: 1_000 })
