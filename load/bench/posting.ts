@@ -202,6 +202,7 @@ async function measure(transactions: number): Promise<void> {
     batchSizeMax: 256,
     queueLengthMax: 10_000,
     batchLockWaitMs: 100,
+    filterScanMax: 10_000,
     onTrouble: (error) => console.error(error),
   })
   const bare = createBareInsert(bareUrl, ids)

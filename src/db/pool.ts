@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
+import { noteStatement } from './statement-count.ts'
 
 export type Database = NodePgDatabase<Record<string, never>>
 
@@ -59,7 +60,7 @@ export function openPool({
 
 /** Drizzle over a pool, for statements that need no transaction. */
 export function databaseOf(pool: pg.Pool): Database {
-  return drizzle(pool)
+  return drizzle(pool, { logger: { logQuery: noteStatement } })
 }
 
 /** Asks for nothing; fails when the database does not answer. */

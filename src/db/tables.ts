@@ -68,6 +68,8 @@ export const transactions = pgTable(
   (table) => [
     uniqueIndex('transactions_idempotency_key_unique').on(table.idempotencyKey),
     index('transactions_recorded_xid').on(table.recordedXid),
+    // The order of the whole ledger. New rows go to its right end, where an index costs least.
+    index('transactions_time').on(table.createdAt, table.id),
     check('transactions_amount_positive', sql`${table.amount} > 0`),
     check('transactions_sides_differ', sql`${table.sourceUserId} <> ${table.destinationUserId}`),
     check('transactions_source_whole', sql`(${table.sourceUserId} is null) = (${table.sourceSequence} is null)`),

@@ -7,24 +7,46 @@ import { readCheckpointGaps } from './statements/read-checkpoint-gaps.ts'
 /*
  * Checkpoints: the memoised sums that keep the cost of a balance flat as its account grows. They are written after
  * posting, outside the money's transaction and never in its way: one that is not written is noted again by the next
- * posting to its account, and no answer depends on it.
+ * posting to its account, and no answer depends on it. Those that somebody deleted are written again where a read meets
+ * the long stretch that they left.
  */
 
 /** A tail of so many entries gets a checkpoint: fewer make heads cheaper, and more rows to keep (docs/performance.md). */
 export const CHECKPOINT_INTERVAL = 16
 /** Written in one statement. */
 const ROWS_MAX = 500
+/** A read that met a stretch of so many entries has it filled: shorter ones are what a busy account leaves by itself. */
+const STRETCH_MAX = 8 * CHECKPOINT_INTERVAL
+/** Stretches that wait to be filled; another read will meet those that are passed over. */
+const STRETCHES_MAX = 1_000
+/** For how long nothing is filled after that has failed. */
+const PAUSE_MS = 60_000
+
+/** The entries after number `low` (a checkpoint, or 0) up to `high`, without a checkpoint in between. */
+export interface Stretch {
+  accountId: string
+  low: number
+  high: number
+}
 
 export class Checkpoints {
   readonly #database: Database
+  readonly #fillingDatabase: Database
   readonly #onTrouble: (error: unknown) => void
   /** The newest tail of each account that is to have a checkpoint. */
   readonly #due = new Map<string, Tail>()
   #inFlight: ReadonlySet<string> = new Set()
   #writing: Promise<void> | undefined
+  /** One an account, the one being filled among them. */
+  readonly #stretches = new Map<string, Stretch>()
+  #filling: Promise<void> | undefined
+  #pausedUntil = 0
+  #closed = false
 
-  constructor(database: Database, onTrouble: (error: unknown) => void) {
+  /** @param fillingDatabase for long work that must not stand in the way of what is written after each posting. */
+  constructor(database: Database, fillingDatabase: Database, onTrouble: (error: unknown) => void) {
     this.#database = database
+    this.#fillingDatabase = fillingDatabase
     this.#onTrouble = onTrouble
   }
 
@@ -42,9 +64,34 @@ export class Checkpoints {
     }
   }
 
+  /** Takes a stretch that a read has summed up, and fills it with checkpoints, in the background, where it is long. */
+  noteStretch(stretch: Stretch): void {
+    if (stretch.high - stretch.low < STRETCH_MAX || this.#closed || performance.now() < this.#pausedUntil) return
+    if (this.#stretches.has(stretch.accountId) || this.#stretches.size >= STRETCHES_MAX) return
+    this.#stretches.set(stretch.accountId, stretch)
+    this.#filling ??= this.#fill().finally(() => {
+      this.#filling = undefined
+    })
+  }
+
   /** Waits for those that are being written. */
   async close(): Promise<void> {
-    await this.#writing
+    this.#closed = true
+    await Promise.all([this.#writing, this.#filling])
+  }
+
+  async #fill(): Promise<void> {
+    for (const [accountId, stretch] of this.#stretches) {
+      try {
+        await fillStretch(this.#fillingDatabase, stretch, () => this.#closed)
+      } catch (error) {
+        this.#onTrouble(error)
+        this.#pausedUntil = performance.now() + PAUSE_MS
+        this.#stretches.clear()
+        return
+      }
+      this.#stretches.delete(accountId)
+    }
   }
 
   async #write(): Promise<void> {
@@ -80,15 +127,17 @@ const ENTRIES_AT_ONCE = 100_000
  */
 export async function rebuildCheckpoints(database: Database): Promise<number> {
   const gaps = await readCheckpointGaps(database).execute({ length: 2 * CHECKPOINT_INTERVAL })
-  for (const { accountId, low, high } of gaps) {
-    for (let start = low; start < high; start += ENTRIES_AT_ONCE) {
-      await insertMissingCheckpoints(database).execute({
-        accountId,
-        low: start,
-        high: Math.min(high, start + ENTRIES_AT_ONCE),
-        interval: CHECKPOINT_INTERVAL,
-      })
-    }
-  }
+  for (const gap of gaps) await fillStretch(database, gap)
   return gaps.length
+}
+
+async function fillStretch(database: Database, { accountId, low, high }: Stretch, isOver = () => false): Promise<void> {
+  for (let start = low; start < high && !isOver(); start += ENTRIES_AT_ONCE) {
+    await insertMissingCheckpoints(database).execute({
+      accountId,
+      low: start,
+      high: Math.min(high, start + ENTRIES_AT_ONCE),
+      interval: CHECKPOINT_INTERVAL,
+    })
+  }
 }

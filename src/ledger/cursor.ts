@@ -1,3 +1,5 @@
+import { type Instant, instantOf, microsecondsOf } from './instant.ts'
+
 /**
  * A position in an account: after its entry `sequence` (0: before the first). One and the same value pages a
  * connection, whatever its filter, and resumes a subscription. The era makes cursors from before a restore void.
@@ -37,7 +39,7 @@ export interface IdCursor {
   id: string
 }
 
-const ID_LISTS = ['users', 'transactions', 'failedTransactions'] as const
+const ID_LISTS = ['users', 'failedTransactions'] as const
 export type IdList = (typeof ID_LISTS)[number]
 
 const ID_VERSION = 2
@@ -58,6 +60,34 @@ export function decodeIdCursor(text: string): IdCursor | undefined {
   const bytes = decode(text, ID_VERSION, ID_BYTES)
   const list = bytes && ID_LISTS[bytes.readUInt8(1)]
   return list && { list, era: uuidAt(bytes, 2), id: uuidAt(bytes, 18) }
+}
+
+/** A position in the whole ledger: after which transaction. */
+export interface TransactionCursor {
+  era: string
+  createdAt: Instant
+  id: string
+}
+
+const TRANSACTION_VERSION = 3
+const TRANSACTION_BYTES = 1 + 16 + 8 + 16
+
+/** Opaque to clients: base64url of a version byte, era, microseconds since 1970 and id. */
+export function encodeTransactionCursor({ era, createdAt, id }: TransactionCursor): string {
+  const bytes = Buffer.alloc(TRANSACTION_BYTES)
+  bytes.writeUInt8(TRANSACTION_VERSION, 0)
+  bytes.write(era.replaceAll('-', ''), 1, 'hex')
+  bytes.writeBigInt64BE(BigInt(microsecondsOf(createdAt)), 17)
+  bytes.write(id.replaceAll('-', ''), 25, 'hex')
+  return bytes.toString('base64url')
+}
+
+/** @returns undefined when the text is no cursor of this kind. */
+export function decodeTransactionCursor(text: string): TransactionCursor | undefined {
+  const bytes = decode(text, TRANSACTION_VERSION, TRANSACTION_BYTES)
+  const microseconds = bytes ? Number(bytes.readBigInt64BE(17)) : Number.NaN
+  if (!bytes || !Number.isSafeInteger(microseconds)) return undefined
+  return { era: uuidAt(bytes, 1), createdAt: instantOf(microseconds), id: uuidAt(bytes, 25) }
 }
 
 /** Node's decoder skips what it does not know; only the canonical text is taken. */

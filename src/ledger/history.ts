@@ -2,7 +2,7 @@ import type { Database } from '../db/pool.ts'
 import type { LedgerEntry } from './entry.ts'
 import { readEntries } from './statements/read-entries.ts'
 
-/** Entries `low` … `high` of an account, both included; an empty range when low is above high. */
+/** Entries `low` … `high` of an account, both included; none when low is above high. */
 export interface EntryRange {
   accountId: string
   low: number
@@ -20,17 +20,29 @@ export interface PageRequest {
   before?: number | undefined
 }
 
+/** The entries of one page, and what lies around it. */
+export interface PageRange extends EntryRange {
+  hasOlder: boolean
+  hasNewer: boolean
+}
+
 /**
- * The entries of one page. An account is shown newest first, so `after` goes down and `before` goes up. Numbers have no
- * gaps: a page is plain arithmetic, as fast at the end of a long account as at its start.
- *
- * @param head the number of the account's last entry.
+ * The entries of one page of a list, which is a range too. An account is shown newest first, so `after` goes down and
+ * `before` goes up. Numbers have no gaps: a page is plain arithmetic, as fast at the end of a long account as at its start.
  */
-export function pageRange({ first, last, after, before }: PageRequest, head: number): { low: number; high: number } {
-  const low = (before ?? 0) + 1
-  const high = Math.min(head, (after ?? Number.POSITIVE_INFINITY) - 1)
-  if (last !== undefined) return { low, high: Math.min(high, low + last - 1) }
-  return { low: Math.max(low, high - (first ?? 0) + 1), high }
+export function pageRange({ first, last, after, before }: PageRequest, list: EntryRange): PageRange {
+  let low = Math.max(list.low, (before ?? 0) + 1)
+  let high = Math.min(list.high, (after ?? Number.POSITIVE_INFINITY) - 1)
+  if (last === undefined) low = Math.max(low, high - (first ?? 0) + 1)
+  else high = Math.min(high, low + last - 1)
+  const hasAny = list.low <= list.high
+  return {
+    accountId: list.accountId,
+    low,
+    high,
+    hasOlder: hasAny && low > list.low,
+    hasNewer: hasAny && high < list.high,
+  }
 }
 
 /** The entries of each range, newest first, with their running balances; one statement for any number of ranges. */

@@ -49,6 +49,14 @@ export function instantOf(microseconds: number): Instant {
   return `${new Date(milliseconds).toISOString().slice(0, 23)}${String(rest).padStart(3, '0')}Z`
 }
 
+/** The moment one microsecond earlier; before the first one there is `-infinity`, as PostgreSQL writes it. */
+export function justBefore(instant: Instant): Instant {
+  const microseconds = Number(instant.slice(20, 26))
+  if (microseconds > 0) return `${instant.slice(0, 20)}${String(microseconds - 1).padStart(6, '0')}Z`
+  const second = new Date(Date.parse(`${instant.slice(0, 19)}Z`) - 1_000)
+  return second.getUTCFullYear() < 1 ? '-infinity' : `${second.toISOString().slice(0, 19)}.999999Z`
+}
+
 /** A `timestamptz` as an Instant, whatever the session's time zone and date style are. NULL stays NULL. */
 export function selectInstant(time: SQLWrapper): SQL<Instant> {
   return sql<Instant>`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`

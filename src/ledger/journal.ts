@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '../db/pool.ts'
 import { transactions } from '../db/tables.ts'
-import { type IdPage, type IdPageRequest, pageById } from './id-page.ts'
 import type { Cents } from './money.ts'
 import { type LedgerTransaction, transactionColumns } from './transaction.ts'
 
@@ -29,17 +28,6 @@ export async function findTransactionsByKey(
     .where(sql`${transactions.idempotencyKey} = any(${sql.param(keys)}::uuid[])`)
   const byKey = new Map(rows.map((transaction) => [transaction.idempotencyKey, transaction]))
   return keys.map((key) => byKey.get(key))
-}
-
-/**
- * The whole ledger, newest first by id: an order that costs postings no index of its own. Ids rise with time to the
- * millisecond, and are made when a posting is asked for, so neighbours may stand the other way round than they were
- * committed; within one account the sequence is the order.
- */
-export function pageTransactions(database: Database, request: IdPageRequest): Promise<IdPage<LedgerTransaction>> {
-  return pageById(database, request, transactions, transactions.id, undefined, (where, order, limit) =>
-    database.select(transactionColumns).from(transactions).where(where).orderBy(order).limit(limit),
-  )
 }
 
 /** Sums over the whole ledger, of one moment. They may pass 64 bits. */

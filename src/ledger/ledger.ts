@@ -1,11 +1,13 @@
 import { type Database, databaseOf, openPool, type PoolOptions } from '../db/pool.ts'
 import { ledger as ledgerTable } from '../db/tables.ts'
 import { Attempts } from './attempts.ts'
+import { BalanceHistories } from './balance-history.ts'
 import { Balances } from './balances.ts'
-import { Checkpoints, rebuildCheckpoints } from './checkpoints.ts'
+import { Checkpoints, rebuildCheckpoints, type Stretch } from './checkpoints.ts'
 import { type Feed, openFeed } from './feed.ts'
 import { loadEntries } from './history.ts'
 import { PostingEngine } from './posting.ts'
+import { Settling } from './settling.ts'
 import { type Finding, verifyLedger } from './verify.ts'
 
 export interface LedgerOptions {
@@ -16,6 +18,7 @@ export interface LedgerOptions {
   batchSizeMax: number
   queueLengthMax: number
   batchLockWaitMs: number
+  filterScanMax: number
   onTrouble: (error: unknown) => void
 }
 
@@ -28,6 +31,9 @@ export interface Ledger {
   posting: PostingEngine
   attempts: Attempts
   balances: Balances
+  histories: BalanceHistories
+  /** How many items a page under a filter looks through at most. */
+  filterScanMax: number
   feed: Feed
   /** Recomputes everything and says what is wrong; asked again while it runs, it answers both. */
   verify(): Promise<Finding[]>
@@ -81,7 +87,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       const [entries] = await loadEntries(database, [{ accountId, low: after + 1, high: after + limit }])
       return (entries ?? []).reverse()
     }, options.onTrouble)
-    const checkpoints = new Checkpoints(databaseOf(recorders), options.onTrouble)
+    const checkpoints = new Checkpoints(databaseOf(recorders), databaseOf(verifiers), options.onTrouble)
+    const settling = new Settling(database, sharers)
+    const onStretch = (stretch: Stretch) => checkpoints.noteStretch(stretch)
     const attempts = new Attempts(databaseOf(recorders), options.onTrouble)
     const posting = new PostingEngine({
       ...options,
@@ -100,7 +108,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       database,
       posting,
       attempts,
-      balances: new Balances(readers, sharers),
+      balances: new Balances(database, settling, onStretch),
+      filterScanMax: options.filterScanMax,
+      histories: new BalanceHistories(database, settling, onStretch),
       feed,
       verify() {
         verifying ??= verifyLedger(verifiers, closing.signal).finally(() => {

@@ -1,6 +1,7 @@
-import { type AccountBalance, FutureMomentError } from '../ledger/balances.ts'
+import type { AccountBalance } from '../ledger/balances.ts'
 import { encodeEntryCursor } from '../ledger/cursor.ts'
 import type { Instant } from '../ledger/instant.ts'
+import { FutureMomentError } from '../ledger/settling.ts'
 import { builder, PAGE_SIZE_MAX } from './builder.ts'
 import type { Context } from './context.ts'
 import { userId } from './ids.ts'

@@ -1,16 +1,14 @@
 import { decodeEntryCursor, encodeEntryCursor } from '../ledger/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/entry.ts'
-import { pageRange } from '../ledger/history.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { userId } from './ids.ts'
 import { createLoaders } from './loaders.ts'
-import { expiredCursor, oneDirection, pageInfoOf, pageSizeOf } from './pages.ts'
+import { expiredCursor } from './pages.ts'
 import { Transaction } from './transaction.ts'
-import { User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
 
-const EntryDirection = builder.enumType('EntryDirection', {
+export const EntryDirection = builder.enumType('EntryDirection', {
   description: 'Which way the money went, seen from the account.',
   values: {
     CREDIT: { description: 'Into the account.' },
@@ -74,7 +72,12 @@ export async function loadEntry(accountId: string, sequence: number, { loaders }
 }
 
 /** Reads a cursor of this account into the position it stands for. */
-function positionOf(argument: string, text: string | null | undefined, accountId: string, { ledger }: Context) {
+export function entryPosition(
+  argument: string,
+  text: string | null | undefined,
+  accountId: string,
+  { ledger }: Context,
+) {
   if (text == null) return undefined
   const cursor = decodeEntryCursor(text)
   if (!cursor) throw invalidArgument(argument, 'is not a cursor of an account')
@@ -82,40 +85,6 @@ function positionOf(argument: string, text: string | null | undefined, accountId
   if (cursor.accountId !== accountId) throw invalidArgument(argument, 'is a cursor of another account')
   return cursor.sequence
 }
-
-const UserTransactionsConnection = builder.connectionObject(
-  { type: Transaction, name: 'UserTransactionsConnection', description: 'A page of an account, newest first.' },
-  LedgerEntry as never,
-)
-
-builder.objectField(User, 'transactions', (t) =>
-  t.connection(
-    {
-      type: Transaction,
-      nullable: true,
-      description:
-        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones.',
-      validate: [oneDirection],
-      resolve: async (user, page, context) => {
-        const after = positionOf('after', page.after, user.id, context)
-        const before = positionOf('before', page.before, user.id, context)
-        const { sequence: head } = await context.loaders.balances.load(user.id)
-        const { low, high } = pageRange({ ...pageSizeOf(page), after, before }, head)
-        const entries = await context.loaders.entries.load({ accountId: user.id, low, high })
-        const edges = entries.map((entry) => ({
-          ...entry,
-          cursor: encodeEntryCursor({ era: context.ledger.era, accountId: entry.accountId, sequence: entry.sequence }),
-          node: entry.transaction,
-        }))
-        return {
-          edges,
-          pageInfo: pageInfoOf(edges, { hasOlder: low > 1 && head > 0, hasNewer: high < head && head > 0 }),
-        }
-      },
-    },
-    UserTransactionsConnection as never,
-  ),
-)
 
 builder.subscriptionField('entryPosted', (t) =>
   t.field({
@@ -130,7 +99,7 @@ builder.subscriptionField('entryPosted', (t) =>
       }),
     },
     subscribe: async (_root, { userId, since }, context) => {
-      const position = positionOf('since', since, userId, context)
+      const position = entryPosition('since', since, userId, context)
       const [user, { sequence: head }] = await Promise.all([
         context.loaders.users.load(userId),
         context.loaders.balances.load(userId),

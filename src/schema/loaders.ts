@@ -1,10 +1,14 @@
 import DataLoader from 'dataloader'
-import type { AccountBalance, BalanceRequest } from '../ledger/balances.ts'
+import type { BalanceBucket, HistoryRequest } from '../ledger/balance-history.ts'
+import type { AccountBalance } from '../ledger/balances.ts'
 import type { LedgerEntry } from '../ledger/entry.ts'
+import { countMatches, type EntryList, loadMatches, type MatchRequest } from '../ledger/entry-matches.ts'
 import { type FailedTransaction, findFailedTransactions } from '../ledger/failed-transactions.ts'
+import type { FilteredPage } from '../ledger/filtered-page.ts'
 import { type EntryRange, loadEntries } from '../ledger/history.ts'
 import { findTransactions, findTransactionsByKey } from '../ledger/journal.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { AccountMoment } from '../ledger/settling.ts'
 import type { LedgerTransaction } from '../ledger/transaction.ts'
 import { findUsersByKey, type User, type UserKey } from '../ledger/users.ts'
 
@@ -20,11 +24,18 @@ export interface Loaders {
   failedTransactions: DataLoader<string, FailedTransaction | undefined>
   balances: DataLoader<string, AccountBalance>
   /** Rejects with a FutureMomentError. */
-  balancesAsOf: DataLoader<BalanceRequest, AccountBalance>
+  balancesAsOf: DataLoader<AccountMoment, AccountBalance>
+  /** Rejects with a FutureMomentError or a TooManyBucketsError. */
+  histories: DataLoader<HistoryRequest, BalanceBucket[]>
+  /** The number of the last entry at or before a moment. */
+  positions: DataLoader<AccountMoment, number>
   entries: DataLoader<EntryRange, LedgerEntry[]>
+  matches: DataLoader<MatchRequest, FilteredPage<LedgerEntry, number>>
+  /** null: too many to count. */
+  matchCounts: DataLoader<EntryList, number | null>
 }
 
-export function createLoaders({ database, balances }: Ledger): Loaders {
+export function createLoaders({ database, balances, histories, filterScanMax }: Ledger): Loaders {
   const fresh = { cache: false }
   // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
   // them (their balances, which have to add up) is gathered together too.
@@ -36,7 +47,11 @@ export function createLoaders({ database, balances }: Ledger): Loaders {
     transactionsByKey: new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
     failedTransactions: new DataLoader((ids) => findFailedTransactions(database, ids), fresh),
     balances: new DataLoader((ids) => balances.current(ids), fresh),
-    balancesAsOf: new DataLoader<BalanceRequest, AccountBalance>((requests) => balances.asOf(requests), fresh),
+    balancesAsOf: new DataLoader<AccountMoment, AccountBalance>((moments) => balances.asOf(moments), fresh),
+    histories: new DataLoader<HistoryRequest, BalanceBucket[]>((requests) => histories.load(requests), fresh),
+    positions: new DataLoader((moments) => balances.positionsAt(moments), fresh),
     entries: new DataLoader((ranges) => loadEntries(database, ranges), fresh),
+    matches: new DataLoader((requests) => loadMatches(database, requests, filterScanMax), fresh),
+    matchCounts: new DataLoader((lists) => countMatches(database, lists), fresh),
   }
 }

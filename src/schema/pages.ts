@@ -1,5 +1,9 @@
-import { decodeIdCursor, encodeIdCursor, type IdCursor } from '../ledger/cursor.ts'
+import { decodeIdCursor, decodeTransactionCursor, encodeIdCursor, type IdCursor } from '../ledger/cursor.ts'
+import type { FilteredPage } from '../ledger/filtered-page.ts'
 import type { IdPage, IdPageRequest } from '../ledger/id-page.ts'
+import type { Instant } from '../ledger/instant.ts'
+import type { Cents } from '../ledger/money.ts'
+import type { TransactionPageRequest } from '../ledger/transaction-list.ts'
 import { PAGE_SIZE_STANDARD } from './builder.ts'
 import { invalidArgument } from './validation-error.ts'
 
@@ -16,6 +20,21 @@ export const oneDirection: [(page: PageArguments) => boolean, { message: string;
   ({ first, last }) => first == null || last == null,
   { message: 'takes `first` or `last`, not both', path: ['first'] },
 ]
+
+/** For the `validate` of a filter with `amountMin` and `amountMax`. */
+export const amountRange: [
+  (filter: { amountMin?: Cents | null | undefined; amountMax?: Cents | null | undefined }) => boolean,
+  { message: string; path: string[] },
+] = [
+  ({ amountMin, amountMax }) => amountMin == null || amountMax == null || amountMin <= amountMax,
+  { message: 'is more than `amountMax`', path: ['amountMin'] },
+]
+
+/** For the `validate` of a filter with `from` and `to`. */
+export const timeRange: [
+  (filter: { from?: Instant | null | undefined; to?: Instant | null | undefined }) => boolean,
+  { message: string; path: string[] },
+] = [({ from, to }) => from == null || to == null || from <= to, { message: 'is after `to`', path: ['from'] }]
 
 /** `first` or `last`; the standard page when neither is asked for. */
 export function pageSizeOf({ first, last }: PageArguments): { first?: number; last?: number } {
@@ -46,20 +65,49 @@ export function expiredCursor(argument: string) {
 
 /** A connection of rows that have an id, newest first. */
 export function idConnection<Row extends { id: string }>(page: IdPage<Row>, { list, era }: ListOfIds) {
-  const { rows, hasOlder, hasNewer } = page
-  const edges = rows.map((node) => ({ cursor: encodeIdCursor({ list, era, id: node.id }), node }))
-  return { edges, pageInfo: pageInfoOf(edges, { hasOlder, hasNewer }) }
+  const cursorAt = (id: string) => encodeIdCursor({ list, era, id })
+  const edges = page.rows.map((node) => ({ cursor: cursorAt(node.id), node }))
+  return { edges, pageInfo: pageInfoOf(edges, page, cursorAt) }
 }
 
-/** Lists show the newest first: the next page is the older one. */
-export function pageInfoOf(
+/** What lies around a page. Lists show the newest first: the next page is the older one. */
+export function pageInfoOf<Position = never>(
   edges: readonly { cursor: string }[],
-  { hasOlder, hasNewer }: { hasOlder: boolean; hasNewer: boolean },
+  { hasOlder, hasNewer, stoppedAbove, stoppedBelow }: Omit<FilteredPage<unknown, Position>, 'items'>,
+  cursorAt: (position: Position) => string,
 ) {
+  const stop = (position: Position | undefined) => (position === undefined ? undefined : cursorAt(position))
   return {
     hasNextPage: hasOlder,
     hasPreviousPage: hasNewer,
-    startCursor: edges[0]?.cursor ?? null,
-    endCursor: edges.at(-1)?.cursor ?? null,
+    startCursor: stop(stoppedAbove) ?? edges[0]?.cursor ?? null,
+    endCursor: stop(stoppedBelow) ?? edges.at(-1)?.cursor ?? null,
   }
+}
+
+/** What a connection answers for `totalCount`: counted only when it is asked for. */
+export interface Counted {
+  totalCount: () => number | null | Promise<number | null>
+}
+
+/** The options of a connection's field `totalCount`. */
+export const totalCount = (things: string) =>
+  ({
+    type: 'Sequence',
+    nullable: true,
+    description: `How many ${things} there are, whichever page this is. Counted only when asked for; null: too many to look through.`,
+    resolve: (connection: unknown) => (connection as Counted).totalCount(),
+  }) as const
+
+/** Reads the cursors of the whole ledger. */
+export function transactionPageRequest(page: PageArguments, era: string): TransactionPageRequest {
+  const placeAt = (argument: 'after' | 'before') => {
+    const text = page[argument]
+    if (text == null) return undefined
+    const cursor = decodeTransactionCursor(text)
+    if (!cursor) throw invalidArgument(argument, 'is not a cursor of this list')
+    if (cursor.era !== era) throw expiredCursor(argument)
+    return cursor
+  }
+  return { ...pageSizeOf(page), after: placeAt('after'), before: placeAt('before') }
 }

@@ -1,11 +1,12 @@
-import { pageTransactions } from '../ledger/journal.ts'
+import { encodeTransactionCursor } from '../ledger/cursor.ts'
 import { kindOf, type LedgerTransaction } from '../ledger/transaction.ts'
+import { countTransactions, pageTransactions, type TransactionPosition } from '../ledger/transaction-list.ts'
 import { builder } from './builder.ts'
 import { transactionId } from './ids.ts'
-import { idConnection, idPageRequest, oneDirection } from './pages.ts'
+import { amountRange, oneDirection, pageInfoOf, timeRange, totalCount, transactionPageRequest } from './pages.ts'
 import { User } from './user.ts'
 
-const TransactionKind = builder.enumType('TransactionKind', {
+export const TransactionKind = builder.enumType('TransactionKind', {
   description: 'Where the money came from.',
   values: {
     DEPOSIT: { description: 'From the world outside: there is no source.' },
@@ -47,6 +48,18 @@ builder.node(Transaction, {
   }),
 })
 
+const TransactionFilter = builder.inputType('TransactionFilter', {
+  description: 'Which transactions: those that match all that is given.',
+  validate: [amountRange, timeRange],
+  fields: (t) => ({
+    kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
+    amountMin: t.field({ type: 'Cents', description: 'No smaller amounts.' }),
+    amountMax: t.field({ type: 'Cents', description: 'No larger amounts.' }),
+    from: t.field({ type: 'DateTime', description: 'Nothing before this moment.' }),
+    to: t.field({ type: 'DateTime', description: 'Nothing at or after this moment.' }),
+  }),
+})
+
 builder.queryFields((t) => ({
   transaction: t.field({
     type: Transaction,
@@ -73,14 +86,27 @@ builder.queryFields((t) => ({
       type: Transaction,
       nullable: true,
       description:
-        'The whole ledger, newest first by id. Ids rise with time to the millisecond; for the exact order of one account read `User.transactions`.',
+        'The whole ledger, newest first by time, and then by id. A page with a filter looks through a bounded number of transactions: it may have fewer than asked for and still a next page, which goes on from there.',
+      args: { filter: t.arg({ type: TransactionFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],
-      resolve: async (_root, page, { ledger }) => {
-        const list = { list: 'transactions', era: ledger.era } as const
-        return idConnection(await pageTransactions(ledger.database, idPageRequest(page, list)), list)
+      resolve: async (_root, { filter, ...page }, { ledger }) => {
+        const { database, era, filterScanMax } = ledger
+        const request = transactionPageRequest(page, era)
+        const { items, ...around } = await pageTransactions(database, request, filter ?? {}, filterScanMax)
+        const cursorAt = ({ createdAt, id }: TransactionPosition) => encodeTransactionCursor({ era, createdAt, id })
+        const edges = items.map((node) => ({ cursor: cursorAt(node), node }))
+        return {
+          edges,
+          pageInfo: pageInfoOf(edges, around, cursorAt),
+          totalCount: () => countTransactions(database, filter ?? {}),
+        }
       },
     },
-    { name: 'TransactionsConnection', description: 'A page of the ledger, newest first.' },
+    {
+      name: 'TransactionsConnection',
+      description: 'A page of the ledger, newest first.',
+      fields: (t) => ({ totalCount: t.field(totalCount('transactions')) }),
+    },
     { name: 'TransactionsEdge', description: 'A transaction in a page.' },
   ),
 }))

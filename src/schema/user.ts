@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import { canonicalEmail, isPlausibleEmail } from '../auth/email.ts'
 import { hashPassword } from '../auth/passwords.ts'
-import { createUser, type User as Profile, pageUsers } from '../ledger/users.ts'
+import { countUsers, createUser, type User as Profile, pageUsers } from '../ledger/users.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { EmailTakenError } from './errors.ts'
 import { userId } from './ids.ts'
-import { idConnection, idPageRequest, oneDirection } from './pages.ts'
+import { idConnection, idPageRequest, oneDirection, totalCount } from './pages.ts'
 import { ValidationError } from './validation-error.ts'
 
 /** A user of whom at least the id is known: a transaction's sides cost no look-up until more is asked. */
@@ -86,10 +86,14 @@ builder.queryFields((t) => ({
         const list = { list: 'users', era: ledger.era } as const
         const users = await pageUsers(ledger.database, idPageRequest(page, list))
         for (const user of users.rows) loaders.users.prime(user.id, user)
-        return idConnection(users, list)
+        return { ...idConnection(users, list), totalCount: () => countUsers(ledger.database) }
       },
     },
-    { name: 'UsersConnection', description: 'A page of users, newest first.' },
+    {
+      name: 'UsersConnection',
+      description: 'A page of users, newest first.',
+      fields: (t) => ({ totalCount: t.field(totalCount('users')) }),
+    },
     { name: 'UsersEdge', description: 'A user in a page.' },
   ),
 }))

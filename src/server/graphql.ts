@@ -7,13 +7,18 @@ import { UnavailableError } from '../ledger/unavailable.ts'
 import { type Context, createContext } from '../schema/context.ts'
 import { schema } from '../schema/index.ts'
 import { requestErrorsWithoutValues, unreadableRequest, withoutArgumentValue } from './request-errors.ts'
+import { tellsStatementCount } from './statement-count.ts'
 
 export const GRAPHQL_PATH = '/graphql'
 
 export type GraphqlServer = YogaServerInstance<Record<string, unknown>, Context>
 
 /** GraphQL itself, on every transport. What Yoga opens by default (CORS, uploads, batches, pages) is shut. */
-export function createGraphql(ledger: Ledger, logger: Logger): GraphqlServer {
+export function createGraphql(
+  ledger: Ledger,
+  logger: Logger,
+  { tellsStatements }: { tellsStatements: boolean },
+): GraphqlServer {
   return createYoga<Record<string, unknown>, Context>({
     schema,
     context: () => createContext(ledger),
@@ -27,7 +32,11 @@ export function createGraphql(ledger: Ledger, logger: Logger): GraphqlServer {
     batching: false,
     logging: false,
     maskedErrors: { isDev: false, maskError: (error) => maskError(error, logger) },
-    plugins: [requestErrorsWithoutValues as never, endsStreamsNobodyTakes as never],
+    plugins: [
+      requestErrorsWithoutValues as never,
+      endsStreamsNobodyTakes as never,
+      ...(tellsStatements ? [tellsStatementCount as never] : []),
+    ],
   })
 }
 

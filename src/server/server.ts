@@ -33,6 +33,7 @@ export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOpti
     batchSizeMax: config.BATCH_SIZE_MAX,
     queueLengthMax: config.QUEUE_LENGTH_MAX,
     batchLockWaitMs: config.BATCH_LOCK_WAIT_MS,
+    filterScanMax: config.FILTER_SCAN_MAX,
   }
 }
 
@@ -41,7 +42,7 @@ export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOpti
  */
 export async function openServer(config: Config, url: string, logger: Logger): Promise<RunningServer> {
   const ledger = await openLedger(ledgerOptions(config, url, (error) => logger.error({ err: error }, 'posting failed')))
-  const graphql = createGraphql(ledger, logger)
+  const graphql = createGraphql(ledger, logger, { tellsStatements: config.NODE_ENV !== 'production' })
   const graphiql = createGraphiqlPage({
     endpoint: GRAPHQL_PATH,
     title: 'Thesaurum',

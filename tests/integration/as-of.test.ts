@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { remedyFor } from '../../src/db/sqlstate.ts'
-import { FutureMomentError } from '../../src/ledger/balances.ts'
 import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
 import { SettledClock } from '../../src/ledger/settled-clock.ts'
+import { FutureMomentError } from '../../src/ledger/settling.ts'
 import { verifyLedger } from '../../src/ledger/verify.ts'
 import {
   databaseClock,

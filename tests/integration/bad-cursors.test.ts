@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { decodeEntryCursor, type EntryCursor, encodeEntryCursor, encodeIdCursor } from '../../src/ledger/cursor.ts'
+import {
+  decodeEntryCursor,
+  type EntryCursor,
+  encodeEntryCursor,
+  encodeIdCursor,
+  encodeTransactionCursor,
+} from '../../src/ledger/cursor.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* Cursors that are well made and still not good: of another account, another list, another ledger, or never given out. */
@@ -87,7 +93,9 @@ test('a position that the account has not reached resumes no subscription', asyn
 describe.each(['users', 'transactions', 'failedTransactions'] as const)('the list of %s', (list) => {
   const others = (['users', 'transactions', 'failedTransactions'] as const).filter((other) => other !== list)
   const ofList = (name: typeof list, era = decodeEntryCursor(cursors[0] ?? '')?.era as string) =>
-    encodeIdCursor({ list: name, era, id: randomUUID() })
+    name === 'transactions'
+      ? encodeTransactionCursor({ era, createdAt: '2026-01-31T23:59:59.000001Z', id: randomUUID() })
+      : encodeIdCursor({ list: name, era, id: randomUUID() })
 
   test.each([
     ['of an account', () => cursors[0] ?? '', 'BAD_USER_INPUT'],

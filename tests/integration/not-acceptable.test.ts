@@ -28,7 +28,7 @@ beforeAll(async () => {
       return subscriber
     },
   }
-  graphql = createGraphql({ ...ledger, feed }, pino({ level: 'silent' }))
+  graphql = createGraphql({ ...ledger, feed }, pino({ level: 'silent' }), { tellsStatements: false })
 })
 
 afterAll(() => ledger.close())

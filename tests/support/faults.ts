@@ -17,6 +17,7 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
     batchSizeMax: 256,
     queueLengthMax: 10_000,
     batchLockWaitMs: 100,
+    filterScanMax: 10_000,
     onTrouble: () => {},
     ...options,
   })

@@ -21,6 +21,7 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
     batchSizeMax: 256,
     queueLengthMax: 10_000,
     batchLockWaitMs: 100,
+    filterScanMax: 10_000,
     onTrouble: (error) => troubles.push(error),
     ...options,
   })

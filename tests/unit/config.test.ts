@@ -44,6 +44,7 @@ test('an empty environment is a whole configuration, for one at their own machin
     QUEUE_LENGTH_MAX: 10_000,
     BATCH_LOCK_WAIT_MS: 100,
     CLOCK_AHEAD_MAX_MS: 5_000,
+    FILTER_SCAN_MAX: 10_000,
   })
 })
 
@@ -63,9 +64,10 @@ test('every variable is read, and strangers are left alone', () => {
     QUEUE_LENGTH_MAX: '1000000',
     BATCH_LOCK_WAIT_MS: '60000',
     CLOCK_AHEAD_MAX_MS: '0',
+    FILTER_SCAN_MAX: '200',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(7)
+  expect(numbers).toHaveLength(8)
   expect(readConfig({ ...environment, HOME: '/root', PATH: '' })).toEqual({
     ...environment,
     ...Object.fromEntries(numbers.map(([name, text]) => [name, Number(text)])),

@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decodeEntryCursor, decodeIdCursor, encodeEntryCursor, encodeIdCursor } from '../../src/ledger/cursor.ts'
+import {
+  decodeEntryCursor,
+  decodeIdCursor,
+  decodeTransactionCursor,
+  encodeEntryCursor,
+  encodeIdCursor,
+  encodeTransactionCursor,
+} from '../../src/ledger/cursor.ts'
+import { instantOf } from '../../src/ledger/instant.ts'
 
 const cursors = fc.record({
   era: fc.uuid(),
@@ -20,14 +28,22 @@ test('a cursor is read back as it was made', () => {
     },
   )
   fc.assert(
-    fc.property(
-      fc.uuid(),
-      fc.uuid(),
-      fc.constantFrom('users', 'transactions', 'failedTransactions'),
-      (era, id, list) => {
-        expect(decodeIdCursor(encodeIdCursor({ list, era, id }))).toEqual({ list, era, id })
-      },
-    ),
+    fc.property(fc.uuid(), fc.uuid(), fc.constantFrom('users', 'failedTransactions'), (era, id, list) => {
+      expect(decodeIdCursor(encodeIdCursor({ list, era, id }))).toEqual({ list, era, id })
+    }),
+  )
+})
+
+test('a place in the whole ledger is read back to the microsecond', () => {
+  const place = fc.record({
+    era: fc.uuid(),
+    createdAt: fc.maxSafeNat().map((microseconds) => instantOf(microseconds)),
+    id: fc.uuid(),
+  })
+  fc.assert(
+    fc.property(place, (place) => {
+      expect(decodeTransactionCursor(encodeTransactionCursor(place))).toEqual(place)
+    }),
   )
 })
 
@@ -57,6 +73,9 @@ test('a cursor of one kind is none of the other', () => {
   fc.assert(
     fc.property(cursors, (cursor) => {
       expect(decodeIdCursor(encodeEntryCursor(cursor))).toBeUndefined()
+      expect(decodeTransactionCursor(encodeEntryCursor(cursor))).toBeUndefined()
+      const place = { era: cursor.era, createdAt: '2026-01-31T23:59:59.000001Z', id: cursor.accountId }
+      expect(decodeEntryCursor(encodeTransactionCursor(place))).toBeUndefined()
       expect(
         decodeEntryCursor(encodeIdCursor({ list: 'users', era: cursor.era, id: cursor.accountId })),
       ).toBeUndefined()
@@ -78,7 +97,11 @@ test('a cursor never holds a number that JavaScript would round', () => {
 test('no other text is a cursor, and none is a fault', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.base64String(), fc.uuid()), (text) => {
-      expect([decodeEntryCursor(text), decodeIdCursor(text)]).toEqual([undefined, undefined])
+      expect([decodeEntryCursor(text), decodeIdCursor(text), decodeTransactionCursor(text)]).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ])
     }),
   )
 })

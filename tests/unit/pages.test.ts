@@ -9,6 +9,7 @@ const positionsOf = (head: number) => [undefined, ...Array.from({ length: head +
 
 test('the arithmetic of a page is that of a list, newest first, that is cut', () => {
   for (let head = 0; head <= HEAD_MAX; head++) {
+    const list = { accountId: 'somebody', low: 1, high: head }
     const newestFirst = Array.from({ length: head }, (_, index) => head - index)
     for (const after of positionsOf(head)) {
       for (const before of positionsOf(head)) {
@@ -16,8 +17,8 @@ test('the arithmetic of a page is that of a list, newest first, that is cut', ()
           (sequence) => (after === undefined || sequence < after) && (before === undefined || sequence > before),
         )
         for (let size = 0; size <= head + 2; size++) {
-          const firstRange = pageRange({ first: size, after, before }, head)
-          const lastRange = pageRange({ last: size, after, before }, head)
+          const firstRange = pageRange({ first: size, after, before }, list)
+          const lastRange = pageRange({ last: size, after, before }, list)
           const seen = ({ low, high }: typeof firstRange) =>
             newestFirst.filter((sequence) => sequence >= low && sequence <= high)
           const page = JSON.stringify({ head, after, before, size })
@@ -44,16 +45,23 @@ test('a page is asked from one end: the first 20 unless told otherwise', () => {
 
 test('the next page is the older one', () => {
   const edges = [{ cursor: 'newest' }, { cursor: 'middle' }, { cursor: 'oldest' }]
-  expect(pageInfoOf(edges, { hasOlder: true, hasNewer: false })).toEqual({
+  expect(pageInfoOf(edges, { hasOlder: true, hasNewer: false }, String)).toEqual({
     hasNextPage: true,
     hasPreviousPage: false,
     startCursor: 'newest',
     endCursor: 'oldest',
   })
-  expect(pageInfoOf([], { hasOlder: false, hasNewer: true })).toEqual({
+  expect(pageInfoOf([], { hasOlder: false, hasNewer: true }, String)).toEqual({
     hasNextPage: false,
     hasPreviousPage: true,
     startCursor: null,
     endCursor: null,
+  })
+  const stopped = { hasOlder: true, hasNewer: true, stoppedBelow: 7 }
+  expect(pageInfoOf(edges, stopped, (position) => `at ${position}`)).toEqual({
+    hasNextPage: true,
+    hasPreviousPage: true,
+    startCursor: 'newest',
+    endCursor: 'at 7',
   })
 })

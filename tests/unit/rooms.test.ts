@@ -15,7 +15,8 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   '@pothos/plugin-errors': ['schema'],
   '@pothos/plugin-relay': ['schema'],
   '@pothos/plugin-zod': ['schema'],
-  dataloader: ['schema'],
+  // Of one operation in the schema, and of all together in the ledger.
+  dataloader: ['schema', 'ledger'],
   // Statements are written where they are meant, in the ledger, and sent from db.
   'drizzle-orm': ['db', 'ledger'],
   // main prints the schema.
@@ -26,6 +27,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   pino: ['server'],
   postgres: ['db'],
   'prom-client': ['server'],
+  'temporal-polyfill': ['ledger'],
   uuid: ['ledger'],
   ws: ['server'],
   zod: ['config', 'schema'],

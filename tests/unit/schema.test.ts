@@ -33,8 +33,18 @@ const CONTRACT = buildSchema(`
     createdAt: DateTime
     updatedAt: DateTime
     balance(asOf: DateTime): Balance
-    transactions(first: Int, after: String, last: Int, before: String): UserTransactionsConnection
+    balanceHistory(from: DateTime!, to: DateTime!, bucket: BalanceBucketSize!, timeZone: String = "UTC"): [BalanceBucket!]
+    transactions(first: Int, after: String, last: Int, before: String, filter: LedgerEntryFilter): UserTransactionsConnection
   }
+  enum BalanceBucketSize { HOUR DAY WEEK MONTH }
+  type BalanceBucket {
+    start: DateTime!  end: DateTime!  complete: Boolean!  opening: Cents!  closing: Cents!  lowest: Cents!  highest: Cents!
+    credited: Cents!  debited: Cents!  entryCount: Sequence!
+  }
+  input LedgerEntryFilter {
+    direction: EntryDirection  kind: TransactionKind  counterpartyId: ID  amountMin: Cents  amountMax: Cents  from: DateTime  to: DateTime
+  }
+  input TransactionFilter { kind: TransactionKind  amountMin: Cents  amountMax: Cents  from: DateTime  to: DateTime }
   type Balance { user: User!  amount: Cents!  asOf: DateTime  sequence: Sequence!  cursor: String! }
   type Transaction implements Node {
     id: ID!
@@ -61,10 +71,10 @@ const CONTRACT = buildSchema(`
   enum Role { USER OPERATOR }
 
   type PageInfo { hasNextPage: Boolean!  hasPreviousPage: Boolean!  startCursor: String  endCursor: String }
-  type UserTransactionsConnection { edges: [LedgerEntry!]!  pageInfo: PageInfo! }
-  type UsersConnection { edges: [UsersEdge!]!  pageInfo: PageInfo! }
+  type UserTransactionsConnection { edges: [LedgerEntry!]!  pageInfo: PageInfo!  totalCount: Sequence }
+  type UsersConnection { edges: [UsersEdge!]!  pageInfo: PageInfo!  totalCount: Sequence }
   type UsersEdge { cursor: String!  node: User! }
-  type TransactionsConnection { edges: [TransactionsEdge!]!  pageInfo: PageInfo! }
+  type TransactionsConnection { edges: [TransactionsEdge!]!  pageInfo: PageInfo!  totalCount: Sequence }
   type TransactionsEdge { cursor: String!  node: Transaction! }
 
   type Query {
@@ -72,7 +82,7 @@ const CONTRACT = buildSchema(`
     users(first: Int, after: String, last: Int, before: String): UsersConnection
     balances(userIds: [ID!]!, asOf: DateTime): [Balance]
     transaction(id: ID, idempotencyKey: UUID): Transaction
-    transactions(first: Int, after: String, last: Int, before: String): TransactionsConnection
+    transactions(first: Int, after: String, last: Int, before: String, filter: TransactionFilter): TransactionsConnection
     failedTransactions(
       first: Int, after: String, last: Int, before: String, filter: FailedTransactionFilter
     ): FailedTransactionsConnection

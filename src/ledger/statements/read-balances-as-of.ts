@@ -5,19 +5,22 @@ import { preparedOnce } from '../../db/prepared.ts'
  * The balance of each account at its own moment, entries at that very moment included, and how many entries that is.
  * `final`: an entry at or after the moment is there already, so whatever is still in flight comes later, for ever.
  *
- * The checkpoint after the moment bounds the scan: the cost is that of one stretch between two checkpoints.
+ * The checkpoint after the moment bounds the scan: the cost is that of one stretch between two checkpoints, which ends
+ * with the entries `low` (0: from the beginning) and `high` (the last entry, where there is no checkpoint after).
  */
 export const readBalancesAsOf = preparedOnce((database) =>
   database
     .select({
-      balance: sql`(coalesce(checkpoint.balance, 0) + credits.total - debits.total)::bigint`
-        .mapWith(BigInt)
-        .as('balance'),
+      balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(BigInt).as('balance'),
       sequence: sql`coalesce(checkpoint.sequence, 0) + credits.length + debits.length`.mapWith(Number).as('sequence'),
       final:
         sql<boolean>`coalesce(greatest(last_credit.created_at, last_debit.created_at) >= request.moment, false)`.as(
           'final',
         ),
+      low: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('low'),
+      high: sql`coalesce(bound.sequence, greatest(last_credit.sequence, last_debit.sequence), 0)`
+        .mapWith(Number)
+        .as('high'),
     })
     .from(
       sql`unnest(${sql.placeholder('ids')}::uuid[], ${sql.placeholder('moments')}::timestamptz[])
@@ -41,11 +44,11 @@ export const readBalancesAsOf = preparedOnce((database) =>
           and source_sequence < coalesce(bound.sequence, 9223372036854775807) and created_at <= request.moment
       ) debits
       left join lateral (
-        select created_at from public.transactions
+        select created_at, destination_sequence as sequence from public.transactions
         where destination_user_id = request.id order by destination_sequence desc limit 1
       ) last_credit on true
       left join lateral (
-        select created_at from public.transactions
+        select created_at, source_sequence as sequence from public.transactions
         where source_user_id = request.id order by source_sequence desc limit 1
       ) last_debit on true`,
     )

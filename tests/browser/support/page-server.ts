@@ -25,7 +25,7 @@ export async function openPageServer(
   })
   const http = createHttpServer({
     ledger,
-    graphql: createGraphql(ledger, pino({ level: 'silent' })),
+    graphql: createGraphql(ledger, pino({ level: 'silent' }), { tellsStatements: false }),
     graphiql: {
       ownsPath: page.ownsPath,
       respond: (request, response) => page.respond(request, response, { headers: options.visitorHeaders }),

@@ -1,0 +1,1 @@
+CREATE INDEX "transactions_time" ON "transactions" USING btree ("created_at","id");

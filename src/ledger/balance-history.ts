@@ -1,0 +1,156 @@
+import type { Database } from '../db/pool.ts'
+import { type BucketSize, bucketStarts } from './calendar.ts'
+import type { Stretch } from './checkpoints.ts'
+import { type Instant, justBefore } from './instant.ts'
+import type { Cents } from './money.ts'
+import { FutureMomentError, type Settling } from './settling.ts'
+import { readBalanceBuckets } from './statements/read-balance-buckets.ts'
+
+/** What happened to a balance from `start` up to `end`, `end` excluded. */
+export interface BalanceBucket {
+  start: Instant
+  end: Instant
+  /** False when the bucket is not over: it ends at the moment it was asked for. */
+  complete: boolean
+  /** The balance right before `start`: an entry at it is in the bucket. */
+  opening: Cents
+  /** The balance after the last entry before `end`. */
+  closing: Cents
+  /** Of the balances from `opening` to `closing`, both included. */
+  lowest: Cents
+  highest: Cents
+  /** Sums of what came in and what went out, both positive; they may pass 64 bits. */
+  credited: Cents
+  debited: Cents
+  entryCount: number
+}
+
+export interface HistoryRequest {
+  accountId: string
+  /** Included. */
+  from: Instant
+  /** Excluded. Not before `from`; past now it stands for now. */
+  to: Instant
+  bucket: BucketSize
+  /** By its name. */
+  timeZone: string
+}
+
+/** The longest history that is answered. */
+export const BUCKETS_MAX = 1_000
+
+export class TooManyBucketsError extends Error {
+  override name = 'TooManyBucketsError'
+}
+
+/** The bounds of all buckets: one more than there are; none for an empty history. */
+interface Window {
+  bounds: readonly Instant[]
+  complete: boolean
+}
+
+type Asked = { accountId: string; asOf: Instant; window: Window }
+type Row = Awaited<ReturnType<ReturnType<typeof readBalanceBuckets>['execute']>>[number]
+
+/** Reads how balances went. Accounts are not checked to exist: one without entries had 0 all the time. */
+export class BalanceHistories {
+  readonly #database: Database
+  readonly #settling: Settling
+  readonly #onStretch: (stretch: Stretch) => void
+
+  /** @param onStretch told of every stretch of entries that was summed up to find an opening balance. */
+  constructor(database: Database, settling: Settling, onStretch: (stretch: Stretch) => void) {
+    this.#database = database
+    this.#settling = settling
+    this.#onStretch = onStretch
+  }
+
+  /**
+   * The buckets of each request, in its order: the stretch from `from` to `to`, cut where the hours, days, weeks or months
+   * of its time zone begin. One statement for all (and more only while postings in flight could still change an answer);
+   * like `balance(asOf)` it does not move, but for a last bucket that is not over.
+   *
+   * @returns for each request its buckets, a FutureMomentError when `from` is in the future, or a TooManyBucketsError.
+   */
+  async load(
+    requests: readonly HistoryRequest[],
+  ): Promise<(BalanceBucket[] | FutureMomentError | TooManyBucketsError)[]> {
+    const now = await this.#settling.now()
+    const windows = new Map<string, Window | FutureMomentError | TooManyBucketsError>()
+    const windowOf = ({ from, to, bucket, timeZone }: HistoryRequest) => {
+      const name = [from, to, bucket, timeZone].join()
+      const window = windows.get(name) ?? cutWindow({ from, to, bucket, timeZone }, now)
+      windows.set(name, window)
+      return window
+    }
+    const places = requests.map(windowOf)
+    const asked = requests.flatMap(({ accountId }, index): Asked[] => {
+      const window = places[index] as Window | Error
+      const end = window instanceof Error ? undefined : window.bounds.at(-1)
+      return end === undefined ? [] : [{ accountId, asOf: justBefore(end), window: window as Window }]
+    })
+    const answers = asked.length > 0 ? await this.#settling.settle(asked, (moments) => this.#read(moments)) : []
+    return places.map((window) => {
+      if (window instanceof Error) return window
+      if (window.bounds.length === 0) return []
+      const answer = answers.shift() as { rows: Row[] } | FutureMomentError
+      return answer instanceof FutureMomentError ? answer : bucketsOf(window, answer.rows)
+    })
+  }
+
+  /** One statement; the rows of each account. */
+  async #read(asked: readonly Asked[]): Promise<{ final: boolean; rows: Row[] }[]> {
+    const windows = [...new Set(asked.map(({ window }) => window))]
+    const placeOf = new Map(windows.map((window, index) => [window, index + 1]))
+    const rows = await readBalanceBuckets(this.#database).execute({
+      ids: asked.map(({ accountId }) => accountId),
+      places: asked.map(({ window }) => placeOf.get(window)),
+      windows: windows.map(({ bounds }) => `{${bounds.join()}}`),
+    })
+    const answers = asked.map((): { final: boolean; rows: Row[] } => ({ final: false, rows: [] }))
+    for (const row of rows) {
+      const answer = answers[row.request - 1] as { final: boolean; rows: Row[] }
+      answer.final = row.final
+      answer.rows.push(row)
+      const { accountId } = asked[row.request - 1] as Asked
+      if (row.bucket === 0) this.#onStretch({ accountId, low: row.low, high: row.low + row.entryCount })
+    }
+    return answers
+  }
+}
+
+function cutWindow(
+  { from, to, bucket, timeZone }: Omit<HistoryRequest, 'accountId'>,
+  now: Instant,
+): Window | FutureMomentError | TooManyBucketsError {
+  if (from > now) return new FutureMomentError(now)
+  const end = to > now ? now : to
+  if (from === end) return { bounds: [], complete: true }
+  const starts = bucketStarts(from, end, bucket, timeZone, BUCKETS_MAX)
+  if (starts.length >= BUCKETS_MAX) return new TooManyBucketsError()
+  return { bounds: [from, ...starts, end], complete: to <= now }
+}
+
+/** Fills the buckets without entries, and carries each closing balance on to the next opening. */
+function bucketsOf({ bounds, complete }: Window, rows: readonly Row[]): BalanceBucket[] {
+  const moved = new Map(rows.filter(({ bucket }) => bucket !== null).map((row) => [row.bucket, row]))
+  const before = moved.get(0)
+  let balance = (rows[0]?.base ?? 0n) + (before ? before.credited - before.debited : 0n)
+  return bounds.slice(1).map((end, index) => {
+    const row = moved.get(index + 1)
+    const opening = balance
+    balance += row ? row.credited - row.debited : 0n
+    return {
+      start: bounds[index] as Instant,
+      end,
+      complete: complete || index < bounds.length - 2,
+      opening,
+      closing: balance,
+      lowest: row && row.lowest < opening ? row.lowest : opening,
+      highest: row && row.highest > opening ? row.highest : opening,
+      credited: row?.credited ?? 0n,
+      debited: row?.debited ?? 0n,
+      entryCount: row?.entryCount ?? 0,
+    }
+  })
+}

@@ -1,0 +1,57 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { EntryDirection } from './entry.ts'
+import type { Cents } from './money.ts'
+import type { TransactionKind } from './transaction.ts'
+
+/** Which entries of an account: those that match all that is given. */
+export interface EntryFilter {
+  direction?: EntryDirection | null | undefined
+  kind?: TransactionKind | null | undefined
+  /** The account on the other side. */
+  counterpartyId?: string | null | undefined
+  /** Of the transaction's amount, which is positive; both included. */
+  amountMin?: Cents | null | undefined
+  amountMax?: Cents | null | undefined
+}
+
+/** Whether each entry has to be looked at. */
+export function isSelective(filter: EntryFilter): boolean {
+  const { direction, kind, counterpartyId, amountMin, amountMax } = filter
+  return [direction, kind, counterpartyId, amountMin, amountMax].some((value) => value != null)
+}
+
+/** Filters as the arrays that `filterColumns` takes, one place for each request. */
+export function filterValues(requests: readonly { accountId: string; filter: EntryFilter }[]) {
+  return {
+    ids: requests.map(({ accountId }) => accountId),
+    directions: requests.map(({ filter }) => filter.direction ?? null),
+    kinds: requests.map(({ filter }) => filter.kind ?? null),
+    counterpartyIds: requests.map(({ filter }) => filter.counterpartyId ?? null),
+    amountMins: requests.map(({ filter }) => filter.amountMin?.toString() ?? null),
+    amountMaxes: requests.map(({ filter }) => filter.amountMax?.toString() ?? null),
+  }
+}
+
+/** For the `unnest` that makes rows called `request` of many requests, and the names of these columns. */
+export const filterColumns = sql`${sql.placeholder('ids')}::uuid[], ${sql.placeholder('directions')}::text[],
+  ${sql.placeholder('kinds')}::text[], ${sql.placeholder('counterpartyIds')}::uuid[],
+  ${sql.placeholder('amountMins')}::bigint[], ${sql.placeholder('amountMaxes')}::bigint[]`
+export const filterNames = sql.raw('id, direction, kind, counterparty_id, amount_min, amount_max')
+
+/** The entries `low` … `high` of the account of `request` that match its filter. Read in order of `sequence`, it sorts nothing. */
+export const matchingEntries = (low: SQL, high: SQL) => sql`
+  select destination_sequence as sequence, amount as change, * from public.transactions
+  where destination_user_id = request.id and destination_sequence between ${low} and ${high}
+    and request.direction is distinct from 'DEBIT'
+    and (request.kind is null or (source_user_id is null) = (request.kind = 'DEPOSIT'))
+    and (request.counterparty_id is null or source_user_id = request.counterparty_id)
+    and (request.amount_min is null or amount >= request.amount_min)
+    and (request.amount_max is null or amount <= request.amount_max)
+  union all
+  select source_sequence, -amount, * from public.transactions
+  where source_user_id = request.id and source_sequence between ${low} and ${high}
+    and request.direction is distinct from 'CREDIT'
+    and request.kind is distinct from 'DEPOSIT'
+    and (request.counterparty_id is null or destination_user_id = request.counterparty_id)
+    and (request.amount_min is null or amount >= request.amount_min)
+    and (request.amount_max is null or amount <= request.amount_max)`

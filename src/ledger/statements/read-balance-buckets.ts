@@ -1,0 +1,78 @@
+import { sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+
+/**
+ * What happened in each bucket of each request: `windows` are arrays of rising bounds, as text; request `ids[i]` asks about
+ * the window number `places[i]`, from 1. Bucket n holds the entries from bound n up to bound n + 1, that one excluded.
+ *
+ * Buckets without an entry have no row; each request has at least one, and in all of them the balance before its window
+ * (`opening`), and `final`: an entry at or after the window's last microsecond is there already. The scan begins after the
+ * last checkpoint before the window, at entry `low`, and is bounded by the first one after it.
+ */
+export const readBalanceBuckets = preparedOnce((database) =>
+  database
+    .select({
+      request: sql`request.position`.mapWith(Number).as('request'),
+      final:
+        sql<boolean>`coalesce(greatest(last_credit.created_at, last_debit.created_at) >= bounds.until - interval '1 microsecond', false)`.as(
+          'final',
+        ),
+      low: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('low'),
+      /** The balance at the checkpoint before the window. */
+      base: sql`coalesce(checkpoint.balance, 0)`.mapWith(BigInt).as('base'),
+      /** 0: between that checkpoint and the window; null: no entry at all. */
+      bucket: sql<number | null>`moved.bucket`.mapWith(Number).as('bucket'),
+      credited: sql`moved.credited`.mapWith(BigInt).as('credited'),
+      debited: sql`moved.debited`.mapWith(BigInt).as('debited'),
+      lowest: sql`moved.lowest`.mapWith(BigInt).as('lowest'),
+      highest: sql`moved.highest`.mapWith(BigInt).as('highest'),
+      entryCount: sql`moved.entry_count`.mapWith(Number).as('entry_count'),
+    })
+    .from(
+      sql`unnest(${sql.placeholder('ids')}::uuid[], ${sql.placeholder('places')}::int[])
+        with ordinality as request (id, place, position)
+      join (
+        select position, bounds, bounds[1] as since, bounds[cardinality(bounds)] as until
+        from (
+          select position, bounds::timestamptz[] from unnest(${sql.placeholder('windows')}::text[]) with ordinality as given (bounds, position)
+          offset 0
+        ) read
+      ) bounds on bounds.position = request.place
+      left join lateral (
+        select sequence, balance from private.balance_checkpoints
+        where user_id = request.id and through < bounds.since order by through desc limit 1
+      ) checkpoint on true
+      left join lateral (
+        select sequence from private.balance_checkpoints
+        where user_id = request.id and through >= bounds.until order by through limit 1
+      ) bound on true
+      left join lateral (
+        select created_at from public.transactions
+        where destination_user_id = request.id order by destination_sequence desc limit 1
+      ) last_credit on true
+      left join lateral (
+        select created_at from public.transactions
+        where source_user_id = request.id order by source_sequence desc limit 1
+      ) last_debit on true
+      left join lateral (
+        select bucket, count(*) as entry_count, min(balance) as lowest, max(balance) as highest,
+          sum(greatest(change, 0)) as credited, sum(greatest(-change, 0)) as debited
+        from (
+          select width_bucket(created_at, bounds.bounds) as bucket, change,
+            coalesce(checkpoint.balance, 0) + sum(change) over (order by sequence rows unbounded preceding) as balance
+          from (
+            select destination_sequence as sequence, created_at, amount as change from public.transactions
+            where destination_user_id = request.id and destination_sequence > coalesce(checkpoint.sequence, 0)
+              and destination_sequence < coalesce(bound.sequence, 9223372036854775807) and created_at < bounds.until
+            union all
+            select source_sequence, created_at, -amount from public.transactions
+            where source_user_id = request.id and source_sequence > coalesce(checkpoint.sequence, 0)
+              and source_sequence < coalesce(bound.sequence, 9223372036854775807) and created_at < bounds.until
+          ) entry
+        ) running
+        group by bucket
+      ) moved on true`,
+    )
+    .orderBy(sql`request.position, moved.bucket`)
+    .prepare('read_balance_buckets'),
+)

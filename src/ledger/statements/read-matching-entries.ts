@@ -1,0 +1,59 @@
+import { sql } from 'drizzle-orm'
+import { preparedOnce } from '../../db/prepared.ts'
+import { filterColumns, filterNames, matchingEntries } from '../entry-filter.ts'
+import { type Instant, selectInstant } from '../instant.ts'
+
+/**
+ * Of entries `low` … `high` of each requested account those that match, at most `size` of them, from the top or (`ascending`)
+ * from the bottom, each with the running balance at its own number. `request` is the request's number, from 1; a
+ * request without a match has one row without an entry. `other`: something matches in `otherLow` … `otherHigh`.
+ */
+export const readMatchingEntries = preparedOnce((database) =>
+  database
+    .select({
+      request: sql`request.position`.mapWith(Number).as('request'),
+      other: sql<boolean>`exists (${matchingEntries(sql`request.other_low`, sql`request.other_high`)})`.as('other'),
+      sequence: sql<number | null>`entry.sequence`.mapWith(Number).as('sequence'),
+      change: sql`entry.change`.mapWith(BigInt).as('change'),
+      balanceAfter: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`
+        .mapWith(BigInt)
+        .as('balance_after'),
+      id: sql<string>`entry.id`.as('id'),
+      idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
+      sourceUserId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
+      sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
+      destinationUserId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
+      destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
+      amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
+      createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
+    })
+    .from(
+      sql`unnest(${filterColumns}, ${sql.placeholder('lows')}::bigint[], ${sql.placeholder('highs')}::bigint[],
+        ${sql.placeholder('sizes')}::int[], ${sql.placeholder('ascending')}::boolean[],
+        ${sql.placeholder('otherLows')}::bigint[], ${sql.placeholder('otherHighs')}::bigint[])
+        with ordinality as request (${filterNames}, low, high, size, ascending, other_low, other_high, position)
+      left join lateral (
+        (select * from (${matchingEntries(sql`request.low`, sql`request.high`)}) entry
+          where not request.ascending order by sequence desc limit request.size)
+        union all
+        (select * from (${matchingEntries(sql`request.low`, sql`request.high`)}) entry
+          where request.ascending order by sequence limit request.size)
+      ) entry on true
+      left join lateral (
+        select sequence, balance from private.balance_checkpoints
+        where user_id = request.id and through <= entry.created_at order by through desc limit 1
+      ) checkpoint on true
+      cross join lateral (
+        select coalesce(sum(amount), 0) as total from public.transactions
+        where destination_user_id = request.id and destination_sequence > coalesce(checkpoint.sequence, 0)
+          and destination_sequence <= entry.sequence
+      ) credits
+      cross join lateral (
+        select coalesce(sum(amount), 0) as total from public.transactions
+        where source_user_id = request.id and source_sequence > coalesce(checkpoint.sequence, 0)
+          and source_sequence <= entry.sequence
+      ) debits`,
+    )
+    .orderBy(sql`request.position, entry.sequence desc`)
+    .prepare('read_matching_entries'),
+)

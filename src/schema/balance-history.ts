@@ -1,0 +1,77 @@
+import { z } from 'zod'
+import { BUCKETS_MAX, type BalanceBucket as Bucket, TooManyBucketsError } from '../ledger/balance-history.ts'
+import { isTimeZone } from '../ledger/calendar.ts'
+import { FutureMomentError } from '../ledger/settling.ts'
+import { builder } from './builder.ts'
+import { User } from './user.ts'
+import { invalidArgument } from './validation-error.ts'
+
+const BalanceBucketSize = builder.enumType('BalanceBucketSize', {
+  description: 'How long the buckets of a balance history are, by the clocks and calendars of its time zone.',
+  values: {
+    HOUR: { description: 'From one full hour to the next.' },
+    DAY: { description: 'From midnight to midnight: 23 or 25 hours where the clocks are changed.' },
+    WEEK: { description: 'From Monday to Monday.' },
+    MONTH: { description: 'From the first of a month to the first of the next.' },
+  } as const,
+})
+
+const BalanceBucket = builder.objectRef<Bucket>('BalanceBucket').implement({
+  description:
+    'What happened to a balance from `start` up to `end`. An entry at `start` is in it, and one at `end` in the next.',
+  fields: (t) => ({
+    start: t.expose('start', { type: 'DateTime', description: 'Its first moment.' }),
+    end: t.expose('end', { type: 'DateTime', description: 'The first moment after it.' }),
+    complete: t.exposeBoolean('complete', {
+      description: 'False when it is not over: `to` was in the future, so that it ends at the moment of asking.',
+    }),
+    opening: t.expose('opening', { type: 'Cents', description: 'The balance right before `start`.' }),
+    closing: t.expose('closing', {
+      type: 'Cents',
+      description: 'The balance right before `end`: the opening of the next bucket.',
+    }),
+    lowest: t.expose('lowest', { type: 'Cents', description: 'The lowest balance from `opening` to `closing`.' }),
+    highest: t.expose('highest', { type: 'Cents', description: 'The highest balance from `opening` to `closing`.' }),
+    credited: t.expose('credited', { type: 'Cents', description: 'The sum of what came in. It may pass 64 bits.' }),
+    debited: t.expose('debited', {
+      type: 'Cents',
+      description: 'The sum of what went out, as a positive number. It may pass 64 bits.',
+    }),
+    entryCount: t.expose('entryCount', { type: 'Sequence', description: 'How many entries there were.' }),
+  }),
+})
+
+const timeZoneName = z.string().refine(isTimeZone, 'is not the name of a time zone, such as Europe/Paris or UTC')
+
+builder.objectField(User, 'balanceHistory', (t) =>
+  t.field({
+    type: [BalanceBucket],
+    nullable: { list: true, items: false },
+    description: `How the balance went from \`from\` to \`to\`, in at most ${BUCKETS_MAX} buckets, oldest first: none is left out where nothing happened, and each opens with what the one before closed with. The first and the last are cut off at \`from\` and \`to\`. But for a last one that is not over, what is answered once never changes.`,
+    args: {
+      from: t.arg({ type: 'DateTime', required: true, description: 'Where it begins. Not in the future.' }),
+      to: t.arg({
+        type: 'DateTime',
+        required: true,
+        description: 'Where it ends: an entry at it is left out. In the future it stands for now.',
+      }),
+      bucket: t.arg({ type: BalanceBucketSize, required: true, description: 'How long the buckets are.' }),
+      timeZone: t.arg.string({
+        defaultValue: 'UTC',
+        description: 'By whose clocks, by name: `Europe/Paris`. An offset such as `+01:00` is none.',
+        validate: { schema: timeZoneName as never },
+      }),
+    },
+    validate: [[({ from, to }) => from <= to, { message: 'is after `to`', path: ['from'] }]],
+    resolve: async (user, { from, to, bucket, timeZone }, { loaders }) => {
+      try {
+        return await loaders.histories.load({ accountId: user.id, from, to, bucket, timeZone: timeZone ?? 'UTC' })
+      } catch (error) {
+        if (error instanceof FutureMomentError) throw invalidArgument('from', 'is in the future', { now: error.now })
+        if (error instanceof TooManyBucketsError)
+          throw invalidArgument('bucket', `makes more than ${BUCKETS_MAX} buckets: take a larger one, or less time`)
+        throw error
+      }
+    },
+  }),
+)

@@ -1,0 +1,104 @@
+import { encodeEntryCursor } from '../ledger/cursor.ts'
+import type { LedgerEntry as Entry } from '../ledger/entry.ts'
+import { isSelective } from '../ledger/entry-filter.ts'
+import type { EntryList } from '../ledger/entry-matches.ts'
+import type { FilteredPage } from '../ledger/filtered-page.ts'
+import { type PageRequest, pageRange } from '../ledger/history.ts'
+import { type Instant, justBefore } from '../ledger/instant.ts'
+import { builder } from './builder.ts'
+import type { Context } from './context.ts'
+import { userId } from './ids.ts'
+import { EntryDirection, entryPosition, LedgerEntry } from './ledger-entry.ts'
+import { amountRange, oneDirection, pageInfoOf, pageSizeOf, timeRange, totalCount } from './pages.ts'
+import { Transaction, TransactionKind } from './transaction.ts'
+import { User } from './user.ts'
+
+const LedgerEntryFilter = builder.inputType('LedgerEntryFilter', {
+  description: 'Which entries of an account: those that match all that is given.',
+  validate: [amountRange, timeRange],
+  fields: (t) => ({
+    direction: t.field({ type: EntryDirection, description: 'Only what came in, or what went out.' }),
+    kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
+    counterpartyId: t.id({
+      description: 'Only what came from this user or went to it.',
+      validate: { schema: userId as never },
+    }),
+    amountMin: t.field({ type: 'Cents', description: 'No smaller amounts. Amounts are positive either way.' }),
+    amountMax: t.field({ type: 'Cents', description: 'No larger amounts.' }),
+    from: t.field({ type: 'DateTime', description: 'Nothing before this moment.' }),
+    to: t.field({ type: 'DateTime', description: 'Nothing at or after this moment.' }),
+  }),
+})
+
+const UserTransactionsConnection = builder.connectionObject(
+  {
+    type: Transaction,
+    name: 'UserTransactionsConnection',
+    description: 'A page of an account, newest first.',
+    fields: (t) => ({ totalCount: t.field(totalCount('entries')) }),
+  },
+  LedgerEntry as never,
+)
+
+builder.objectField(User, 'transactions', (t) =>
+  t.connection(
+    {
+      type: Transaction,
+      nullable: true,
+      description:
+        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones. A page with a filter looks through a bounded number of entries: it may have fewer than asked for and still a next page, which goes on from there.',
+      args: {
+        filter: t.arg({
+          type: LedgerEntryFilter,
+          description: 'Only some of them. A cursor is good with every filter of its account.',
+        }),
+      },
+      validate: [oneDirection],
+      resolve: async (user, { filter, ...page }, context) => {
+        const { ledger, loaders } = context
+        const request = {
+          ...pageSizeOf(page),
+          after: entryPosition('after', page.after, user.id, context),
+          before: entryPosition('before', page.before, user.id, context),
+        }
+        const list = await entryListOf(user.id, filter ?? {}, context)
+        const { items, ...around } = await loadEntryPage(request, list, context)
+        const cursorAt = (sequence: number) => encodeEntryCursor({ era: ledger.era, accountId: user.id, sequence })
+        const edges = items.map((entry) => ({ ...entry, cursor: cursorAt(entry.sequence), node: entry.transaction }))
+        return {
+          edges,
+          pageInfo: pageInfoOf(edges, around, cursorAt),
+          totalCount: () => (isSelective(list.filter) ? loaders.matchCounts.load(list) : list.high - list.low + 1),
+        }
+      },
+    },
+    UserTransactionsConnection as never,
+  ),
+)
+
+type FilterInput = EntryList['filter'] & { from?: Instant | null | undefined; to?: Instant | null | undefined }
+
+/** A range of time is a range of entries, since times rise with their numbers. */
+async function entryListOf(
+  accountId: string,
+  { from, to, ...filter }: FilterInput,
+  { loaders }: Context,
+): Promise<EntryList> {
+  const lastBefore = (moment: Instant) => loaders.positions.load({ accountId, asOf: justBefore(moment) })
+  const [{ sequence: head }, low, high] = await Promise.all([
+    loaders.balances.load(accountId),
+    from == null ? 0 : lastBefore(from),
+    to == null ? Number.POSITIVE_INFINITY : lastBefore(to),
+  ])
+  return { accountId, low: low + 1, high: Math.max(low, Math.min(head, high)), filter }
+}
+
+async function loadEntryPage(
+  page: PageRequest,
+  list: EntryList,
+  { loaders }: Context,
+): Promise<FilteredPage<Entry, number>> {
+  if (isSelective(list.filter)) return loaders.matches.load({ list, page })
+  const { hasOlder, hasNewer, ...range } = pageRange(page, list)
+  return { items: await loaders.entries.load(range), hasOlder, hasNewer }
+}
