@@ -4,7 +4,7 @@ import type { Stretch } from './checkpoints.ts'
 import { type Instant, justBefore } from './instant.ts'
 import type { Cents } from './money.ts'
 import { FutureMomentError, type Settling } from './settling.ts'
-import { readBalanceBuckets } from './statements/read-balance-buckets.ts'
+import { type MovedBucket, readBalanceBuckets } from './statements/read-balance-buckets.ts'
 
 /** What happened to a balance from `start` up to `end`, `end` excluded. */
 export interface BalanceBucket {
@@ -35,6 +35,8 @@ export interface HistoryRequest {
   /** By its name. */
   timeZone: string
 }
+
+const NOTHING: MovedBucket = { entryCount: 0, credited: 0n, debited: 0n, lowest: 0n, highest: 0n }
 
 /** The longest history that is answered. */
 export const BUCKETS_MAX = 1_000
@@ -93,13 +95,13 @@ export class BalanceHistories {
     return places.map((window) => {
       if (window instanceof Error) return window
       if (window.bounds.length === 0) return []
-      const answer = answers.shift() as { rows: Row[] } | FutureMomentError
-      return answer instanceof FutureMomentError ? answer : bucketsOf(window, answer.rows)
+      const answer = answers.shift() as Row | FutureMomentError
+      return answer instanceof FutureMomentError ? answer : bucketsOf(window, answer)
     })
   }
 
-  /** One statement; the rows of each account. */
-  async #read(asked: readonly Asked[]): Promise<{ final: boolean; rows: Row[] }[]> {
+  /** One statement. */
+  async #read(asked: readonly Asked[]): Promise<Row[]> {
     const windows = [...new Set(asked.map(({ window }) => window))]
     const placeOf = new Map(windows.map((window, index) => [window, index + 1]))
     const rows = await readBalanceBuckets(this.#database).execute({
@@ -107,15 +109,11 @@ export class BalanceHistories {
       places: asked.map(({ window }) => placeOf.get(window)),
       windows: windows.map(({ bounds }) => `{${bounds.join()}}`),
     })
-    const answers = asked.map((): { final: boolean; rows: Row[] } => ({ final: false, rows: [] }))
-    for (const row of rows) {
-      const answer = answers[row.request - 1] as { final: boolean; rows: Row[] }
-      answer.final = row.final
-      answer.rows.push(row)
-      const { accountId } = asked[row.request - 1] as Asked
-      if (row.bucket === 0) this.#onStretch({ accountId, low: row.low, high: row.low + row.entryCount })
+    for (const [index, { low, moved }] of rows.entries()) {
+      const { accountId } = asked[index] as Asked
+      this.#onStretch({ accountId, low, high: low + (moved?.get(0)?.entryCount ?? 0) })
     }
-    return answers
+    return rows
   }
 }
 
@@ -132,25 +130,24 @@ function cutWindow(
 }
 
 /** Fills the buckets without entries, and carries each closing balance on to the next opening. */
-function bucketsOf({ bounds, complete }: Window, rows: readonly Row[]): BalanceBucket[] {
-  const moved = new Map(rows.filter(({ bucket }) => bucket !== null).map((row) => [row.bucket, row]))
-  const before = moved.get(0)
-  let balance = (rows[0]?.base ?? 0n) + (before ? before.credited - before.debited : 0n)
+function bucketsOf({ bounds, complete }: Window, { base, moved }: Row): BalanceBucket[] {
+  const before = moved?.get(0)
+  let balance = base + (before ? before.credited - before.debited : 0n)
   return bounds.slice(1).map((end, index) => {
-    const row = moved.get(index + 1)
+    const { entryCount, credited, debited, lowest, highest } = moved?.get(index + 1) ?? NOTHING
     const opening = balance
-    balance += row ? row.credited - row.debited : 0n
+    balance += credited - debited
     return {
       start: bounds[index] as Instant,
       end,
       complete: complete || index < bounds.length - 2,
       opening,
       closing: balance,
-      lowest: row && row.lowest < opening ? row.lowest : opening,
-      highest: row && row.highest > opening ? row.highest : opening,
-      credited: row?.credited ?? 0n,
-      debited: row?.debited ?? 0n,
-      entryCount: row?.entryCount ?? 0,
+      lowest: entryCount > 0 && lowest < opening ? lowest : opening,
+      highest: entryCount > 0 && highest > opening ? highest : opening,
+      credited,
+      debited,
+      entryCount,
     }
   })
 }

@@ -11,20 +11,26 @@ import {
 } from '../support/bad-input.ts'
 import {
   CANARY,
+  NO_AMOUNT,
   NO_ATTEMPT_ID,
   NO_BOOLEAN,
+  NO_BUCKET,
   NO_CENTS,
   NO_CURSOR,
+  NO_DATE_TIME,
+  NO_DIRECTION,
   NO_EMAIL,
   NO_FAILURE_CODE,
   NO_INPUT,
   NO_KEY,
+  NO_KIND,
   NO_MOMENT,
   NO_NODE_ID,
   NO_NODE_IDS,
   NO_PAGE_SIZE,
   NO_PASSWORD,
   NO_ROLE,
+  NO_TIME_ZONE,
   NO_TRANSACTION_ID,
   NO_TRANSACTIONS,
   NO_USER_ID,
@@ -66,6 +72,20 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ['Query.balances', 'userIds', NO_USER_IDS],
   ['Query.balances', 'asOf', NO_MOMENT],
   ['User.balance', 'asOf', NO_MOMENT],
+  ['User.balanceHistory', 'from', [...NO_MOMENT, 'null']],
+  ['User.balanceHistory', 'to', [...NO_DATE_TIME, 'null']],
+  ['User.balanceHistory', 'bucket', [...NO_BUCKET, 'null']],
+  ['User.balanceHistory', 'timeZone', NO_TIME_ZONE],
+  ['User.transactions', 'filter', NO_INPUT.filter((source) => source !== 'null')],
+  ['User.transactions', 'filter.direction', NO_DIRECTION],
+  ['User.transactions', 'filter.counterpartyId', NO_USER_ID],
+  ...['Query.transactions', 'User.transactions'].flatMap((operation) => [
+    [operation, 'filter.kind', NO_KIND] as const,
+    [operation, 'filter.amountMin', NO_AMOUNT] as const,
+    [operation, 'filter.amountMax', NO_AMOUNT] as const,
+    [operation, 'filter.from', NO_DATE_TIME] as const,
+    [operation, 'filter.to', NO_DATE_TIME] as const,
+  ]),
   ...['Query.users', 'Query.transactions', 'Query.failedTransactions', 'User.transactions'].flatMap((operation) => [
     [operation, 'first', NO_PAGE_SIZE] as const,
     [operation, 'last', NO_PAGE_SIZE] as const,
@@ -149,6 +169,9 @@ test('a required value that is missing is refused by the name of its field', asy
     ['Query.balances', 'userIds'],
     ['Query.node', 'id'],
     ['Query.nodes', 'ids'],
+    ['User.balanceHistory', 'from'],
+    ['User.balanceHistory', 'to'],
+    ['User.balanceHistory', 'bucket'],
     ['Subscription.entryPosted', 'userId'],
     ['Mutation.createUser', 'input.email'],
     ['Mutation.deposit', 'input.amount'],
@@ -181,6 +204,38 @@ test('an input field that there is none of is refused, and its value is not repe
       expect(verdict.paths.join()).toMatch(/^input/)
       expect(verdict.body).not.toContain(CANARY)
     }
+  }
+})
+
+test('what breaks a rule between two values is refused by the name of one', async () => {
+  const ofAda = (call: string) => `{ user(id: "${ids.ada}") { call: ${call} { __typename } } }`
+  const day = '2024-05-06T00:00:00Z'
+  const cases: [query: string, path: string, extensions?: object][] = [
+    [ofAda(`balanceHistory(from: "2024-05-06T00:00:00.000001Z", to: "${day}", bucket: DAY)`), 'from'],
+    [ofAda(`balanceHistory(from: "2024-01-01T00:00:00Z", to: "${day}", bucket: HOUR)`), 'bucket'],
+    [ofAda(`balanceHistory(from: "0001-01-01T00:00:00Z", to: "9999-12-31T23:59:59Z", bucket: MONTH)`), 'bucket'],
+    [
+      ofAda('balanceHistory(from: "2999-01-01T00:00:00Z", to: "2999-01-02T00:00:00Z", bucket: DAY)'),
+      'from',
+      { now: expect.stringMatching(/^20\d\d-.*Z$/) },
+    ],
+    [ofAda('balance(asOf: "2999-01-01T00:00:00Z")'), 'asOf', { now: expect.stringMatching(/^20\d\d-.*Z$/) }],
+    [ofAda('transactions(filter: { amountMin: 2, amountMax: 1 })'), 'filter.amountMin'],
+    [ofAda(`transactions(filter: { from: "2024-05-06T00:00:00.000001Z", to: "${day}" })`), 'filter.from'],
+    [ofAda('transactions(first: 1, last: 1)'), 'first'],
+    [ofAda('transactions(first: 101)'), 'first'],
+    [
+      '{ call: transactions(filter: { amountMin: "9223372036854775807", amountMax: -1 }) { __typename } }',
+      'filter.amountMin',
+    ],
+    [`{ call: transactions(filter: { from: "2025-01-01T00:00:00Z", to: "${day}" }) { __typename } }`, 'filter.from'],
+  ]
+  for (const [query, path, extensions = {}] of cases) {
+    const { data, errors } = await server.ask(query)
+    expect(errors, query).toHaveLength(1)
+    expect(errors?.[0]?.extensions, query).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path }], ...extensions })
+    // It takes no other answer with it.
+    expect((data.user ?? data).call).toBeNull()
   }
 })
 

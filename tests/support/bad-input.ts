@@ -3,9 +3,11 @@ import type { TestServer } from './server.ts'
 
 /**
  * One value as text: JSON, and a GraphQL literal once the keys of objects have lost their quotes. Text, since a JavaScript
- * number could not say 9007199254740993.
+ * number could not say 9007199254740993. A value of an enum is written `<DAY>`: quoted in JSON, and bare in a document.
  */
 export type Source = string
+
+const ENUM_VALUE = /<([A-Z]+)>/g
 
 /** One field of the schema with good values for its arguments, to be made bad one at a time. */
 export interface Operation {
@@ -29,7 +31,8 @@ export interface Verdict {
   refused: boolean
 }
 
-const asLiteral = (source: Source) => source.replace(/"(\w+)":/g, '$1:')
+const asLiteral = (source: Source) => source.replace(/"(\w+)":/g, '$1:').replace(ENUM_VALUE, '$1')
+const asJson = (source: Source) => source.replace(ENUM_VALUE, '"$1"')
 
 const objectOf = (fields: Record<string, Source>, quote: (name: string) => string) =>
   `{${Object.entries(fields)
@@ -64,7 +67,7 @@ export function requestOf(operation: Operation, form: Form, path?: string, sourc
   const query = `${operation.kind}${inList(declared)} ${operation.around(call)}`
   const variables: Record<string, Source> = {}
   for (const { name, value } of form === 'variable' ? values : []) {
-    if (value !== undefined) variables[name] = typeof value === 'string' ? value : inJson(value)
+    if (value !== undefined) variables[name] = asJson(typeof value === 'string' ? value : inJson(value))
   }
   return inJson({ query: JSON.stringify(query), variables: inJson(variables) })
 }
@@ -130,11 +133,44 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
       asOf: { type: 'DateTime' },
     }),
     query('transaction', '{ id }', { id: { type: 'ID', good: text(ada) }, idempotencyKey: { type: 'UUID' } }),
-    query('transactions', edges, page),
+    query('transactions', edges, {
+      ...page,
+      filter: {
+        type: 'TransactionFilter',
+        good: { kind: '<DEPOSIT>', amountMin: '1', from: text('2024-01-01T00:00:00Z') },
+      },
+    }),
     query('node', '{ id }', { id: { type: 'ID!', good: text(`user_${ada}`) } }),
     query('nodes', '{ id }', { ids: { type: '[ID!]!', good: `[${text(`user_${ada}`)}]` } }),
     query('balance', '{ amount }', { asOf: { type: 'DateTime' } }, ofAda),
-    query('transactions', edges, page, ofAda),
+    query(
+      'transactions',
+      edges,
+      {
+        ...page,
+        filter: {
+          type: 'LedgerEntryFilter',
+          good: {
+            direction: '<CREDIT>',
+            counterpartyId: text(grace),
+            amountMax: '1',
+            from: text('2024-01-01T00:00:00Z'),
+          },
+        },
+      },
+      ofAda,
+    ),
+    query(
+      'balanceHistory',
+      '{ closing }',
+      {
+        from: { type: 'DateTime!', good: text('2024-01-01T00:00:00Z') },
+        to: { type: 'DateTime!', good: text('2024-02-01T00:00:00Z') },
+        bucket: { type: 'BalanceBucketSize!', good: '<DAY>' },
+        timeZone: { type: 'String', good: text('Europe/Paris') },
+      },
+      ofAda,
+    ),
     mutation('createUser', 'CreateUserInput!', { email: text('mary@example.com'), password: text('correct horse') }),
     mutation('deposit', 'DepositInput!', {
       idempotencyKey: text(randomUUID()),

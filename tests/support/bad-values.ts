@@ -188,6 +188,30 @@ export const NO_CURSOR = [
   ...texts('', ' ', '\u0000', 'null', UUID, '%', `${CANARY}'--`, 'x'.repeat(10_000)),
 ]
 export const NO_FAILURE_CODE = [...OF_ANOTHER_KIND, ...NUMBERS, ...texts('', 'insufficient_funds', 'FAULT')]
+export const NO_DIRECTION = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'credit', 'BOTH', 'DEBIT ')]
+export const NO_KIND = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'deposit', 'WITHDRAWAL', 'TRANSFER\u0000')]
+export const NO_BUCKET = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'day', 'YEAR', 'P1D', 'DAY ')]
+export const NO_TIME_ZONE = [
+  ...OF_ANOTHER_KIND,
+  ...NUMBERS,
+  '1',
+  ...texts('', ' ', '\u0000', 'Z', '+05', '+05:00', '-03', '+00:00', 'UTC+1', 'GMT+5', 'EST+5', '05:00'),
+  ...texts(
+    'Mars/Phobos',
+    'Europe/',
+    '/Paris',
+    'Europe//Paris',
+    'Europe/Paris ',
+    ' UTC',
+    'UTC\u0000',
+    'Asia/Tokyo[u-ca=hebrew]',
+  ),
+  ...texts('2024-01-01T00:00:00Z', '2024-01-01T00:00[Asia/Tokyo]', '../etc/passwd', "UTC'; drop table users; --"),
+]
+/** Cents may be any number here, also none that a posting would take. */
+export const NO_AMOUNT = NO_CENTS.filter((source) => !/^"?(0|-1|-77777777|-9223372036854775808)"?$/.test(source))
+/** A moment of the future is one. */
+export const NO_DATE_TIME = NO_MOMENT.filter((source) => !/2998|9999-12/.test(source))
 export const NO_BOOLEAN = [...OF_ANOTHER_KIND.filter((source) => source !== 'true'), ...NUMBERS, ...texts('true', '')]
 const tooMany = (id: string) => `[${Array.from({ length: 101 }, () => text(id)).join(', ')}]`
 

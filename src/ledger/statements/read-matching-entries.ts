@@ -33,10 +33,10 @@ export const readMatchingEntries = preparedOnce((database) =>
         ${sql.placeholder('otherLows')}::bigint[], ${sql.placeholder('otherHighs')}::bigint[])
         with ordinality as request (${filterNames}, low, high, size, ascending, other_low, other_high, position)
       left join lateral (
-        (select * from (${matchingEntries(sql`request.low`, sql`request.high`)}) entry
+        (select * from (${matchingEntries(sql`request.low`, sql`request.high`, 'desc')}) entry
           where not request.ascending order by sequence desc limit request.size)
         union all
-        (select * from (${matchingEntries(sql`request.low`, sql`request.high`)}) entry
+        (select * from (${matchingEntries(sql`request.low`, sql`request.high`, 'asc')}) entry
           where request.ascending order by sequence limit request.size)
       ) entry on true
       left join lateral (

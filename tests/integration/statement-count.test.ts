@@ -1,0 +1,108 @@
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { deposit, transfer } from '../support/faults.ts'
+import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+
+/* How many SQL statements a nested query costs: the same for two users as for fifty. */
+
+let ledger: TestLedger
+let server: TestServer
+
+beforeAll(async () => {
+  ledger = await openTestLedger()
+  server = await openTestServer({}, ledger.test)
+  const accounts = await makeAccounts(ledger, 60, 1_000n)
+  await Promise.all(
+    accounts.flatMap((account, index) => [
+      ...Array.from({ length: 12 }, () => ledger.posting.post(deposit(account, 5n))),
+      ledger.posting.post(transfer(account, accounts[(index + 7) % accounts.length] as string, 3n)),
+    ]),
+  )
+})
+afterAll(async () => {
+  await server.close()
+  await ledger.close()
+})
+
+const LAST_TEN = `transactions(first: 10) {
+  edges { sequence balanceAfter node { amount source { email } destination { id email } } } pageInfo { hasNextPage } }`
+const EVERYTHING = `
+  email
+  balance { amount cursor user { role } }
+  then: balance(asOf: "2024-01-01T00:00:00Z") { amount }
+  ${LAST_TEN}
+  debits: transactions(first: 5, filter: { direction: DEBIT, from: "2024-01-01T00:00:00Z" }) {
+    totalCount edges { balanceAfter transaction { destination { email balance { amount } } } } }
+  days: balanceHistory(from: "2024-01-01T00:00:00Z", to: "2024-03-01T00:00:00Z", bucket: DAY) { closing }
+  months: balanceHistory(from: "2024-01-01T00:00:00Z", to: "2999-01-01T00:00:00Z", bucket: MONTH, timeZone: "Europe/Paris") { closing complete }`
+
+async function count(query: string) {
+  const sent = vi.spyOn(pg.Client.prototype, 'query')
+  const answer = await send(query)
+  const statements = sent.mock.calls.length
+  sent.mockRestore()
+  expect(answer.errors).toBeUndefined()
+  return { told: answer.extensions?.statementCount as number, statements, data: answer.data }
+}
+
+async function send(query: string, headers: Record<string, string> = { 'x-statement-count': '1' }) {
+  const response = await fetch(server.endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify({ query }),
+  })
+  // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
+  return (await response.json()) as any
+}
+
+test('fifty users with balances and their last ten entries cost as many statements as two', async () => {
+  const page = (size: number) => `{ users(first: ${size}) { edges { node { balance { amount } ${LAST_TEN} } } } }`
+  const [two, fifty] = [await count(page(2)), await count(page(50))]
+  expect(fifty.data.users.edges).toHaveLength(50)
+  expect(fifty.data.users.edges[0].node.transactions.edges).toHaveLength(10)
+  expect(fifty.told).toBe(two.told)
+  // Users and what lies around their page, balances, heads of the pages with them, entries, and the other sides' profiles.
+  expect(fifty.told).toBeLessThanOrEqual(5)
+})
+
+test('all that can be asked of a user, nested, is a constant number of statements, and that is what is told', async () => {
+  const page = (size: number) => `{ users(first: ${size}) { totalCount edges { node { ${EVERYTHING} } } } }`
+  // The first time everything is prepared, and the clock is read for a moment long past.
+  await count(page(2))
+  const [two, fifty] = [await count(page(2)), await count(page(50))]
+  expect(fifty.data.users.edges[49].node.months.at(-1)).toMatchObject({ complete: false })
+  expect(fifty.told).toBe(two.told)
+  expect(fifty.statements).toBe(fifty.told)
+  expect(fifty.told).toBeLessThanOrEqual(16)
+})
+
+test('balances asked for by many operations at once are one statement', async () => {
+  const accounts = await makeAccounts(ledger, 20, 7n)
+  const queries = vi.spyOn(pg.Client.prototype, 'query')
+  const answers = await Promise.all(accounts.map((account) => ledger.balances.current([account])))
+  expect(queries.mock.calls).toHaveLength(1)
+  const moments = accounts.map((accountId) => [{ accountId, asOf: '2024-01-01T00:00:00.000000Z' }])
+  await ledger.balances.asOf(moments[0] as (typeof moments)[number])
+  queries.mockClear()
+  await Promise.all(moments.map((moment) => ledger.balances.asOf(moment)))
+  expect(queries.mock.calls).toHaveLength(1)
+  queries.mockRestore()
+  expect(answers.map(([balance]) => [balance?.accountId, balance?.amount])).toEqual(accounts.map((id) => [id, 7n]))
+})
+
+test('nobody is told who does not ask, and operations beside each other are counted apart', async () => {
+  expect((await send('{ users(first: 1) { totalCount } }', {})).extensions).toBeUndefined()
+  const queries = [
+    '{ users(first: 1) { totalCount } }',
+    '{ __typename }',
+    '{ users(first: 1) { pageInfo { hasNextPage } } }',
+  ]
+  const alone: number[] = []
+  for (const query of queries) alone.push((await send(query)).extensions.statementCount)
+  for (let round = 0; round < 10; round++) {
+    const beside = await Promise.all(queries.map((query) => send(query)))
+    expect(beside.map(({ extensions }) => extensions.statementCount)).toEqual(alone)
+  }
+  expect(alone[1]).toBe(0)
+})

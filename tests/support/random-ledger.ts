@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto'
+import type pg from 'pg'
+import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
+
+/* Ledgers that follow from a seed, kept in memory as plain rows: what every reader answers is added up from these. */
+
+export interface Row {
+  id: string
+  idempotencyKey: string
+  source: string | null
+  sourceSequence: number | null
+  destination: string
+  destinationSequence: number
+  amount: bigint
+  createdAt: string
+}
+
+/** One entry of an account, by brute force. */
+export interface PlainEntry {
+  sequence: number
+  change: bigint
+  balanceAfter: bigint
+  createdAt: string
+  row: Row
+}
+
+/** Numbers from 0 up to 1 that follow from a seed (mulberry32). */
+export function randomOf(seed: number) {
+  let state = seed | 0
+  const random = () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+  const upTo = (count: number) => Math.floor(random() * count)
+  return { random, upTo, oneOf: <Item>(items: readonly Item[]) => items[upTo(items.length)] as Item }
+}
+
+/**
+ * Rows whose times rise in each account, and are often the same in others; whose clock stands still or steps back now and
+ * then, so that times go on by a microsecond each; and that often stand at one of `edges`, or right beside it.
+ */
+export function randomRows(
+  seed: number,
+  { accounts, count, edges }: { accounts: readonly string[]; count: number; edges: readonly string[] },
+): Row[] {
+  const { random, upTo, oneOf } = randomOf(seed)
+  const first = microsecondsOf(edges[0] as string)
+  const span = microsecondsOf(edges.at(-1) as string) - first
+  const clock = Array.from({ length: count }, () =>
+    random() < 0.6 ? microsecondsOf(oneOf(edges)) + upTo(3) - 1 : first + Math.floor(random() * span),
+  ).sort((a, b) => a - b)
+  const heads = new Map(accounts.map((id) => [id, { sequence: 0, balance: 0n, at: 0 }]))
+  const headOf = (id: string) => heads.get(id) as { sequence: number; balance: bigint; at: number }
+  return clock.map((time, index) => {
+    // A step back: the time of an earlier one.
+    const now = random() < 0.1 ? (clock[Math.max(0, index - 5)] as number) : time
+    const destination = oneOf(accounts)
+    const payer = oneOf(accounts)
+    const isTransfer = random() < 0.7 && payer !== destination && headOf(payer).balance > 0n
+    const source = isTransfer ? payer : null
+    const amount = isTransfer ? 1n + BigInt(upTo(Math.min(50, Number(headOf(payer).balance)))) : BigInt(1 + upTo(100))
+    const sides = source === null ? [destination] : [source, destination]
+    const at = Math.max(now, ...sides.map((id) => headOf(id).at + 1))
+    for (const id of sides) {
+      const head = headOf(id)
+      head.at = at
+      head.sequence++
+      head.balance += id === source ? -amount : amount
+    }
+    return {
+      id: randomUUID(),
+      idempotencyKey: randomUUID(),
+      source,
+      sourceSequence: source === null ? null : headOf(source).sequence,
+      destination,
+      destinationSequence: headOf(destination).sequence,
+      amount,
+      createdAt: instantOf(at),
+    }
+  })
+}
+
+export async function insertRows(pool: pg.Pool, rows: readonly Row[]): Promise<void> {
+  await pool.query(
+    `insert into transactions (id, idempotency_key, source_user_id, source_sequence, destination_user_id, destination_sequence, amount, created_at)
+     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bigint[], $8::timestamptz[])`,
+    [
+      rows.map((row) => row.id),
+      rows.map((row) => row.idempotencyKey),
+      rows.map((row) => row.source),
+      rows.map((row) => row.sourceSequence),
+      rows.map((row) => row.destination),
+      rows.map((row) => row.destinationSequence),
+      rows.map((row) => row.amount.toString()),
+      rows.map((row) => row.createdAt),
+    ],
+  )
+}
+
+/** Oldest first. */
+export function plainEntries(rows: readonly Row[], account: string): PlainEntry[] {
+  let balanceAfter = 0n
+  return rows
+    .filter(({ source, destination }) => source === account || destination === account)
+    .map((row) => {
+      const change = row.source === account ? -row.amount : row.amount
+      const sequence = (row.source === account ? row.sourceSequence : row.destinationSequence) as number
+      balanceAfter += change
+      return { sequence, change, balanceAfter, createdAt: row.createdAt, row }
+    })
+}
