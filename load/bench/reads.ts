@@ -77,7 +77,7 @@ async function fillAccounts(url: string, lengths: readonly number[], accounts: n
         case when number % 2 = 0 then id end, case when number % 2 = 0 then number end,
         case when number % 2 = 0 then payee else id end, case when number % 2 = 0 then number / 2 else number end,
         case when number % 2 = 0 then 1 else 2 end,
-        date_trunc('day', now()) - interval '${YEAR_DAYS} days' + number * interval '${YEAR_DAYS} days' / (length + 1)
+        date_trunc('day', now()) - interval '${YEAR_DAYS} days' + interval '${YEAR_DAYS} days' * (number::float8 / (length + 1))
       from holder, generate_series(1, length) number`)
     const { rows } = await client.query<{ ids: string[] }>(
       'select array_agg(id::text) as ids from holder group by place order by place',

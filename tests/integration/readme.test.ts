@@ -131,6 +131,14 @@ test('the first five minutes go as the README says', async () => {
     before: { amount: '10000', sequence: 1 },
   })
 
+  const days = (await runUnder('See how it went')).account.balanceHistory
+  expect(days[0]).toMatchObject({ start: deposit.entry.createdAt, opening: '0', credited: '10000', lowest: '0' })
+  // Around midnight there may be two.
+  expect(days.at(-1)).toMatchObject({ complete: false, closing: '7500' })
+
+  const { transactions } = (await runUnder('Find an entry')).account
+  expect(transactions).toMatchObject({ totalCount: 1, edges: [{ sequence: 2, change: '-2500' }] })
+
   const { postTransactions } = await runUnder('Post many at once')
   expect(postTransactions.results).toMatchObject([
     { replayed: false, entry: { sequence: 2, change: '500', balanceAfter: '3000' } },
