@@ -196,6 +196,7 @@ async function measure(transactions: number): Promise<void> {
   const bareUrl = await server.createDatabase(`${name}_bare`, name)
   const ledger = await openLedger({
     url,
+    directUrl: url,
     preparedStatements: true,
     operationDeadlineMs: 15_000,
     clockAheadMaxMs: 5_000,

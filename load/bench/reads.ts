@@ -172,11 +172,11 @@ async function measurePages(ledger: Ledger, accountId: string): Promise<void> {
   const { database, filterScanMax } = ledger
   const list = { accountId, low: 1, high: length, filter: { direction: 'DEBIT' as const } }
   const matches = (page: { first?: number; last?: number; after?: number }) =>
-    loadMatches(database, [{ list, page }], filterScanMax)
+    loadMatches(database, [{ list, page }], filterScanMax, () => {})
   const places = { newest: length, middle: Math.floor(length / 2), oldest: 20 }
   const work = Object.fromEntries(
     Object.entries(places).flatMap(([name, high]) => [
-      [name, () => loadEntries(database, [{ accountId, low: high - 19, high }])],
+      [name, () => loadEntries(database, [{ accountId, low: high - 19, high }], () => {})],
       [`${name}, debits`, () => matches({ first: 20, after: Math.max(high, 50) + 1 })],
     ]),
   )

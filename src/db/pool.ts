@@ -60,6 +60,11 @@ export function openPool({
 
 /** Drizzle over a pool, for statements that need no transaction. */
 export function databaseOf(pool: pg.Pool): Database {
+  return drizzle(pool)
+}
+
+/** The same for what operations wait for: whoever asked is told how many statements they were. */
+export function countedDatabaseOf(pool: pg.Pool): Database {
   return drizzle(pool, { logger: { logQuery: noteStatement } })
 }
 

@@ -1,7 +1,8 @@
 import type { Database } from '../db/pool.ts'
+import type { Balances } from './balances.ts'
 import { type BucketSize, bucketStarts } from './calendar.ts'
-import type { Stretch } from './checkpoints.ts'
-import { type Instant, justBefore } from './instant.ts'
+import { STRETCH_MAX, type Stretch } from './checkpoints.ts'
+import { type Instant, justAfter, justBefore } from './instant.ts'
 import type { Cents } from './money.ts'
 import { FutureMomentError, type Settling } from './settling.ts'
 import { type MovedBucket, readBalanceBuckets } from './statements/read-balance-buckets.ts'
@@ -58,12 +59,14 @@ type Row = Awaited<ReturnType<ReturnType<typeof readBalanceBuckets>['execute']>>
 export class BalanceHistories {
   readonly #database: Database
   readonly #settling: Settling
+  readonly #balances: Balances
   readonly #onStretch: (stretch: Stretch) => void
 
   /** @param onStretch told of every stretch of entries that was summed up to find an opening balance. */
-  constructor(database: Database, settling: Settling, onStretch: (stretch: Stretch) => void) {
+  constructor(database: Database, settling: Settling, balances: Balances, onStretch: (stretch: Stretch) => void) {
     this.#database = database
     this.#settling = settling
+    this.#balances = balances
     this.#onStretch = onStretch
   }
 
@@ -77,21 +80,23 @@ export class BalanceHistories {
   async load(
     requests: readonly HistoryRequest[],
   ): Promise<(BalanceBucket[] | FutureMomentError | TooManyBucketsError)[]> {
-    const now = await this.#settling.now()
+    const nowOf = await this.#nowOf(requests)
     const windows = new Map<string, Window | FutureMomentError | TooManyBucketsError>()
-    const windowOf = ({ from, to, bucket, timeZone }: HistoryRequest) => {
-      const name = [from, to, bucket, timeZone].join()
-      const window = windows.get(name) ?? cutWindow({ from, to, bucket, timeZone }, now)
+    const places = requests.map((request) => {
+      const now = nowOf(request.accountId)
+      const { from, to, bucket, timeZone } = request
+      const name = [from, to > now ? now : to, bucket, timeZone].join()
+      const window = windows.get(name) ?? cutWindow(request, now)
       windows.set(name, window)
       return window
-    }
-    const places = requests.map(windowOf)
+    })
     const asked = requests.flatMap(({ accountId }, index): Asked[] => {
       const window = places[index] as Window | Error
       const end = window instanceof Error ? undefined : window.bounds.at(-1)
       return end === undefined ? [] : [{ accountId, asOf: justBefore(end), window: window as Window }]
     })
-    const answers = asked.length > 0 ? await this.#settling.settle(asked, (moments) => this.#read(moments)) : []
+    const answers =
+      asked.length > 0 ? await this.#settling.settle(asked, (moments) => this.#read(moments), { isCheap: false }) : []
     return places.map((window) => {
       if (window instanceof Error) return window
       if (window.bounds.length === 0) return []
@@ -100,32 +105,53 @@ export class BalanceHistories {
     })
   }
 
+  /** Up to when each account is known: to PostgreSQL's clock, or to its last entry where that is ahead of the clock. */
+  async #nowOf(requests: readonly HistoryRequest[]): Promise<(accountId: string) => Instant> {
+    const now = await this.#settling.now()
+    const ids = requests.filter(({ from, to }) => from > now || to > now).map(({ accountId }) => accountId)
+    const heads = ids.length > 0 ? await this.#balances.current(ids) : []
+    const lasts = new Map(heads.map(({ accountId, asOf }) => [accountId, asOf]))
+    return (accountId) => {
+      const last = lasts.get(accountId)
+      return last && last >= now ? justAfter(last) : now
+    }
+  }
+
   /** One statement. */
   async #read(asked: readonly Asked[]): Promise<Row[]> {
     const windows = [...new Set(asked.map(({ window }) => window))]
     const placeOf = new Map(windows.map((window, index) => [window, index + 1]))
+    // What is asked twice is read once.
+    const distinct = new Map(asked.map((one) => [nameOf(one, placeOf), one]))
     const rows = await readBalanceBuckets(this.#database).execute({
-      ids: asked.map(({ accountId }) => accountId),
-      places: asked.map(({ window }) => placeOf.get(window)),
+      ids: [...distinct.values()].map(({ accountId }) => accountId),
+      places: [...distinct.values()].map(({ window }) => placeOf.get(window)),
       windows: windows.map(({ bounds }) => `{${bounds.join()}}`),
     })
-    for (const [index, { low, moved }] of rows.entries()) {
-      const { accountId } = asked[index] as Asked
+    const answers = new Map([...distinct.keys()].map((name, index) => [name, rows[index] as Row]))
+    for (const [name, { low, high, moved }] of answers) {
+      const { accountId } = distinct.get(name) as Asked
+      const inside = [...(moved?.values() ?? [])].reduce((sum, { entryCount }) => sum + entryCount, 0)
+      // What was looked through before the window, and behind it, for want of a checkpoint.
       this.#onStretch({ accountId, low, high: low + (moved?.get(0)?.entryCount ?? 0) })
+      if (high - low - inside >= STRETCH_MAX) this.#onStretch({ accountId, low, high })
     }
-    return rows
+    return asked.map((one) => answers.get(nameOf(one, placeOf)) as Row)
   }
 }
 
+const nameOf = ({ accountId, window }: Asked, placeOf: ReadonlyMap<Window, number>) =>
+  `${accountId} ${placeOf.get(window)}`
+
 function cutWindow(
-  { from, to, bucket, timeZone }: Omit<HistoryRequest, 'accountId'>,
+  { from, to, bucket, timeZone }: HistoryRequest,
   now: Instant,
 ): Window | FutureMomentError | TooManyBucketsError {
   if (from > now) return new FutureMomentError(now)
   const end = to > now ? now : to
   if (from === end) return { bounds: [], complete: true }
-  const starts = bucketStarts(from, end, bucket, timeZone, BUCKETS_MAX)
-  if (starts.length >= BUCKETS_MAX) return new TooManyBucketsError()
+  const starts = bucketStarts(from, end, bucket, timeZone, BUCKETS_MAX - 1)
+  if (!starts) return new TooManyBucketsError()
   return { bounds: [from, ...starts, end], complete: to <= now }
 }
 

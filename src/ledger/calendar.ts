@@ -1,24 +1,18 @@
-import { Temporal } from 'temporal-polyfill'
 import type { Instant } from './instant.ts'
+import { type OffsetSpan, offsetSpans } from './time-zone.ts'
 
-/*
- * Where the hours, days, weeks and months of a time zone begin. Node's own time zone data decide, through Temporal, and
- * PostgreSQL is only ever given moments: in its tables `+05` means the contrary of what ISO 8601 says.
- */
+/* Where the hours, days, weeks and months of a time zone begin, by arithmetic between one change of its clocks and the next. */
 
 export type BucketSize = 'HOUR' | 'DAY' | 'WEEK' | 'MONTH'
 
-const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)*$/
-
-/** Whether there is a time zone of this name, such as `Europe/Paris` or `UTC`. An offset is no name. */
-export function isTimeZone(name: string): boolean {
-  if (!ZONE_NAME.test(name)) return false
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name })
-    return true
-  } catch {
-    return false
-  }
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** No bucket is longer, whatever is done to the clocks in it. */
+const LONGEST_MS: Readonly<Record<BucketSize, number>> = {
+  HOUR: 2 * HOUR_MS,
+  DAY: 2 * DAY_MS,
+  WEEK: 8 * DAY_MS,
+  MONTH: 32 * DAY_MS,
 }
 
 /**
@@ -28,7 +22,7 @@ export function isTimeZone(name: string): boolean {
  * week begins on Monday (ISO 8601). An hour begins whenever the clock shows a full one, so the hour that is shown twice
  * in autumn is two buckets.
  *
- * @returns at most `countMax` + 1 of them.
+ * @returns undefined when there are more than `countMax`.
  */
 export function bucketStarts(
   from: Instant,
@@ -36,35 +30,59 @@ export function bucketStarts(
   bucket: BucketSize,
   timeZone: string,
   countMax: number,
-): Instant[] {
+): Instant[] | undefined {
+  const [first, last] = [Date.parse(from), Date.parse(to)]
+  if ((last - first) / LONGEST_MS[bucket] > countMax + 1) return undefined
+  const spans = offsetSpans(timeZone, first - DAY_MS, last + DAY_MS)
   const starts: Instant[] = []
-  let last = from
-  for (const { epochMilliseconds } of bucket === 'HOUR' ? hours(from, timeZone) : dates(from, bucket, timeZone)) {
-    const start = new Date(epochMilliseconds).toISOString().replace('Z', '000Z')
-    if (start >= to || starts.length > countMax) break
-    // A date that a country skipped when it changed sides of the date line begins where the next one does.
-    if (start > last) starts.push(start)
-    last = start > last ? start : last
+  for (const time of bucket === 'HOUR' ? fullHours(spans, first) : dateStarts(spans, first, bucket)) {
+    const start = new Date(time).toISOString().replace('Z', '000Z')
+    if (start >= to) break
+    if (start > from) starts.push(start)
+    if (starts.length > countMax) return undefined
   }
   return starts
 }
 
-const STEPS = { DAY: { days: 1 }, WEEK: { weeks: 1 }, MONTH: { months: 1 } } as const
-
-function* dates(from: Instant, bucket: Exclude<BucketSize, 'HOUR'>, timeZone: string) {
-  const day = Temporal.Instant.from(from).toZonedDateTimeISO(timeZone).toPlainDate()
-  const first =
-    bucket === 'MONTH' ? day.with({ day: 1 }) : bucket === 'WEEK' ? day.subtract({ days: day.dayOfWeek - 1 }) : day
-  for (let date = first; ; date = date.add(STEPS[bucket])) yield date.toZonedDateTime(timeZone)
+/** Every moment after `first` at which the clock shows a full hour. */
+function* fullHours(spans: readonly OffsetSpan[], first: number) {
+  for (const { start, end, offset } of spans) {
+    const from = Math.max(start, first)
+    const shown = Math.ceil((from + offset) / HOUR_MS) * HOUR_MS
+    for (let time = shown - offset; time < end; time += HOUR_MS) yield time
+  }
 }
 
-function* hours(from: Instant, timeZone: string) {
-  let time = Temporal.Instant.from(from)
-    .toZonedDateTimeISO(timeZone)
-    .round({ smallestUnit: 'second', roundingMode: 'floor' })
-  for (;;) {
-    // To the next full hour by this clock: a change of offset on the way may lead elsewhere, and it goes on from there.
-    time = time.add({ seconds: 3_600 - time.minute * 60 - time.second })
-    if (time.minute === 0 && time.second === 0) yield time
+/** The first moment of every date that begins a bucket, from the one that `first` is in. */
+function* dateStarts(spans: readonly OffsetSpan[], first: number, bucket: Exclude<BucketSize, 'HOUR'>) {
+  const { offset } = spans.find(({ start, end }) => start <= first && first < end) as OffsetSpan
+  let index = 0
+  let last = Number.NEGATIVE_INFINITY
+  for (let date = firstDate(first + offset, bucket); ; date = nextDate(date, bucket)) {
+    // The first span in which the clock comes to this date. It may begin later than with it: midnight was skipped.
+    while (date - (spans[index] as OffsetSpan).offset >= (spans[index] as OffsetSpan).end) {
+      index++
+      if (index === spans.length) return
+    }
+    const span = spans[index] as OffsetSpan
+    const time = Math.max(span.start, date - span.offset)
+    // A date that a country left out when it changed sides of the date line begins where the next one does.
+    if (time > last) yield time
+    last = time
   }
+}
+
+/** Dates are told by their midnight in UTC. */
+function firstDate(shown: number, bucket: Exclude<BucketSize, 'HOUR'>): number {
+  const midnight = Math.floor(shown / DAY_MS) * DAY_MS
+  const date = new Date(midnight)
+  if (bucket === 'MONTH') return midnight - (date.getUTCDate() - 1) * DAY_MS
+  if (bucket === 'WEEK') return midnight - ((date.getUTCDay() + 6) % 7) * DAY_MS
+  return midnight
+}
+
+function nextDate(date: number, bucket: Exclude<BucketSize, 'HOUR'>): number {
+  if (bucket !== 'MONTH') return date + (bucket === 'WEEK' ? 7 * DAY_MS : DAY_MS)
+  const next = new Date(date)
+  return next.setUTCMonth(next.getUTCMonth() + 1)
 }

@@ -1,4 +1,6 @@
+import type pg from 'pg'
 import type { Database } from '../db/pool.ts'
+import { inTransaction } from '../db/transaction.ts'
 import type { Tail } from './batch.ts'
 import { insertCheckpoints } from './statements/insert-checkpoints.ts'
 import { insertMissingCheckpoints } from './statements/insert-missing-checkpoints.ts'
@@ -16,11 +18,15 @@ export const CHECKPOINT_INTERVAL = 16
 /** Written in one statement. */
 const ROWS_MAX = 500
 /** A read that met a stretch of so many entries has it filled: shorter ones are what a busy account leaves by itself. */
-const STRETCH_MAX = 8 * CHECKPOINT_INTERVAL
+export const STRETCH_MAX = 8 * CHECKPOINT_INTERVAL
+/** A tail that no busy account comes to: its checkpoints were deleted. */
+const TAIL_MAX = 16 * STRETCH_MAX
 /** Stretches that wait to be filled; another read will meet those that are passed over. */
 const STRETCHES_MAX = 1_000
 /** For how long nothing is filled after that has failed. */
 const PAUSE_MS = 60_000
+/** Somebody may have locked what is filled: that is no reason to wait long, and none to keep the server from closing. */
+const FILL_LIMITS = { lockTimeoutMs: 1_000, statementTimeoutMs: 10_000, idleTimeoutMs: 10_000 }
 
 /** The entries after number `low` (a checkpoint, or 0) up to `high`, without a checkpoint in between. */
 export interface Stretch {
@@ -31,7 +37,7 @@ export interface Stretch {
 
 export class Checkpoints {
   readonly #database: Database
-  readonly #fillingDatabase: Database
+  readonly #fillingPool: pg.Pool
   readonly #onTrouble: (error: unknown) => void
   /** The newest tail of each account that is to have a checkpoint. */
   readonly #due = new Map<string, Tail>()
@@ -43,10 +49,10 @@ export class Checkpoints {
   #pausedUntil = 0
   #closed = false
 
-  /** @param fillingDatabase for long work that must not stand in the way of what is written after each posting. */
-  constructor(database: Database, fillingDatabase: Database, onTrouble: (error: unknown) => void) {
+  /** @param fillingPool for long work that must not stand in the way of what is written after each posting. */
+  constructor(database: Database, fillingPool: pg.Pool, onTrouble: (error: unknown) => void) {
     this.#database = database
-    this.#fillingDatabase = fillingDatabase
+    this.#fillingPool = fillingPool
     this.#onTrouble = onTrouble
   }
 
@@ -54,8 +60,11 @@ export class Checkpoints {
   note(tails: readonly Tail[]): void {
     for (const tail of tails) {
       // What is being written now makes the tail short: the posting did not see it yet.
-      const isDue = tail.length >= CHECKPOINT_INTERVAL && !this.#inFlight.has(tail.accountId)
-      if (isDue) this.#due.set(tail.accountId, tail)
+      const { accountId, sequence, length } = tail
+      const isDue = length >= CHECKPOINT_INTERVAL && !this.#inFlight.has(accountId)
+      if (isDue) this.#due.set(accountId, tail)
+      // One checkpoint at its end would leave the stretch before it to whoever asks about the past.
+      if (length >= TAIL_MAX) this.noteStretch({ accountId, low: sequence - length, high: sequence })
     }
     if (this.#due.size > 0) {
       this.#writing ??= this.#write().finally(() => {
@@ -69,9 +78,7 @@ export class Checkpoints {
     if (stretch.high - stretch.low < STRETCH_MAX || this.#closed || performance.now() < this.#pausedUntil) return
     if (this.#stretches.has(stretch.accountId) || this.#stretches.size >= STRETCHES_MAX) return
     this.#stretches.set(stretch.accountId, stretch)
-    this.#filling ??= this.#fill().finally(() => {
-      this.#filling = undefined
-    })
+    this.#filling ??= this.#fill()
   }
 
   /** Waits for those that are being written. */
@@ -81,17 +88,19 @@ export class Checkpoints {
   }
 
   async #fill(): Promise<void> {
+    const insert: InsertMissing = (part) =>
+      inTransaction(this.#fillingPool, FILL_LIMITS, (tx) => insertMissingCheckpoints(tx).execute(part))
     for (const [accountId, stretch] of this.#stretches) {
       try {
-        await fillStretch(this.#fillingDatabase, stretch, () => this.#closed)
+        await fillStretch(insert, stretch, () => this.#closed)
       } catch (error) {
         this.#onTrouble(error)
         this.#pausedUntil = performance.now() + PAUSE_MS
         this.#stretches.clear()
-        return
       }
       this.#stretches.delete(accountId)
     }
+    this.#filling = undefined
   }
 
   async #write(): Promise<void> {
@@ -117,8 +126,8 @@ export class Checkpoints {
   }
 }
 
-/** Entries summed up in one statement. */
-const ENTRIES_AT_ONCE = 100_000
+/** Entries summed up in one statement: while it runs, no reader can be sure of the moment it began at. */
+const ENTRIES_AT_ONCE = 5_000
 
 /**
  * Writes the checkpoints that are missing, where an account has a long stretch without one. Postings go on beside it.
@@ -127,13 +136,16 @@ const ENTRIES_AT_ONCE = 100_000
  */
 export async function rebuildCheckpoints(database: Database): Promise<number> {
   const gaps = await readCheckpointGaps(database).execute({ length: 2 * CHECKPOINT_INTERVAL })
-  for (const gap of gaps) await fillStretch(database, gap)
+  for (const gap of gaps) await fillStretch((part) => insertMissingCheckpoints(database).execute(part), gap)
   return gaps.length
 }
 
-async function fillStretch(database: Database, { accountId, low, high }: Stretch, isOver = () => false): Promise<void> {
+type InsertMissing = (part: { accountId: string; low: number; high: number; interval: number }) => Promise<unknown>
+
+async function fillStretch(insert: InsertMissing, stretch: Stretch, isOver = () => false): Promise<void> {
+  const { accountId, low, high } = stretch
   for (let start = low; start < high && !isOver(); start += ENTRIES_AT_ONCE) {
-    await insertMissingCheckpoints(database).execute({
+    await insert({
       accountId,
       low: start,
       high: Math.min(high, start + ENTRIES_AT_ONCE),

@@ -1,4 +1,6 @@
+import type { FeedPosition } from './feed-step.ts'
 import { type Instant, instantOf, microsecondsOf } from './instant.ts'
+import { readSnapshot } from './snapshot.ts'
 
 /**
  * A position in an account: after its entry `sequence` (0: before the first). One and the same value pages a
@@ -39,8 +41,9 @@ export interface IdCursor {
   id: string
 }
 
-const ID_LISTS = ['users', 'failedTransactions'] as const
-export type IdList = (typeof ID_LISTS)[number]
+/** Their numbers are in cursors that clients keep: one that is given up is never given out again. */
+const LIST_NUMBERS = { users: 0, failedTransactions: 2 } as const
+export type IdList = keyof typeof LIST_NUMBERS
 
 const ID_VERSION = 2
 const ID_BYTES = 1 + 1 + 16 + 16
@@ -49,7 +52,7 @@ const ID_BYTES = 1 + 1 + 16 + 16
 export function encodeIdCursor({ list, era, id }: IdCursor): string {
   const bytes = Buffer.alloc(ID_BYTES)
   bytes.writeUInt8(ID_VERSION, 0)
-  bytes.writeUInt8(ID_LISTS.indexOf(list), 1)
+  bytes.writeUInt8(LIST_NUMBERS[list], 1)
   bytes.write(era.replaceAll('-', ''), 2, 'hex')
   bytes.write(id.replaceAll('-', ''), 18, 'hex')
   return bytes.toString('base64url')
@@ -58,7 +61,8 @@ export function encodeIdCursor({ list, era, id }: IdCursor): string {
 /** @returns undefined when the text is no cursor of this kind. */
 export function decodeIdCursor(text: string): IdCursor | undefined {
   const bytes = decode(text, ID_VERSION, ID_BYTES)
-  const list = bytes && ID_LISTS[bytes.readUInt8(1)]
+  const lists = Object.keys(LIST_NUMBERS) as IdList[]
+  const list = bytes && lists.find((name) => LIST_NUMBERS[name] === bytes.readUInt8(1))
   return list && { list, era: uuidAt(bytes, 2), id: uuidAt(bytes, 18) }
 }
 
@@ -90,10 +94,44 @@ export function decodeTransactionCursor(text: string): TransactionCursor | undef
   return { era: uuidAt(bytes, 1), createdAt: instantOf(microseconds), id: uuidAt(bytes, 25) }
 }
 
+/** A position in the feed of the whole ledger. */
+export interface FeedCursor extends FeedPosition {
+  era: string
+}
+
+const FEED_VERSION = 4
+/** Before the two snapshots, which are text of any length. */
+const FEED_BYTES = 1 + 16 + 8 + 16
+const NOWHERE = '00000000-0000-0000-0000-000000000000'
+
+/** Opaque to clients: base64url of a version byte, era, the place in the step (zeros: none), and its two snapshots. */
+export function encodeFeedCursor({ era, previous, snapshot, after }: FeedCursor): string {
+  const bytes = Buffer.alloc(FEED_BYTES)
+  bytes.writeUInt8(FEED_VERSION, 0)
+  bytes.write(era.replaceAll('-', ''), 1, 'hex')
+  bytes.writeBigInt64BE(BigInt(after ? microsecondsOf(after.createdAt) : 0), 17)
+  bytes.write((after?.id ?? NOWHERE).replaceAll('-', ''), 25, 'hex')
+  return Buffer.concat([bytes, Buffer.from(`${previous};${snapshot}`)]).toString('base64url')
+}
+
+/** @returns undefined when the text is no cursor of this kind. */
+export function decodeFeedCursor(text: string): FeedCursor | undefined {
+  const bytes = decode(text, FEED_VERSION)
+  if (!bytes || bytes.length <= FEED_BYTES) return undefined
+  const microseconds = Number(bytes.readBigInt64BE(17))
+  const id = uuidAt(bytes, 25)
+  const [previous = '', snapshot = '', ...more] = bytes.toString('latin1', FEED_BYTES).split(';')
+  if (!Number.isSafeInteger(microseconds) || more.length > 0) return undefined
+  if (!readSnapshot(previous) || !readSnapshot(snapshot)) return undefined
+  const after = id === NOWHERE ? null : { createdAt: instantOf(microseconds), id }
+  return { era: uuidAt(bytes, 1), previous, snapshot, after }
+}
+
 /** Node's decoder skips what it does not know; only the canonical text is taken. */
-function decode(text: string, version: number, length: number): Buffer | undefined {
+function decode(text: string, version: number, length?: number): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64url')
-  if (bytes.length !== length || bytes[0] !== version || bytes.toString('base64url') !== text) return undefined
+  if ((length !== undefined && bytes.length !== length) || bytes[0] !== version || bytes.toString('base64url') !== text)
+    return undefined
   return bytes
 }
 

@@ -1,4 +1,5 @@
 import type { Database } from '../db/pool.ts'
+import type { Stretch } from './checkpoints.ts'
 import type { LedgerEntry } from './entry.ts'
 import { type EntryFilter, filterValues } from './entry-filter.ts'
 import { type FilteredPage, filteredPage } from './filtered-page.ts'
@@ -25,11 +26,14 @@ const NONE = { low: 1, high: 0 }
 /**
  * One page of each list, with running balances; one statement for any number. A page looks through at most `scanMax` entries
  * on either side of where it starts: numbers have no gaps, so that is plain arithmetic too.
+ *
+ * @param onStretch told what was summed up for each running balance.
  */
 export async function loadMatches(
   database: Database,
   requests: readonly MatchRequest[],
   scanMax: number,
+  onStretch: (stretch: Stretch) => void,
 ): Promise<FilteredPage<LedgerEntry, number>[]> {
   const scans = requests.map((request) => scanOf(request, scanMax))
   const rows = await readMatchingEntries(database).execute({
@@ -43,11 +47,14 @@ export async function loadMatches(
     otherHighs: scans.map(({ behind }) => behind.high),
   })
   const found = requests.map(() => ({ entries: [] as LedgerEntry[], matchesBehind: false }))
-  for (const { request, other, sequence, change, balanceAfter, ...transaction } of rows) {
+  for (const { request, other, checkpointSequence, sequence, change, balanceAfter, ...transaction } of rows) {
     const { accountId } = (requests[request - 1] as MatchRequest).list
     const one = found[request - 1] as (typeof found)[number]
     one.matchesBehind = other
-    if (sequence !== null) one.entries.push({ accountId, sequence, change, balanceAfter, transaction })
+    if (sequence !== null) {
+      one.entries.push({ accountId, sequence, change, balanceAfter, transaction })
+      onStretch({ accountId, low: checkpointSequence, high: sequence })
+    }
   }
   return requests.map(({ page }, index) => {
     const { entries, matchesBehind } = found[index] as (typeof found)[number]
@@ -89,15 +96,15 @@ function scanOf({ list, page }: MatchRequest, scanMax: number) {
   if (goesUp(page)) {
     const low = Math.max(list.low, (before ?? 0) + 1)
     const high = Math.min(list.high, low + scanMax - 1)
-    const behind =
-      before === undefined ? NONE : { low: Math.max(list.low, before - scanMax + 1), high: Math.min(list.high, before) }
+    const last = Math.min(list.high, before ?? 0)
+    const behind = before === undefined ? NONE : { low: Math.max(list.low, last - scanMax + 1), high: last }
     const isWhole = high >= list.high || (after !== undefined && high >= after - 1)
     return { low, high, behind, stoppedAt: isWhole ? undefined : high }
   }
   const high = Math.min(list.high, (after ?? Number.POSITIVE_INFINITY) - 1)
   const low = Math.max(list.low, high - scanMax + 1)
-  const behind =
-    after === undefined ? NONE : { low: Math.max(list.low, after), high: Math.min(list.high, after + scanMax - 1) }
+  const first = Math.max(list.low, after ?? 0)
+  const behind = after === undefined ? NONE : { low: first, high: Math.min(list.high, first + scanMax - 1) }
   const isWhole = low <= list.low || (before !== undefined && low <= before + 1)
   return { low, high, behind, stoppedAt: isWhole ? undefined : low }
 }

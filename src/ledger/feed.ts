@@ -1,156 +1,160 @@
-import type { LedgerEntry } from './entry.ts'
+import { AccountSubscriber } from './account-subscriber.ts'
+import { entriesOf, type LedgerEntry } from './entry.ts'
+import type { Posted } from './fold.ts'
+import type { EntryRange } from './history.ts'
+import { reportingOnce } from './reporting.ts'
 
 /*
- * The live feed of accounts. A subscriber is a position in one account: it reads everything after it, then waits for a
- * hint that there may be more. A hint says nothing but "look again", so it may be lost, doubled or wrong: what was read
- * decides, and a poll stands in for hints that never come (another server process posted).
+ * The live feed of accounts. An account that somebody watches has a channel: the number of the last entry that was
+ * pushed to its live subscribers. What moves it on:
  *
- * A subscriber is read for only when it asks for its next entry, so one that stops reading holds nothing but its
- * position.
+ *   deliver   entries that this process posted, handed over in memory right after their commit
+ *   hint      somebody else may have posted: "look again". It may be lost, doubled or wrong
+ *   poll      stands in for hints that never come
+ *
+ * Only what follows on the channel's number is pushed. Anything else is read, for all channels that have to look in one
+ * statement, and what was read is cut at the first gap.
  */
 
-/** How often a waiting subscriber looks without a hint, while there is any. */
+/** How often all channels look without a hint, while there are any. */
 const POLL_INTERVAL_MS = 1_000
-/** Entries read at once; the rest of a long backlog is read when these are used up. */
+/** Entries of a channel read at once. */
 const READ_MAX = 100
+/** Channels read for in one statement. */
+const CHANNELS_AT_ONCE = 500
 
-/** Reads the entries after a position, oldest first. */
-export type ReadEntriesAfter = (accountId: string, after: number, limit: number) => Promise<LedgerEntry[]>
+/** Reads the entries of each range, newest first. */
+export type ReadEntries = (ranges: readonly EntryRange[]) => Promise<LedgerEntry[][]>
 
-export interface Feed {
-  /** Says that these accounts may have new entries. */
-  hint(accountIds: Iterable<string>): void
-  /** Every entry later than position `after`, in order, each once; it ends when the feed closes or `return` is called. */
-  subscribe(accountId: string, after: number): AsyncIterableIterator<LedgerEntry, undefined>
-  /** Ends every subscriber. */
-  close(): void
+/** The live subscribers of one account. */
+interface Channel {
+  accountId: string
+  /** The number of the last entry that was pushed. */
+  position: number
+  subscribers: Set<AccountSubscriber>
 }
 
-/** @param onTrouble told when a read fails, once for as long as reads fail. */
-export function openFeed(readEntries: ReadEntriesAfter, onTrouble: (error: unknown) => void): Feed {
-  let isFailing = false
-  const read: ReadEntriesAfter = async (...position) => {
-    try {
-      const entries = await readEntries(...position)
-      isFailing = false
-      return entries
-    } catch (error) {
-      if (!isFailing) onTrouble(error)
-      isFailing = true
-      throw error
+export class Feed {
+  readonly #read: ReadEntries
+  readonly #channels = new Map<string, Channel>()
+  readonly #subscribers = new Set<AccountSubscriber>()
+  /** Channels that have to look. */
+  readonly #dirty = new Set<Channel>()
+  #looking = false
+  #poll: NodeJS.Timeout | undefined
+
+  /** @param onTrouble told when reads fail, once for as long as they do. */
+  constructor(readEntries: ReadEntries, onTrouble: (error: unknown) => void) {
+    this.#read = reportingOnce(readEntries, onTrouble)
+  }
+
+  get subscriberCount(): number {
+    return this.#subscribers.size
+  }
+
+  /** Takes what was committed just now, in order. */
+  deliver(posted: Iterable<Posted>): void {
+    if (this.#channels.size === 0) return
+    for (const { transaction, balancesAfter } of posted) {
+      const { sourceUserId, destinationUserId } = transaction
+      if (balancesAfter)
+        for (const entry of entriesOf({ transaction, balancesAfter, replayed: false })) this.#take(entry)
+      else this.hint([destinationUserId, ...(sourceUserId === null ? [] : [sourceUserId])])
     }
   }
 
-  const waiting = new Map<string, Set<() => void>>()
-  const subscribers = new Set<Subscriber>()
-  let poll: NodeJS.Timeout | undefined
-
-  const wake = (accountId: string) => {
-    const waiters = waiting.get(accountId)
-    waiting.delete(accountId)
-    for (const resume of waiters ?? []) resume()
+  /** Says that these accounts, or any, may have new entries. */
+  hint(accountIds: Iterable<string> | 'any'): void {
+    for (const accountId of accountIds === 'any' ? this.#channels.keys() : accountIds) {
+      const channel = this.#channels.get(accountId)
+      if (channel) this.#dirty.add(channel)
+    }
+    void this.#look()
   }
 
-  const wait = (accountId: string): Promise<void> =>
-    new Promise((resume) => {
-      const waiters = waiting.get(accountId) ?? new Set()
-      waiting.set(accountId, waiters.add(resume))
+  /**
+   * Every entry later than position `after`, in order, each once; it ends when the feed closes or `return` is called.
+   *
+   * @param head the number of the account's last entry, as it was known before.
+   */
+  subscribe(accountId: string, after: number, head: number): AsyncIterableIterator<LedgerEntry, undefined> {
+    const subscriber = new AccountSubscriber(accountId, after, head, {
+      read: async (range) => ((await this.#read([range]))[0] as LedgerEntry[]).reverse(),
+      join: () => this.#join(subscriber),
+      leave: () => this.#leave(subscriber),
     })
+    this.#subscribers.add(subscriber)
+    this.#poll ??= setInterval(() => {
+      for (const each of this.#subscribers) each.retry()
+      this.hint('any')
+    }, POLL_INTERVAL_MS)
+    return subscriber
+  }
 
-  return {
-    hint(accountIds) {
-      for (const accountId of accountIds) {
-        for (const subscriber of subscribers) if (subscriber.accountId === accountId) subscriber.hinted = true
-        wake(accountId)
-      }
-    },
-    subscribe(accountId, after) {
-      const subscriber = new Subscriber(accountId, after, read, wait, () => {
-        subscribers.delete(subscriber)
-        wake(accountId)
-        if (subscribers.size === 0) {
-          clearInterval(poll)
-          poll = undefined
+  /** Ends every subscriber. */
+  close(): void {
+    for (const subscriber of [...this.#subscribers]) void subscriber.return()
+  }
+
+  /** @returns the channel's number: later entries are pushed. */
+  #join(subscriber: AccountSubscriber): number {
+    const { accountId, position } = subscriber
+    const channel = this.#channels.get(accountId) ?? { accountId, position, subscribers: new Set() }
+    this.#channels.set(accountId, channel)
+    channel.subscribers.add(subscriber)
+    this.hint([accountId])
+    return channel.position
+  }
+
+  #leave(subscriber: AccountSubscriber): void {
+    this.#subscribers.delete(subscriber)
+    const channel = this.#channels.get(subscriber.accountId)
+    if (channel?.subscribers.delete(subscriber) && channel.subscribers.size === 0) {
+      this.#channels.delete(channel.accountId)
+      this.#dirty.delete(channel)
+    }
+    if (this.#subscribers.size === 0) {
+      clearInterval(this.#poll)
+      this.#poll = undefined
+    }
+  }
+
+  #take(entry: LedgerEntry): void {
+    const channel = this.#channels.get(entry.accountId)
+    if (!channel || entry.sequence <= channel.position) return
+    if (entry.sequence > channel.position + 1) {
+      this.hint([entry.accountId])
+    } else {
+      channel.position = entry.sequence
+      for (const subscriber of channel.subscribers) subscriber.push(entry)
+    }
+  }
+
+  /** Reads for the channels that have to look, until none has. */
+  async #look(): Promise<void> {
+    if (this.#looking) return
+    this.#looking = true
+    try {
+      while (this.#dirty.size > 0) {
+        const channels = [...this.#dirty].slice(0, CHANNELS_AT_ONCE)
+        for (const channel of channels) this.#dirty.delete(channel)
+        const pages = await this.#read(
+          channels.map(({ accountId, position }) => ({ accountId, low: position + 1, high: position + READ_MAX })),
+        )
+        for (const [index, newestFirst] of pages.entries()) {
+          const channel = channels[index] as Channel
+          for (const entry of newestFirst.reverse()) {
+            // Past a gap nothing is taken: what is missing is looked for again, not passed over.
+            if (entry.sequence > channel.position + 1) break
+            this.#take(entry)
+          }
+          if (newestFirst.length === READ_MAX && channel.subscribers.size > 0) this.#dirty.add(channel)
         }
-      })
-      subscribers.add(subscriber)
-      poll ??= setInterval(() => {
-        for (const id of [...waiting.keys()]) wake(id)
-      }, POLL_INTERVAL_MS)
-      return subscriber
-    },
-    close() {
-      for (const subscriber of [...subscribers]) void subscriber.return()
-    },
-  }
-}
-
-class Subscriber implements AsyncIterableIterator<LedgerEntry, undefined> {
-  readonly accountId: string
-  /** A hint came since the last read began. */
-  hinted = true
-  #position: number
-  #buffer: LedgerEntry[] = []
-  #ended = false
-  readonly #read: ReadEntriesAfter
-  readonly #wait: (accountId: string) => Promise<void>
-  readonly #leave: () => void
-  /** Calls of `next` are answered one after another, however they overlap. */
-  #turn: Promise<unknown> = Promise.resolve()
-
-  constructor(
-    accountId: string,
-    after: number,
-    read: ReadEntriesAfter,
-    wait: (accountId: string) => Promise<void>,
-    leave: () => void,
-  ) {
-    this.accountId = accountId
-    this.#position = after
-    this.#read = read
-    this.#wait = wait
-    this.#leave = leave
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  next(): Promise<IteratorResult<LedgerEntry, undefined>> {
-    const answer = this.#turn.then(() => this.#next())
-    this.#turn = answer.catch(() => {})
-    return answer
-  }
-
-  return(): Promise<IteratorResult<LedgerEntry, undefined>> {
-    if (!this.#ended) {
-      this.#ended = true
-      this.#leave()
-    }
-    return Promise.resolve({ done: true, value: undefined })
-  }
-
-  async #next(): Promise<IteratorResult<LedgerEntry, undefined>> {
-    while (!this.#ended) {
-      const entry = this.#buffer.shift()
-      if (entry) {
-        this.#position = entry.sequence
-        return { done: false, value: entry }
       }
-      this.hinted = false
-      try {
-        this.#buffer = this.#withoutHoles(await this.#read(this.accountId, this.#position, READ_MAX))
-      } catch {
-        // The database is away. The position is safe here: the poll looks again until it is back.
-      }
-      if (this.#buffer.length === 0 && !this.hinted && !this.#ended) await this.#wait(this.accountId)
+    } catch {
+      // The database is away. The poll looks again until it is back.
+    } finally {
+      this.#looking = false
     }
-    return { done: true, value: undefined }
-  }
-
-  /** What was read is cut at the first gap, never past it. */
-  #withoutHoles(entries: LedgerEntry[]): LedgerEntry[] {
-    const gap = entries.findIndex((entry, index) => entry.sequence !== this.#position + 1 + index)
-    return gap === -1 ? entries : entries.slice(0, gap)
   }
 }

@@ -1,4 +1,5 @@
 import type { Database } from '../db/pool.ts'
+import type { Stretch } from './checkpoints.ts'
 import type { LedgerEntry } from './entry.ts'
 import { readEntries } from './statements/read-entries.ts'
 
@@ -45,8 +46,16 @@ export function pageRange({ first, last, after, before }: PageRequest, list: Ent
   }
 }
 
-/** The entries of each range, newest first, with their running balances; one statement for any number of ranges. */
-export async function loadEntries(database: Database, ranges: readonly EntryRange[]): Promise<LedgerEntry[][]> {
+/**
+ * The entries of each range, newest first, with their running balances; one statement for any number of ranges.
+ *
+ * @param onStretch told what was summed up for the balance before each range.
+ */
+export async function loadEntries(
+  database: Database,
+  ranges: readonly EntryRange[],
+  onStretch: (stretch: Stretch) => void,
+): Promise<LedgerEntry[][]> {
   const pages = ranges.map((): LedgerEntry[] => [])
   if (ranges.every(({ low, high }) => low > high)) return pages
   const rows = await readEntries(database).execute({
@@ -54,8 +63,9 @@ export async function loadEntries(database: Database, ranges: readonly EntryRang
     lows: ranges.map((range) => range.low),
     highs: ranges.map((range) => range.high),
   })
-  for (const { request, sequence, change, balanceAfter, ...transaction } of rows) {
-    const { accountId } = ranges[request - 1] as EntryRange
+  for (const { request, checkpointSequence, sequence, change, balanceAfter, ...transaction } of rows) {
+    const { accountId, low } = ranges[request - 1] as EntryRange
+    if (sequence === low) onStretch({ accountId, low: checkpointSequence, high: low - 1 })
     pages[request - 1]?.push({ accountId, sequence, change, balanceAfter, transaction })
   }
   return pages

@@ -57,6 +57,11 @@ export function justBefore(instant: Instant): Instant {
   return second.getUTCFullYear() < 1 ? '-infinity' : `${second.toISOString().slice(0, 19)}.999999Z`
 }
 
+/** The moment one microsecond later. */
+export function justAfter(instant: Instant): Instant {
+  return instantOf(microsecondsOf(instant) + 1)
+}
+
 /** A `timestamptz` as an Instant, whatever the session's time zone and date style are. NULL stays NULL. */
 export function selectInstant(time: SQLWrapper): SQL<Instant> {
   return sql<Instant>`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`

@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader'
 import { countStatements, currentCount, type StatementCount } from '../db/statement-count.ts'
 
-/** Calls that may share a statement. Each has at most a page of requests. */
+/** Calls that may share a statement. */
 const CALLS_MAX = 100
 
 interface Call<Request> {

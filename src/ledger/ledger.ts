@@ -1,17 +1,22 @@
-import { type Database, databaseOf, openPool, type PoolOptions } from '../db/pool.ts'
+import { countedDatabaseOf, type Database, databaseOf, openPool, type PoolOptions } from '../db/pool.ts'
 import { ledger as ledgerTable } from '../db/tables.ts'
 import { Attempts } from './attempts.ts'
 import { BalanceHistories } from './balance-history.ts'
 import { Balances } from './balances.ts'
+import { accountsOf } from './batch.ts'
 import { Checkpoints, rebuildCheckpoints, type Stretch } from './checkpoints.ts'
-import { type Feed, openFeed } from './feed.ts'
+import { Feed } from './feed.ts'
+import { Hints } from './hints.ts'
 import { loadEntries } from './history.ts'
 import { PostingEngine } from './posting.ts'
 import { Settling } from './settling.ts'
+import { TransactionFeed } from './transaction-feed.ts'
 import { type Finding, verifyLedger } from './verify.ts'
 
 export interface LedgerOptions {
   url: string
+  /** Of PostgreSQL itself, where `url` is a pooler's: for hints between server processes. */
+  directUrl: string
   preparedStatements: boolean
   operationDeadlineMs: number
   clockAheadMaxMs: number
@@ -32,9 +37,13 @@ export interface Ledger {
   attempts: Attempts
   balances: Balances
   histories: BalanceHistories
+  /** Told of what a read summed up: a long stretch is given checkpoints in the background. */
+  noteStretch(stretch: Stretch): void
   /** How many items a page under a filter looks through at most. */
   filterScanMax: number
+  /** Of accounts, and of the whole ledger. */
   feed: Feed
+  transactionFeed: TransactionFeed
   /** Recomputes everything and says what is wrong; asked again while it runs, it answers both. */
   verify(): Promise<Finding[]>
   /** Writes the checkpoints that are missing, and says in how many places they were. */
@@ -78,18 +87,26 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const sharers = pool('thesaurum settling', SHARERS_MAX)
   const closePools = () =>
     Promise.all([writers, sharers, waiters, recorders, readers, verifiers].map((each) => each.end()))
-  const database = databaseOf(readers)
+  const database = countedDatabaseOf(readers)
+  const feedDatabase = databaseOf(readers)
   try {
     const [row] = await database.select({ era: ledgerTable.era }).from(ledgerTable)
     if (!row) throw new Error('private.ledger is empty: the migrations have not run, or its row was deleted')
 
-    const feed = openFeed(async (accountId, after, limit) => {
-      const [entries] = await loadEntries(database, [{ accountId, low: after + 1, high: after + limit }])
-      return (entries ?? []).reverse()
-    }, options.onTrouble)
-    const checkpoints = new Checkpoints(databaseOf(recorders), databaseOf(verifiers), options.onTrouble)
+    const checkpoints = new Checkpoints(databaseOf(recorders), verifiers, options.onTrouble)
+    const noteStretch = (stretch: Stretch) => checkpoints.noteStretch(stretch)
+    const feed = new Feed((ranges) => loadEntries(feedDatabase, ranges, noteStretch), options.onTrouble)
+    const transactionFeed = new TransactionFeed(feedDatabase, options.onTrouble)
+    await transactionFeed.check().catch(options.onTrouble)
+    const hints = new Hints({
+      url: options.directUrl,
+      onHint(accountIds) {
+        feed.hint(accountIds)
+        transactionFeed.hint()
+      },
+    })
     const settling = new Settling(database, sharers)
-    const onStretch = (stretch: Stretch) => checkpoints.noteStretch(stretch)
+    const balances = new Balances(database, settling, noteStretch)
     const attempts = new Attempts(databaseOf(recorders), options.onTrouble)
     const posting = new PostingEngine({
       ...options,
@@ -99,7 +116,11 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       attempts,
       lanesMax: LANES_MAX,
       deadlineMs: operationDeadlineMs,
-      onPosted: (accountIds) => feed.hint(accountIds),
+      onPosted(posted) {
+        feed.deliver(posted)
+        transactionFeed.hint()
+        hints.tell(posted.flatMap(({ transaction }) => accountsOf(transaction)))
+      },
     })
     let verifying: Promise<Finding[]> | undefined
     const closing = new AbortController()
@@ -108,10 +129,12 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       database,
       posting,
       attempts,
-      balances: new Balances(database, settling, onStretch),
+      balances,
+      noteStretch,
       filterScanMax: options.filterScanMax,
-      histories: new BalanceHistories(database, settling, onStretch),
+      histories: new BalanceHistories(database, settling, balances, noteStretch),
       feed,
+      transactionFeed,
       verify() {
         verifying ??= verifyLedger(verifiers, closing.signal).finally(() => {
           verifying = undefined
@@ -121,9 +144,10 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       rebuildCheckpoints: () => rebuildCheckpoints(databaseOf(verifiers)),
       async close() {
         feed.close()
+        transactionFeed.close()
         closing.abort()
         await posting.idle()
-        await Promise.all([checkpoints.close(), attempts.close()])
+        await Promise.all([checkpoints.close(), attempts.close(), hints.close()])
         await closePools()
       },
     }

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { Attempts } from './attempts.ts'
 import type { Checkpoints } from './checkpoints.ts'
+import type { Posted } from './fold.ts'
 
 /** What a posting engine works with, and its limits. */
 export interface PostingOptions {
@@ -21,8 +22,8 @@ export interface PostingOptions {
   queueLengthMax: number
   /** How long a batch waits for an account that somebody else has locked before it goes on without. */
   batchLockWaitMs: number
-  /** Told which accounts have new entries: after COMMIT, before the callers are answered. */
-  onPosted: (accountIds: Iterable<string>) => void
+  /** Told what was posted, in order: after COMMIT, before the callers are answered. */
+  onPosted: (posted: readonly Posted[]) => void
   /** Told of faults and alerts; never of anything secret. */
   onTrouble: (error: unknown) => void
 }

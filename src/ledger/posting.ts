@@ -1,14 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { v7 as uuidv7 } from 'uuid'
 import type { FailureCode } from './attempts.ts'
-import {
-  AccountsLockedError,
-  accountsOf,
-  type BatchLimits,
-  type BatchResult,
-  runBatch,
-  runBatchAround,
-} from './batch.ts'
+import { AccountsLockedError, type BatchLimits, type BatchResult, runBatch, runBatchAround } from './batch.ts'
 import type { CallOutcome, Outcome, Posting } from './fold.ts'
 import { Lanes } from './lanes.ts'
 import { PendingCall } from './pending-call.ts'
@@ -174,7 +167,7 @@ export class PostingEngine {
     const posted = verdicts.flatMap((verdict) =>
       'outcome' in verdict && 'posted' in verdict.outcome ? verdict.outcome.posted : [],
     )
-    onPosted(new Set(posted.flatMap(({ transaction, replayed }) => (replayed ? [] : accountsOf(transaction)))))
+    onPosted(posted.filter(({ replayed }) => !replayed))
     for (const [index, verdict] of verdicts.entries()) {
       const call = calls[index] as PendingCall
       if ('lockedAccountId' in verdict) {

@@ -1,4 +1,5 @@
 import type { Database } from '../db/pool.ts'
+import { noteStatement } from '../db/statement-count.ts'
 import type { Instant } from './instant.ts'
 import { readSettledClock } from './statements/read-settled-clock.ts'
 
@@ -27,6 +28,7 @@ export class SettledClock {
   async readingFor(moment: Instant): Promise<SettledReading> {
     const last = this.#last
     if (last?.settledBefore && moment < last.settledBefore) return last
+    if (this.#inFlight) noteStatement()
     this.#inFlight ??= this.#read().finally(() => {
       this.#inFlight = undefined
     })

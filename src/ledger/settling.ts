@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Database } from '../db/pool.ts'
+import { noteStatement } from '../db/statement-count.ts'
 import { inTransaction } from '../db/transaction.ts'
 import type { Instant } from './instant.ts'
 import { SettledClock, type SettledReading } from './settled-clock.ts'
@@ -13,8 +14,8 @@ import { shareAccounts } from './statements/share-accounts.ts'
  *   final     an entry of the account at or after the moment is there already, so that whatever comes is later. Told
  *             by the very statement that sums, whatever the clocks do.
  *   settled   the moment is before everything that may still commit, told by an earlier reading of the clock.
- *   else      both are asked again every few milliseconds; after a while the accounts are locked once, for the time
- *             it takes, and then summed up in a new statement.
+ *   else      the clock is read again every few milliseconds, and then the answer; after a while the accounts are
+ *             locked once, for the time it takes, and then summed up in a new statement.
  */
 
 /** What an answer is about: entries at the moment count. */
@@ -63,23 +64,36 @@ export class Settling {
   /**
    * What `read` says of past moments, once it cannot change any more, in the order of the requests.
    *
+   * @param isCheap whether to read at once, and perhaps in vain, before the moments are settled: a final answer need not
+   *   wait for that.
    * @returns for each request its row or a FutureMomentError.
    * @throws PostgreSQL's own error (55P03: to be asked again) when postings in flight did not end in time.
    */
   async settle<Request extends AccountMoment, Row extends { final: boolean }>(
     requests: readonly Request[],
     read: ReadMoments<Request, Row>,
+    { isCheap }: { isCheap: boolean },
   ): Promise<(Row | FutureMomentError)[]> {
-    const latest = requests.reduce((latest, { asOf }) => (asOf > latest ? asOf : latest), '')
     const askedAt = performance.now()
-    for (;;) {
-      const reading = await this.#clock.readingFor(latest)
+    let isSettled = isCheap || (await this.#untilSettled(latestOf(requests), askedAt))
+    let open = requests
+    while (isSettled) {
+      const reading = await this.#clock.readingFor(latestOf(open))
       const answers = judge(requests, await read(requests), reading, askedAt)
       if (answers.every((answer) => answer !== undefined)) return answers
-      if (performance.now() >= askedAt + SETTLE_WAIT_MS) {
-        const open = requests.filter((_request, index) => answers[index] === undefined)
-        return this.#settleByLock(requests, open, read)
-      }
+      open = requests.filter((_request, index) => answers[index] === undefined)
+      isSettled = await this.#untilSettled(latestOf(open), askedAt)
+    }
+    return this.#settleByLock(requests, open, read)
+  }
+
+  /** Looks at the clock alone, again and again; false when the moment does not settle in time. */
+  async #untilSettled(moment: Instant, askedAt: number): Promise<boolean> {
+    for (;;) {
+      const { now, settledBefore, begunAt } = await this.#clock.readingFor(moment)
+      const isFuture = moment > now && begunAt >= askedAt
+      if (isFuture || (settledBefore !== null && moment < settledBefore)) return true
+      if (performance.now() >= askedAt + SETTLE_WAIT_MS) return false
       await sleep(SETTLE_POLL_MS)
     }
   }
@@ -95,6 +109,7 @@ export class Settling {
       statementTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
       idleTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
     }
+    noteStatement()
     const ids = [...new Set(open.map((request) => request.accountId))].sort()
     const reading = await this.#clock.readingFor('9999')
     await inTransaction(this.#sharingPool, limits, (tx) => shareAccounts(tx).execute({ ids }))
@@ -102,6 +117,9 @@ export class Settling {
     return judge(requests, await read(requests), settled, reading.begunAt) as (Row | FutureMomentError)[]
   }
 }
+
+const latestOf = (requests: readonly AccountMoment[]) =>
+  requests.reduce((latest, { asOf }) => (asOf > latest ? asOf : latest), '')
 
 /** Undefined for what could still change, or what only a reading begun since can call the future. */
 function judge<Request extends AccountMoment, Row extends { final: boolean }>(

@@ -111,8 +111,11 @@ export async function pageTransactions(
   ])
   const isBeyond = (position: TransactionPosition) =>
     end !== undefined && compare(position, end) * (goesUp ? 1 : -1) >= 0
+  // What was added meanwhile moves the stop back: never to before a match that was found.
+  const found = matches.at(-1)
+  const stop = found && stoppedAt && compare(found, stoppedAt) * (goesUp ? 1 : -1) > 0 ? found : stoppedAt
   return filteredPage(
-    { matches, matchesBehind, stoppedAt: stoppedAt && isBeyond(stoppedAt) ? undefined : stoppedAt },
+    { matches, matchesBehind, stoppedAt: stop && isBeyond(stop) ? undefined : stop },
     size,
     (transaction) => !isBeyond(transaction),
     goesUp,

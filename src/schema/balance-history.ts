@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { BUCKETS_MAX, type BalanceBucket as Bucket, TooManyBucketsError } from '../ledger/balance-history.ts'
-import { isTimeZone } from '../ledger/calendar.ts'
 import { FutureMomentError } from '../ledger/settling.ts'
+import { isTimeZone } from '../ledger/time-zone.ts'
 import { builder } from './builder.ts'
 import { User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'

@@ -11,6 +11,7 @@ import './posting.ts'
 import './post-transactions.ts'
 import './failed-transaction.ts'
 import './ledger.ts'
+import './transaction-posted.ts'
 
 builder.queryType({ description: 'What can be read.' })
 builder.mutationType({ description: 'What can be changed. The fields of one operation run one after another.' })

@@ -3,8 +3,8 @@ import { directionOf, type LedgerEntry as Entry } from '../ledger/entry.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { userId } from './ids.ts'
-import { createLoaders } from './loaders.ts'
 import { expiredCursor } from './pages.ts'
+import { resumable } from './resumable.ts'
 import { Transaction } from './transaction.ts'
 import { invalidArgument } from './validation-error.ts'
 
@@ -107,12 +107,10 @@ builder.subscriptionField('entryPosted', (t) =>
       if (!user) throw invalidArgument('userId', "is no user's", { code: 'USER_NOT_FOUND' })
       if (position !== undefined && position > head)
         throw invalidArgument('since', 'is a position the account has not reached')
-      return context.ledger.feed.subscribe(userId, position ?? head)
+      const entries = context.ledger.feed.subscribe(userId, position ?? head, head)
+      const cursorAt = (sequence: number) => encodeEntryCursor({ era: context.ledger.era, accountId: userId, sequence })
+      return resumable(entries, cursorAt)
     },
-    resolve: (entry, _args, context) => {
-      // One context lasts as long as the subscription, and loaders keep what they read.
-      context.loaders = createLoaders(context.ledger)
-      return entry
-    },
+    resolve: (entry) => entry,
   }),
 )

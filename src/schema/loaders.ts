@@ -35,7 +35,7 @@ export interface Loaders {
   matchCounts: DataLoader<EntryList, number | null>
 }
 
-export function createLoaders({ database, balances, histories, filterScanMax }: Ledger): Loaders {
+export function createLoaders({ database, balances, histories, filterScanMax, noteStretch }: Ledger): Loaders {
   const fresh = { cache: false }
   // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
   // them (their balances, which have to add up) is gathered together too.
@@ -50,8 +50,8 @@ export function createLoaders({ database, balances, histories, filterScanMax }: 
     balancesAsOf: new DataLoader<AccountMoment, AccountBalance>((moments) => balances.asOf(moments), fresh),
     histories: new DataLoader<HistoryRequest, BalanceBucket[]>((requests) => histories.load(requests), fresh),
     positions: new DataLoader((moments) => balances.positionsAt(moments), fresh),
-    entries: new DataLoader((ranges) => loadEntries(database, ranges), fresh),
-    matches: new DataLoader((requests) => loadMatches(database, requests, filterScanMax), fresh),
+    entries: new DataLoader((ranges) => loadEntries(database, ranges, noteStretch), fresh),
+    matches: new DataLoader((requests) => loadMatches(database, requests, filterScanMax, noteStretch), fresh),
     matchCounts: new DataLoader((lists) => countMatches(database, lists), fresh),
   }
 }

@@ -91,11 +91,11 @@ export interface Counted {
 }
 
 /** The options of a connection's field `totalCount`. */
-export const totalCount = (things: string) =>
+export const totalCount = (things: string, unless = '') =>
   ({
     type: 'Sequence',
     nullable: true,
-    description: `How many ${things} there are, whichever page this is. Counted only when asked for; null: too many to look through.`,
+    description: `How many ${things} there are, whichever page this is. Counted only when asked for${unless}.`,
     resolve: (connection: unknown) => (connection as Counted).totalCount(),
   }) as const
 

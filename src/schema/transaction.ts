@@ -86,7 +86,7 @@ builder.queryFields((t) => ({
       type: Transaction,
       nullable: true,
       description:
-        'The whole ledger, newest first by time, and then by id. A page with a filter looks through a bounded number of transactions: it may have fewer than asked for and still a next page, which goes on from there.',
+        'The whole ledger, newest first by time, and then by id. A page with a filter looks through a bounded number of transactions: it may have fewer than asked for and still a next page, which goes on from there; and behind its cursor it looks no farther for a previous one.',
       args: { filter: t.arg({ type: TransactionFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],
       resolve: async (_root, { filter, ...page }, { ledger }) => {
@@ -105,7 +105,9 @@ builder.queryFields((t) => ({
     {
       name: 'TransactionsConnection',
       description: 'A page of the ledger, newest first.',
-      fields: (t) => ({ totalCount: t.field(totalCount('transactions')) }),
+      fields: (t) => ({
+        totalCount: t.field(totalCount('transactions', '; null: more than a million to look through')),
+      }),
     },
     { name: 'TransactionsEdge', description: 'A transaction in a page.' },
   ),

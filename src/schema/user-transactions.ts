@@ -35,7 +35,7 @@ const UserTransactionsConnection = builder.connectionObject(
     type: Transaction,
     name: 'UserTransactionsConnection',
     description: 'A page of an account, newest first.',
-    fields: (t) => ({ totalCount: t.field(totalCount('entries')) }),
+    fields: (t) => ({ totalCount: t.field(totalCount('entries', '; null: more than a million to look through')) }),
   },
   LedgerEntry as never,
 )
@@ -46,7 +46,7 @@ builder.objectField(User, 'transactions', (t) =>
       type: Transaction,
       nullable: true,
       description:
-        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones. A page with a filter looks through a bounded number of entries: it may have fewer than asked for and still a next page, which goes on from there.',
+        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones. A page with a filter looks through a bounded number of entries: it may have fewer than asked for and still a next page, which goes on from there; and behind its cursor it looks no farther for a previous one.',
       args: {
         filter: t.arg({
           type: LedgerEntryFilter,

@@ -6,6 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { type Context, createContext } from '../schema/context.ts'
 import { schema } from '../schema/index.ts'
+import { contextPerEvent } from './context-per-event.ts'
 import { requestErrorsWithoutValues, unreadableRequest, withoutArgumentValue } from './request-errors.ts'
 import { tellsStatementCount } from './statement-count.ts'
 
@@ -33,6 +34,8 @@ export function createGraphql(
     logging: false,
     maskedErrors: { isDev: false, maskError: (error) => maskError(error, logger) },
     plugins: [
+      contextPerEvent(() => createContext(ledger)) as never,
+
       requestErrorsWithoutValues as never,
       endsStreamsNobodyTakes as never,
       ...(tellsStatements ? [tellsStatementCount as never] : []),

@@ -26,6 +26,7 @@ const DRAIN_MS = 10_000
 export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOptions['onTrouble']): LedgerOptions {
   return {
     url,
+    directUrl: config.DIRECT_DATABASE_URL ?? url,
     onTrouble,
     preparedStatements: config.PREPARED_STATEMENTS === 'on',
     operationDeadlineMs: config.OPERATION_DEADLINE_MS,
@@ -41,7 +42,9 @@ export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOpti
  * Opens the server on a database that is migrated already. In development an empty ledger is told a demo story.
  */
 export async function openServer(config: Config, url: string, logger: Logger): Promise<RunningServer> {
-  const ledger = await openLedger(ledgerOptions(config, url, (error) => logger.error({ err: error }, 'posting failed')))
+  const ledger = await openLedger(
+    ledgerOptions(config, url, (error) => logger.error({ err: error }, 'the ledger is in trouble')),
+  )
   const graphql = createGraphql(ledger, logger, { tellsStatements: config.NODE_ENV !== 'production' })
   const graphiql = createGraphiqlPage({
     endpoint: GRAPHQL_PATH,
@@ -69,6 +72,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
       // Before the feed: the end of a subscription would be told to event streams.
       answers.leave()
       ledger.feed.close()
+      ledger.transactionFeed.close()
       const timer = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
       await closed
       clearTimeout(timer)

@@ -5,7 +5,7 @@ import { type BucketSize, bucketStarts } from '../../src/ledger/calendar.ts'
 import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
 import { FutureMomentError } from '../../src/ledger/settling.ts'
 import { verifyLedger } from '../../src/ledger/verify.ts'
-import { databaseClock, deposit, installStall, stall, transfer, untilBlocked } from '../support/faults.ts'
+import { databaseClock, deposit, insertByHand, installStall, stall, transfer, untilBlocked } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { insertRows, type PlainEntry, plainEntries, randomOf, randomRows } from '../support/random-ledger.ts'
 
@@ -28,6 +28,9 @@ const DAYS = [
   ['Australia/Lord_Howe', '2024-04-07'],
   ['Australia/Lord_Howe', '2024-10-06'],
   ['Asia/Kathmandu', '2024-02-29'],
+  // By half an hour, in the middle of one.
+  ['America/Caracas', '2016-05-01'],
+  ['Asia/Pyongyang', '2018-05-04'],
   ['Pacific/Chatham', '2025-04-06'],
   ['UTC', '2025-01-01'],
 ] as const
@@ -114,7 +117,7 @@ test('every field of every bucket is the plain sum, in every time zone, with and
       const reach = REACH[size] * 3_600_000_000
       const middle = microsecondsOf(`${date}T12:00:00.000000Z`)
       const [first, last] = [instantOf(middle - reach), instantOf(middle + reach)]
-      const edges = [first, ...bucketStarts(first, last, size, zone, 5_000), last]
+      const edges = [first, ...(bucketStarts(first, last, size, zone, 5_000) as string[]), last]
       const accounts = await makeAccounts(ledger, 4)
       const rows = randomRows(seed, { accounts, count: 30 + upTo(150), edges })
       await insertRows(ledger.test.pool, rows)
@@ -155,7 +158,7 @@ test('every field of every bucket is the plain sum, in every time zone, with and
       )
       expect(functions.map(({ amount }) => BigInt(amount))).toEqual(expected.map(({ amount }) => amount))
     }),
-    { numRuns: 60, endOnFailure: true },
+    { numRuns: 100, endOnFailure: true },
   )
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 }, 120_000)
@@ -207,6 +210,21 @@ test('a history that reaches into the future ends now, in a bucket that is not c
   }
   const [answer] = await ledger.histories.load([{ accountId, from: to, to, bucket: 'DAY', timeZone: 'UTC' }])
   expect(answer).toBeInstanceOf(FutureMomentError)
+})
+
+test('an entry that is dated ahead of the clock is in a history up to now, as it is in the balance', async () => {
+  const [accountId] = (await makeAccounts(ledger, 1, 5n)) as [string]
+  const before = await databaseClock(ledger.test, '-1 hour')
+  const ahead = await databaseClock(ledger.test, '3 seconds')
+  await insertByHand(ledger.test.pool, { ...deposit(accountId, 3n), destinationSequence: 2, createdAt: `'${ahead}'` })
+  const load = async (from: string) =>
+    (
+      await ledger.histories.load([
+        { accountId, from, to: '2999-01-01T00:00:00.000000Z', bucket: 'MONTH', timeZone: 'UTC' },
+      ])
+    )[0] as BalanceBucket[]
+  expect((await load(before)).at(-1)).toMatchObject({ closing: 8n, complete: false })
+  expect(await load(ahead)).toMatchObject([{ start: ahead, opening: 5n, closing: 8n, entryCount: 1 }])
 })
 
 test('what is in flight is waited for, so that what was answered once does not change', async () => {

@@ -82,9 +82,14 @@ async function expectTheAnswersOfTheEntries(): Promise<void> {
     expect(rows).toEqual([{ now: amount.toString(), past: expected.map(String) }])
 
     const ranges = [1, 2, 7, 60].map((low) => ({ accountId: account, low, high: low + 49 }))
-    for (const [at, page] of (await loadEntries(ledger.database, ranges)).entries()) {
+    for (const [at, page] of (await loadEntries(ledger.database, ranges, () => {})).entries()) {
       const { low, high } = ranges[at] as (typeof ranges)[number]
-      expect(page.map(({ sequence, balanceAfter }) => [sequence, balanceAfter])).toEqual(
+      expect(
+        page.map(
+          ({ sequence, balanceAfter }) => [sequence, balanceAfter],
+          () => {},
+        ),
+      ).toEqual(
         entries
           .filter(({ sequence }) => sequence >= low && sequence <= high)
           .map(({ sequence, balance }) => [sequence, balance])

@@ -1,9 +1,12 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { once } from 'node:events'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/checkpoints.ts'
+import { loadMatches } from '../../src/ledger/entry-matches.ts'
+import { loadEntries } from '../../src/ledger/history.ts'
 import { insertMissingCheckpoints } from '../../src/ledger/statements/insert-missing-checkpoints.ts'
 import { verifyLedger } from '../../src/ledger/verify.ts'
 import { runCommand } from '../support/command-line.ts'
-import { deposit, transfer } from '../support/faults.ts'
+import { deposit, holdSession, openBeside, transfer, untilBlocked } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
 let ledger: TestLedger
@@ -91,6 +94,71 @@ test('may be deleted at any moment, without an answer that changes, and the read
   })
   expect(await answersOf(account)).toMatchObject({ past: [...before.past, { sequence: 302 }] })
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
+})
+
+describe('that are gone are written again, whoever misses them,', () => {
+  const without = async (miss: (account: string) => Promise<unknown>) => {
+    const account = await fillAccount(3_000)
+    await ledger.test.pool.query('delete from private.balance_checkpoints')
+    await miss(account)
+    await vi.waitFor(
+      async () => {
+        const sequences = await checkpointsOf(account)
+        expect(sequences.length).toBeGreaterThanOrEqual(Math.floor(2_000 / CHECKPOINT_INTERVAL))
+      },
+      { timeout: 10_000 },
+    )
+    expect(await verifyLedger(ledger.test.pool)).toEqual([])
+  }
+  const onlyAtTheEnd = async (account: string) => {
+    const head = (await ledger.balances.current([account]))[0]?.sequence as number
+    await vi.waitFor(async () => expect((await checkpointsOf(account)).length).toBeGreaterThan(10))
+    await ledger.test.pool.query('delete from private.balance_checkpoints where sequence < $1', [head - 50])
+  }
+
+  test('a posting', () => without((account) => ledger.posting.post(deposit(account, 1n))))
+
+  test('a page in the middle', () =>
+    without(async (account) => {
+      await onlyAtTheEnd(account)
+      await loadEntries(ledger.database, [{ accountId: account, low: 2_500, high: 2_510 }], ledger.noteStretch)
+    }))
+
+  test('a page under a filter', () =>
+    without(async (account) => {
+      await onlyAtTheEnd(account)
+      const list = { accountId: account, low: 1, high: 3_001, filter: { direction: 'CREDIT' as const } }
+      const page = { first: 5, after: 2_900 }
+      await loadMatches(ledger.database, [{ list, page }], 100, ledger.noteStretch)
+    }))
+
+  test('a history of long ago', () =>
+    without(async (account) => {
+      const history = { accountId: account, bucket: 'MONTH' as const, timeZone: 'UTC' }
+      const [from, to] = ['2001-01-01T00:00:00.000000Z', '2001-02-01T00:00:00.000000Z']
+      await ledger.histories.load([{ ...history, from, to }])
+    }))
+
+  test('and a stranger who holds one of them locked keeps no server from closing', async () => {
+    const account = await fillAccount(200)
+    await ledger.test.pool.query('delete from private.balance_checkpoints')
+    const { rows } = await ledger.test.pool.query(
+      'select id, created_at from transactions where destination_user_id = $1 and destination_sequence = 1',
+      [account],
+    )
+    const stranger = await holdSession(
+      ledger.test,
+      'insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id) values ($1, 16, 1, $2, $3)',
+      [account, rows[0].created_at, rows[0].id],
+    )
+    const beside = await openBeside(ledger.test)
+    await beside.balances.current([account])
+    await untilBlocked(ledger.test, 1, 'insert into "private"."balance_checkpoints"%')
+    const closed = beside.close().then(() => 'closed')
+    // The lock is given up within a second or so.
+    expect(await Promise.race([closed, once(AbortSignal.timeout(8_000), 'abort')])).toBe('closed')
+    await stranger.close()
+  })
 })
 
 test('are rebuilt where they are missing: all of them, or a stretch', async () => {

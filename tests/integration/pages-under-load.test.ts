@@ -13,7 +13,8 @@ let accounts: string[]
 
 beforeAll(async () => {
   ledger = await openTestLedger()
-  server = await openTestServer({}, ledger.test)
+  // A page under a filter looks through few, so that many end early.
+  server = await openTestServer({ FILTER_SCAN_MAX: '200' }, ledger.test)
   accounts = await makeAccounts(ledger, 4, 10_000n)
   await postSome(400)
 })
@@ -49,6 +50,8 @@ const LISTS: Record<string, (page: string) => Promise<Page>> = {
       )
     ).user.transactions,
   'the whole ledger': async (page) => (await ask(`{ transactions(${page}) ${SELECTION} }`)).transactions,
+  'the whole ledger under a filter': async (page) =>
+    (await ask(`{ transactions(${page}, filter: { kind: TRANSFER, amountMin: 9 }) ${SELECTION} }`)).transactions,
 }
 
 async function ask(query: string) {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { deposit, transfer } from '../support/faults.ts'
@@ -105,4 +106,16 @@ test('nobody is told who does not ask, and operations beside each other are coun
     expect(beside.map(({ extensions }) => extensions.statementCount)).toEqual(alone)
   }
   expect(alone[1]).toBe(0)
+  // The engine posts for many at once, and records what was refused for others to see: neither is the operation's own.
+  const [account, other] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  const post = (field: string, ids: string) =>
+    Array.from(
+      { length: 20 },
+      (_, at) => `p${at}: ${field}(input: { idempotencyKey: "${randomUUID()}", ${ids}, amount: 7 }) { __typename }`,
+    )
+  const deposits = await send(`mutation { ${post('deposit', `userId: "${account}"`).join(' ')} }`)
+  const refusals = await send(
+    `mutation { ${post('transfer', `sourceUserId: "${other}", destinationUserId: "${account}"`).join(' ').replaceAll('amount: 7', 'amount: 700')} }`,
+  )
+  expect([deposits.extensions.statementCount, refusals.extensions.statementCount]).toEqual([0, 0])
 })

@@ -11,6 +11,7 @@ import type { TestDatabase } from './database.ts'
 export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> = {}): Promise<Ledger> {
   return openLedger({
     url: test.url,
+    directUrl: test.url,
     preparedStatements: true,
     operationDeadlineMs: 15_000,
     clockAheadMaxMs: 5_000,

@@ -15,6 +15,7 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
   const troubles: unknown[] = []
   const ledger = await openLedger({
     url: test.url,
+    directUrl: test.url,
     preparedStatements: true,
     operationDeadlineMs: 15_000,
     clockAheadMaxMs: 5_000,

@@ -47,6 +47,17 @@ test('a place in the whole ledger is read back to the microsecond', () => {
   )
 })
 
+test("the number of a list stays what it was, and one that is given up is nobody's", () => {
+  const bytes = Buffer.alloc(34)
+  bytes.writeUInt8(2, 0)
+  const listOf = (number: number) => {
+    bytes.writeUInt8(number, 1)
+    return decodeIdCursor(bytes.toString('base64url'))?.list
+  }
+  // 1 was the whole ledger's, when it was ordered by id.
+  expect([0, 1, 2, 3].map(listOf)).toEqual(['users', undefined, 'failedTransactions', undefined])
+})
+
 test('a cursor fits into a URL as it is', () => {
   fc.assert(
     fc.property(cursors, (cursor) => {

@@ -5,33 +5,22 @@ import type { LedgerEntry } from '../../src/ledger/entry.ts'
 import { openClient, openStream, type SocketClient } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
-/** How many subscribers the feeds of all servers in this file have. */
-const feeds = vi.hoisted(() => ({ subscribers: 0 }))
+/** The feeds of all servers in this file. */
+const feeds = vi.hoisted((): { subscriberCount: number }[] => [])
 vi.mock('../../src/ledger/feed.ts', async (original) => {
-  const { openFeed } = await original<typeof import('../../src/ledger/feed.ts')>()
-  const openCountedFeed: typeof openFeed = (...options) => {
-    const feed = openFeed(...options)
-    return {
-      ...feed,
-      subscribe(accountId, after) {
-        const subscriber = feed.subscribe(accountId, after)
-        const leave = subscriber.return?.bind(subscriber) as NonNullable<typeof subscriber.return>
-        let isCounted = true
-        feeds.subscribers += 1
-        subscriber.return = () => {
-          if (isCounted) feeds.subscribers -= 1
-          isCounted = false
-          return leave()
-        }
-        return subscriber
-      },
+  const { Feed } = await original<typeof import('../../src/ledger/feed.ts')>()
+  class KnownFeed extends Feed {
+    constructor(...options: ConstructorParameters<typeof Feed>) {
+      super(...options)
+      feeds.push(this)
     }
   }
-  return { openFeed: openCountedFeed }
+  return { Feed: KnownFeed }
 })
 
+const subscriberCount = () => feeds.reduce((sum, feed) => sum + feed.subscriberCount, 0)
 const waitForSubscribers = (count: number) =>
-  vi.waitFor(() => expect(feeds.subscribers).toBe(count), { timeout: 10_000, interval: 5 })
+  vi.waitFor(() => expect(subscriberCount()).toBe(count), { timeout: 10_000, interval: 5 })
 
 let server: TestServer
 beforeAll(async () => {
@@ -258,7 +247,7 @@ describe('what cannot be watched is refused, and the socket lives on', () => {
     expect(JSON.stringify(answer)).not.toContain('"http"')
     const errors = answer.type === 'error' ? answer.payload : answer.payload.errors
     if (answer.type !== 'error') expect(await client.waitForMessage()).toEqual({ type: 'complete', id: 'refused' })
-    expect(feeds.subscribers).toBe(1)
+    expect(subscriberCount()).toBe(1)
     const posted = await deposit(ada, 1)
     expect(await entryOn(client, 'bystander')).toEqual(posted)
 
@@ -377,7 +366,7 @@ describe('a subscriber is freed', () => {
       await openStream(server.endpoint, { query: WATCH, variables: { userId: ada } }),
       await openStream(server.endpoint, { query: WATCH, variables: { userId: ada } }),
     ]
-    expect(feeds.subscribers).toBe(2)
+    expect(subscriberCount()).toBe(2)
     await deposit(ada, 1)
     await streams[0]?.waitForEvent()
     for (const stream of streams) stream.abort()
@@ -430,13 +419,13 @@ test('queries and mutations work over the socket as well', async () => {
 })
 
 describe('the feed by itself', () => {
-  const entry = (sequence: number) => ({ sequence }) as LedgerEntry
+  const entry = (sequence: number) => ({ accountId: 'ada', sequence }) as LedgerEntry
   const troubles: unknown[] = []
 
   async function openRealFeed(read: (after: number) => Promise<LedgerEntry[]>) {
-    const { openFeed } = await vi.importActual<typeof import('../../src/ledger/feed.ts')>('../../src/ledger/feed.ts')
-    return openFeed(
-      (_accountId, after) => read(after),
+    const { Feed } = await vi.importActual<typeof import('../../src/ledger/feed.ts')>('../../src/ledger/feed.ts')
+    return new Feed(
+      (ranges) => Promise.all(ranges.map(async ({ low }) => (await read(low - 1)).reverse())),
       (error) => troubles.push(error),
     )
   }
@@ -447,7 +436,7 @@ describe('the feed by itself', () => {
     vi.useFakeTimers()
     const feed = await openRealFeed(async () => [])
     expect(vi.getTimerCount()).toBe(0)
-    const subscribers = [feed.subscribe('ada', 0), feed.subscribe('ada', 0), feed.subscribe('grace', 0)]
+    const subscribers = [feed.subscribe('ada', 0, 0), feed.subscribe('ada', 0, 0), feed.subscribe('grace', 0, 0)]
     const answers = subscribers.map((subscriber) => subscriber.next())
     await vi.advanceTimersByTimeAsync(3_000)
     expect(vi.getTimerCount()).toBe(1)
@@ -472,7 +461,7 @@ describe('the feed by itself', () => {
       () => [entry(1)],
     ]
     const feed = await openRealFeed(async () => (reads.shift() as () => LedgerEntry[])())
-    const answer = feed.subscribe('ada', 0).next()
+    const answer = feed.subscribe('ada', 0, 0).next()
     await vi.advanceTimersByTimeAsync(3_000)
     expect(await answer).toEqual({ done: false, value: entry(1) })
     feed.close()
@@ -490,7 +479,7 @@ describe('the feed by itself', () => {
       asked.push(after)
       return reads.shift() ?? []
     })
-    const subscriber = feed.subscribe('ada', 0)
+    const subscriber = feed.subscribe('ada', 0, 0)
     const taken = [await subscriber.next(), await subscriber.next(), await subscriber.next()]
     expect(taken.map(({ value }) => value?.sequence)).toEqual([1, 2, 3])
     expect(asked).toEqual([0, 1])
@@ -509,7 +498,7 @@ describe('the feed by itself', () => {
       return before > after ? [entry(1)] : []
     })
     vi.useFakeTimers()
-    expect(await feed.subscribe('ada', 0).next()).toEqual({ done: false, value: entry(1) })
+    expect(await feed.subscribe('ada', 0, 0).next()).toEqual({ done: false, value: entry(1) })
     feed.close()
   })
 })

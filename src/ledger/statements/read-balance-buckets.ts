@@ -33,7 +33,7 @@ function readBuckets(text: string): Map<number, MovedBucket> {
  *
  * One row for each request, in order. `moved`: its buckets with entries, and under number 0 the entries between the last
  * checkpoint before the window (entry `low`, balance `base`), where the scan begins, and the window; it ends with the first
- * checkpoint after. `final`: an entry at or after the window's last microsecond is there already.
+ * checkpoint after (entry `high`; the last entry, where there is none). `final`: an entry at or after the window's last microsecond is there already.
  */
 export const readBalanceBuckets = preparedOnce((database) =>
   database
@@ -43,6 +43,9 @@ export const readBalanceBuckets = preparedOnce((database) =>
           'final',
         ),
       low: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('low'),
+      high: sql`coalesce(bound.sequence, greatest(last_credit.sequence, last_debit.sequence), 0)`
+        .mapWith(Number)
+        .as('high'),
       /** The balance at the checkpoint before the window. */
       base: sql`coalesce(checkpoint.balance, 0)`.mapWith(BigInt).as('base'),
       moved: sql`moved.buckets`.mapWith(readBuckets).as('moved'),
@@ -66,11 +69,11 @@ export const readBalanceBuckets = preparedOnce((database) =>
         where user_id = request.id and through >= bounds.until order by through limit 1
       ) bound on true
       left join lateral (
-        select created_at from public.transactions
+        select created_at, destination_sequence as sequence from public.transactions
         where destination_user_id = request.id order by destination_sequence desc limit 1
       ) last_credit on true
       left join lateral (
-        select created_at from public.transactions
+        select created_at, source_sequence as sequence from public.transactions
         where source_user_id = request.id order by source_sequence desc limit 1
       ) last_debit on true
       left join lateral (

@@ -10,6 +10,8 @@ export const readEntries = preparedOnce((database) =>
   database
     .select({
       request: sql`request.position`.mapWith(Number).as('request'),
+      /** The checkpoint before the range; 0: from the beginning. */
+      checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       sequence: sql`entry.sequence`.mapWith(Number).as('sequence'),
       change: sql`entry.change`.mapWith(BigInt).as('change'),
       balanceAfter: sql`(coalesce(checkpoint.balance, 0) + credits.total - debits.total

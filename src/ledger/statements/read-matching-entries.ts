@@ -13,6 +13,8 @@ export const readMatchingEntries = preparedOnce((database) =>
     .select({
       request: sql`request.position`.mapWith(Number).as('request'),
       other: sql<boolean>`exists (${matchingEntries(sql`request.other_low`, sql`request.other_high`)})`.as('other'),
+      /** The checkpoint before the entry; 0: from the beginning. */
+      checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       sequence: sql<number | null>`entry.sequence`.mapWith(Number).as('sequence'),
       change: sql`entry.change`.mapWith(BigInt).as('change'),
       balanceAfter: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`

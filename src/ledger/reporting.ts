@@ -1,0 +1,20 @@
+/**
+ * The same work, with its failures told: once for as long as it keeps failing.
+ */
+export function reportingOnce<Request, Answer>(
+  work: (request: Request) => Promise<Answer>,
+  onTrouble: (error: unknown) => void,
+): (request: Request) => Promise<Answer> {
+  let isFailing = false
+  return async (request) => {
+    try {
+      const answer = await work(request)
+      isFailing = false
+      return answer
+    } catch (error) {
+      if (!isFailing) onTrouble(error)
+      isFailing = true
+      throw error
+    }
+  }
+}

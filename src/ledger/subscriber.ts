@@ -1,0 +1,95 @@
+/*
+ * What all subscribers have in common. A subscriber reads for itself while it is behind, and is pushed what is new once
+ * it has caught up. It holds one page or a bounded buffer: one that does not take what it is pushed is let go, with the
+ * position it has reached. It can resume from there, and nothing is held for it meanwhile.
+ */
+
+/** A subscriber that stopped reading. It may resume from `position`, that of the last item it took. */
+export class SlowConsumerError<Position> extends Error {
+  override name = 'SlowConsumerError'
+  readonly position: Position
+  constructor(position: Position) {
+    super('the subscriber stopped reading')
+    this.position = position
+  }
+}
+
+export abstract class Subscriber<Item, Position> implements AsyncIterableIterator<Item, undefined> {
+  /** Of the last item that was taken. */
+  abstract readonly position: Position
+  /** What was pushed and not yet taken. */
+  protected buffer: Item[] = []
+  #ended = false
+  #failure: SlowConsumerError<Position> | undefined
+  #wake: (() => void) | undefined
+  /** Calls of `next` are answered one after another, however they overlap. */
+  #turn: Promise<unknown> = Promise.resolve()
+  readonly #leave: () => void
+  readonly #bufferMax: number
+
+  /** @param bufferMax how many items it may leave untaken. */
+  constructor(leave: () => void, bufferMax: number) {
+    this.#leave = leave
+    this.#bufferMax = bufferMax
+  }
+
+  /** Takes the next item, if there is one, and moves the position on. */
+  protected abstract take(): Item | undefined
+  /** Reads on, or joins those who are pushed to. False: there is nothing to be had now. May reject: then it is tried again. */
+  protected abstract fetch(): Promise<boolean>
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  /** @throws {SlowConsumerError} once, when it had not taken what was pushed; then it has ended. */
+  next(): Promise<IteratorResult<Item, undefined>> {
+    const answer = this.#turn.then(() => this.#next())
+    this.#turn = answer.catch(() => {})
+    return answer
+  }
+
+  return(): Promise<IteratorResult<Item, undefined>> {
+    this.#end()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  /** Looks again, if there was nothing to be had. */
+  retry(): void {
+    this.#wake?.()
+    this.#wake = undefined
+  }
+
+  push(item: Item): void {
+    if (this.#ended) return
+    if (this.buffer.length >= this.#bufferMax) {
+      this.#failure = new SlowConsumerError(this.position)
+      this.#end()
+    } else {
+      this.buffer.push(item)
+      this.retry()
+    }
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.buffer = []
+    this.#leave()
+    this.retry()
+  }
+
+  async #next(): Promise<IteratorResult<Item, undefined>> {
+    while (!this.#ended) {
+      const item = this.take()
+      if (item !== undefined) return { done: false, value: item }
+      // A failure: the database is away. The position is safe here, and the feed's poll has it tried again.
+      const fetched = await this.fetch().catch(() => false)
+      if (!fetched && this.buffer.length === 0 && !this.#ended) await new Promise<void>((wake) => (this.#wake = wake))
+    }
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure) throw failure
+    return { done: true, value: undefined }
+  }
+}

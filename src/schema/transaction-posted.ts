@@ -1,0 +1,57 @@
+import { decodeFeedCursor, encodeFeedCursor } from '../ledger/cursor.ts'
+import type { FeedEvent, FeedPosition } from '../ledger/feed-step.ts'
+import { PositionNotReachedError } from '../ledger/transaction-feed.ts'
+import { builder } from './builder.ts'
+import type { Context } from './context.ts'
+import { expiredCursor } from './pages.ts'
+import { resumable } from './resumable.ts'
+import { Transaction } from './transaction.ts'
+import { invalidArgument } from './validation-error.ts'
+
+const TransactionPosted = builder.objectRef<FeedEvent>('TransactionPosted').implement({
+  description: 'A transaction that was committed, and where the feed of the whole ledger is after it.',
+  fields: (t) => ({
+    cursor: t.string({
+      description: 'Give it as `since` to go on after this transaction, whichever server process answers.',
+      resolve: ({ position }, _args, { ledger }) => feedCursor(position, ledger.era),
+    }),
+    transaction: t.expose('transaction', { type: Transaction, description: 'What was posted.' }),
+  }),
+})
+
+export const feedCursor = (position: FeedPosition, era: string) => encodeFeedCursor({ ...position, era })
+
+function readPosition(since: string | null | undefined, { ledger }: Context): FeedPosition | undefined {
+  if (since == null) return undefined
+  const cursor = decodeFeedCursor(since)
+  if (!cursor) throw invalidArgument('since', 'is not a cursor of the feed')
+  if (cursor.era !== ledger.era) throw expiredCursor('since')
+  return cursor
+}
+
+builder.subscriptionField('transactionPosted', (t) =>
+  t.field({
+    type: TransactionPosted,
+    nullable: true,
+    description:
+      'Each transaction of the whole ledger soon after it is committed, none missed and none repeated. Those of one account come in its order; others may come in another order than `transactions` shows them.',
+    args: {
+      since: t.arg.string({
+        description:
+          'Every transaction after this cursor (of an event, or `Ledger.cursor`), and then what is new. Without it, from now.',
+      }),
+    },
+    subscribe: async (_root, { since }, context) => {
+      const { ledger } = context
+      try {
+        const events = await ledger.transactionFeed.subscribe(readPosition(since, context))
+        return resumable(events, (position: FeedPosition) => feedCursor(position, ledger.era))
+      } catch (error) {
+        if (error instanceof PositionNotReachedError)
+          throw invalidArgument('since', 'is a position the ledger has not reached')
+        throw error
+      }
+    },
+    resolve: (event) => event,
+  }),
+)
