@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { directionOf } from '../../src/ledger/entry.ts'
 import type { EntryFilter } from '../../src/ledger/entry-filter.ts'
 import { countMatches, loadMatches } from '../../src/ledger/entry-matches.ts'
@@ -12,6 +13,7 @@ import {
   type TransactionFilter,
   type TransactionPosition,
 } from '../../src/ledger/transaction-list.ts'
+import { deposit, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { insertRows, type PlainEntry, plainEntries, type Row, randomOf, randomRows } from '../support/random-ledger.ts'
 import { openTestServer } from '../support/server.ts'
@@ -262,6 +264,33 @@ describe('the whole ledger', () => {
       await other.close()
     }
   }, 60_000)
+})
+
+test('what is added while a page of the whole ledger is read moves its end, and repeats nothing', async () => {
+  const other = await openTestLedger()
+  const [payer, payee] = (await makeAccounts(other, 2, 10_000n)) as [string, string]
+  for (let amount = 1n; amount <= 30n; amount++) await other.posting.post(transfer(payer, payee, amount))
+  // Between the statement that finds what matches and the one that finds where it stopped.
+  const query = pg.Client.prototype.query as (...args: unknown[]) => unknown
+  let isFirst = true
+  vi.spyOn(pg.Client.prototype, 'query').mockImplementation(function (this: pg.Client, ...args: unknown[]) {
+    const { text = '' } = args[0] as { text?: string }
+    if (!isFirst || !/offset/.test(text)) return query.apply(this, args) as never
+    isFirst = false
+    const added = Promise.all(Array.from({ length: 5 }, () => other.posting.post(deposit(payee, 1n))))
+    return added.then(() => query.apply(this, args)) as never
+  })
+  const met: bigint[] = []
+  for (let after: TransactionPosition | undefined; ; ) {
+    const page = await pageTransactions(other.database, { first: 20, after }, { kind: 'TRANSFER' }, 10)
+    met.push(...page.items.map(({ amount }) => amount))
+    if (!page.hasOlder) break
+    after = page.stoppedBelow ?? page.items.at(-1)
+  }
+  vi.restoreAllMocks()
+  await other.close()
+  expect(isFirst).toBe(false)
+  expect(met).toEqual(Array.from({ length: 30 }, (_, index) => BigInt(30 - index)))
 })
 
 describe('through the API', () => {
