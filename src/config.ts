@@ -37,6 +37,7 @@ const Environment = z.object({
   QUEUE_LENGTH_MAX: integer('QUEUE_LENGTH_MAX', { min: 1, max: 1_000_000, standard: 10_000 }),
   BATCH_LOCK_WAIT_MS: integer('BATCH_LOCK_WAIT_MS', { min: 1, max: 60_000, standard: 100 }),
   FILTER_SCAN_MAX: integer('FILTER_SCAN_MAX', { min: 200, max: 10_000_000, standard: 10_000 }),
+  SUBSCRIPTIONS_PER_SOCKET_MAX: integer('SUBSCRIPTIONS_PER_SOCKET_MAX', { min: 1, max: 100_000, standard: 100 }),
   CLOCK_AHEAD_MAX_MS: integer('CLOCK_AHEAD_MAX_MS', { min: 0, max: 3_600_000, standard: 5_000 }),
 })
 

@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, { does: string; run: () => Promise<void>
   seed: { does: 'tell the demo story, if the ledger is empty', run: () => seed() },
   verify: { does: 'recompute the whole ledger and say what is wrong; exit code 1 if anything is', run: () => verify() },
   checkpoints: { does: 'rebuild the balance checkpoints that are missing', run: () => checkpoints() },
+  'renew-era': { does: 'after a restore, with all servers stopped: make every cursor void', run: () => renewEra() },
   'print-schema': { does: 'print the GraphQL schema', run: async () => console.log(printSchema(schema)) },
 }
 
@@ -95,6 +96,12 @@ const checkpoints = () =>
   withLedger(async (ledger) => {
     const count = await ledger.rebuildCheckpoints()
     console.log(count === 0 ? 'No checkpoint is missing.' : `Checkpoints were missing in ${count} places: rebuilt.`)
+  })
+
+const renewEra = () =>
+  withLedger(async (ledger) => {
+    await ledger.renewEra()
+    console.log('A new era has begun: every cursor from before is void.')
   })
 
 /** One Ctrl-C may be heard twice: from the terminal, and from npm, which passes it on. */

@@ -5,6 +5,7 @@ import { BalanceHistories } from './balance-history.ts'
 import { Balances } from './balances.ts'
 import { accountsOf } from './batch.ts'
 import { Checkpoints, rebuildCheckpoints, type Stretch } from './checkpoints.ts'
+import { renewEra } from './era.ts'
 import { Feed } from './feed.ts'
 import { Hints } from './hints.ts'
 import { loadEntries } from './history.ts'
@@ -48,6 +49,8 @@ export interface Ledger {
   verify(): Promise<Finding[]>
   /** Writes the checkpoints that are missing, and says in how many places they were. */
   rebuildCheckpoints(): Promise<number>
+  /** After a restore: voids all cursors. To be opened anew afterwards. */
+  renewEra(): Promise<void>
   close(): Promise<void>
 }
 
@@ -142,6 +145,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
         return verifying
       },
       rebuildCheckpoints: () => rebuildCheckpoints(databaseOf(verifiers)),
+      renewEra: () => renewEra(verifiers),
       async close() {
         feed.close()
         transactionFeed.close()

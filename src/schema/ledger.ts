@@ -1,6 +1,7 @@
 import { type LedgerTotals, loadTotals } from '../ledger/journal.ts'
 import type { Finding } from '../ledger/verify.ts'
 import { builder } from './builder.ts'
+import { feedCursor } from './transaction-posted.ts'
 import { User } from './user.ts'
 
 const FindingCode = builder.enumType('FindingCode', {
@@ -53,21 +54,35 @@ const LedgerVerification = builder.objectRef<Finding[]>('LedgerVerification').im
   }),
 })
 
-const Ledger = builder.objectRef<LedgerTotals>('Ledger').implement({
-  description: 'The ledger as a whole, at one moment.',
+/** Read when the first of them is asked for, and once. */
+interface Totals {
+  totals(): Promise<LedgerTotals>
+}
+
+const total = <const Type extends 'Sequence' | 'Cents', Name extends keyof LedgerTotals>(
+  type: Type,
+  name: Name,
+  description: string,
+) => ({ type, description, resolve: async ({ totals }: Totals) => (await totals())[name] })
+
+const Ledger = builder.objectRef<Totals>('Ledger').implement({
+  description:
+    'The ledger as a whole. Its sums are of one moment, and read every transaction: for operators and checks.',
   fields: (t) => ({
-    userCount: t.expose('userCount', { type: 'Sequence', description: 'How many users there are.' }),
-    transactionCount: t.expose('transactionCount', {
-      type: 'Sequence',
-      description: 'How many transactions there are.',
-    }),
-    deposited: t.expose('deposited', {
-      type: 'Cents',
-      description: 'All the money that came in from the world outside.',
-    }),
-    balances: t.expose('balances', {
-      type: 'Cents',
-      description: 'The sum of all balances as they are served. Money is conserved: it equals `deposited`, always.',
+    userCount: t.field(total('Sequence', 'userCount', 'How many users there are.')),
+    transactionCount: t.field(total('Sequence', 'transactionCount', 'How many transactions there are.')),
+    deposited: t.field(total('Cents', 'deposited', 'All the money that came in from the world outside.')),
+    balances: t.field(
+      total(
+        'Cents',
+        'balances',
+        'The sum of all balances as they are served. Money is conserved: it equals `deposited`, always.',
+      ),
+    ),
+    cursor: t.string({
+      description:
+        'Where the feed of the whole ledger is now: give it as `since` to `transactionPosted`, and nothing that is committed later is missed.',
+      resolve: async (_totals, _args, { ledger }) => feedCursor(await ledger.transactionFeed.now(), ledger.era),
     }),
     verification: t.field({
       type: LedgerVerification,
@@ -83,7 +98,15 @@ builder.queryField('ledger', (t) =>
   t.field({
     type: Ledger,
     nullable: true,
-    description: 'Sums over the whole ledger. It reads every transaction: for operators and checks.',
-    resolve: (_root, _args, { ledger }) => loadTotals(ledger.database),
+    description: 'The ledger as a whole.',
+    resolve: (_root, _args, { ledger }) => {
+      let totals: Promise<LedgerTotals> | undefined
+      return {
+        totals: () => {
+          totals ??= loadTotals(ledger.database)
+          return totals
+        },
+      }
+    },
   }),
 )

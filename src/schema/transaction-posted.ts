@@ -1,6 +1,7 @@
+import { GraphQLError } from 'graphql'
 import { decodeFeedCursor, encodeFeedCursor } from '../ledger/cursor.ts'
 import type { FeedEvent, FeedPosition } from '../ledger/feed-step.ts'
-import { PositionNotReachedError } from '../ledger/transaction-feed.ts'
+import { PositionNotReachedError, RestoredLedgerError } from '../ledger/transaction-feed.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { expiredCursor } from './pages.ts'
@@ -49,6 +50,10 @@ builder.subscriptionField('transactionPosted', (t) =>
       } catch (error) {
         if (error instanceof PositionNotReachedError)
           throw invalidArgument('since', 'is a position the ledger has not reached')
+        if (error instanceof RestoredLedgerError)
+          throw new GraphQLError('The feed of the whole ledger is closed until its operator has renewed the era.', {
+            extensions: { code: 'FEED_CLOSED', retryable: false },
+          })
         throw error
       }
     },

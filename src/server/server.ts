@@ -54,7 +54,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   })
   const http = createHttpServer({ ledger, graphql, graphiql, bodyBytesMax: config.BODY_BYTES_MAX })
   const answers = watchAnswers(http)
-  const webSocket = openWebSocket(http, graphql)
+  const webSocket = openWebSocket(http, graphql, { subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX })
   try {
     if (config.NODE_ENV === 'development') await tellDemoStory(ledger)
     await listen(http, config)

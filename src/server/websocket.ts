@@ -16,13 +16,26 @@ const SERVICE_RESTART = 1012
 /** How long a socket may take to close by itself. */
 const CLOSE_TIMEOUT_MS = 1_000
 
+/** How often a client is pinged. One that has not answered by the next time is let go. */
+const PING_INTERVAL_MS = 12_000
+
+export interface WebSocketOptions {
+  /** Operations that may run on one socket at once. */
+  subscriptionsMax: number
+  pingIntervalMs?: number
+}
+
 export interface WebSocketTransport {
   /** Closes every socket with 1012 and without `Complete`, so that clients come back by themselves. */
   close(): Promise<void>
 }
 
 /** GraphQL over WebSocket (the graphql-transport-ws protocol) on an HTTP server's upgrades. */
-export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocketTransport {
+export function openWebSocket(
+  server: Server,
+  graphql: GraphqlServer,
+  { subscriptionsMax, pingIntervalMs = PING_INTERVAL_MS }: WebSocketOptions,
+): WebSocketTransport {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX })
   const disposable = useServer(
     {
@@ -30,7 +43,9 @@ export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocket
       isProd: true,
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
-      onSubscribe: async ({ extra }, _id, params) => {
+      onSubscribe: async ({ extra, subscriptions }, _id, params) => {
+        // The one that asks is among them already.
+        if (Object.keys(subscriptions).length > subscriptionsMax) return [tooManySubscriptions(subscriptionsMax)]
         const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
           req: extra.request,
           socket: extra.socket,
@@ -59,6 +74,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer): WebSocket
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
     },
     sockets,
+    pingIntervalMs,
   )
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -96,6 +112,12 @@ interface Enveloped {
 function isSameOrigin({ headers }: IncomingMessage): boolean {
   if (headers.origin === undefined) return true
   return URL.canParse(headers.origin) && new URL(headers.origin).host === headers.host
+}
+
+function tooManySubscriptions(max: number): GraphQLError {
+  return new GraphQLError(`A socket may have ${max} operations running at once. Open another one.`, {
+    extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
+  })
 }
 
 function refuse(socket: Duplex, status: string): void {

@@ -115,6 +115,7 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ['Mutation.addressFailedTransaction', 'input.id', [...NO_ATTEMPT_ID, 'null']],
   ['Subscription.entryPosted', 'userId', [...NO_USER_ID, 'null']],
   ['Subscription.entryPosted', 'since', NO_CURSOR],
+  ['Subscription.transactionPosted', 'since', NO_CURSOR],
 ]
 
 /** Bad in one form alone: a number has all its digits in a document, and an enum value has no quotes there. */

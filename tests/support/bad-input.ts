@@ -203,6 +203,14 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
       selection: '{ id }',
       arguments: { userId: { type: 'ID!', good: text(ada) }, since: { type: 'String' } },
     },
+    {
+      name: 'Subscription.transactionPosted',
+      kind: 'subscription',
+      field: 'transactionPosted',
+      around: alone,
+      selection: '{ cursor }',
+      arguments: { since: { type: 'String' } },
+    },
   ]
 }
 

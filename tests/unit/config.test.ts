@@ -45,6 +45,7 @@ test('an empty environment is a whole configuration, for one at their own machin
     BATCH_LOCK_WAIT_MS: 100,
     CLOCK_AHEAD_MAX_MS: 5_000,
     FILTER_SCAN_MAX: 10_000,
+    SUBSCRIPTIONS_PER_SOCKET_MAX: 100,
   })
 })
 
@@ -65,9 +66,10 @@ test('every variable is read, and strangers are left alone', () => {
     BATCH_LOCK_WAIT_MS: '60000',
     CLOCK_AHEAD_MAX_MS: '0',
     FILTER_SCAN_MAX: '200',
+    SUBSCRIPTIONS_PER_SOCKET_MAX: '1',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(8)
+  expect(numbers).toHaveLength(9)
   expect(readConfig({ ...environment, HOME: '/root', PATH: '' })).toEqual({
     ...environment,
     ...Object.fromEntries(numbers.map(([name, text]) => [name, Number(text)])),

@@ -148,7 +148,11 @@ const CONTRACT = buildSchema(`
     TransferSuccess | ValidationError | InsufficientFundsError | UserNotFoundError | SameUserError | BalanceLimitError
     | IdempotencyConflictError | UnavailableError
 
-  type Subscription { entryPosted(userId: ID!, since: String): LedgerEntry }
+  type Subscription {
+    entryPosted(userId: ID!, since: String): LedgerEntry
+    transactionPosted(since: String): TransactionPosted
+  }
+  type TransactionPosted { cursor: String!  transaction: Transaction! }
 
   interface Error { code: ErrorCode!  message: String!  retryable: Boolean! }
   enum ErrorCode {

@@ -1,0 +1,23 @@
+import { sql } from 'drizzle-orm'
+import type pg from 'pg'
+import { inTransaction } from '../db/transaction.ts'
+import { readFeedOrder } from './statements/read-feed-order.ts'
+
+/** A rewrite of the whole table. */
+const RENEWAL_LIMITS = { lockTimeoutMs: 60_000, statementTimeoutMs: 3_600_000, idleTimeoutMs: 3_600_000 }
+
+/**
+ * After a restore: makes a new era, so that every cursor from before is void. Where the ledger came from another
+ * PostgreSQL by a dump, its rows bear database transactions that this one has not come to; they are then marked as older
+ * than all of this one's. All servers have to be stopped: they know the old era.
+ */
+export async function renewEra(pool: pg.Pool): Promise<void> {
+  await inTransaction(pool, RENEWAL_LIMITS, async (tx) => {
+    await tx.execute(sql`update private.ledger set era = gen_random_uuid()`)
+    const [order] = await readFeedOrder(tx).execute()
+    // Not an UPDATE, which the ledger refuses, and no change of what it says: the type stays what it was.
+    if (order?.isAhead) {
+      await tx.execute(sql`alter table public.transactions alter column recorded_xid type xid8 using '1'::xid8`)
+    }
+  })
+}
