@@ -1,8 +1,34 @@
+import { sql } from 'drizzle-orm'
+
 /**
  * A snapshot of PostgreSQL's, as `pg_current_snapshot()` writes it: `xmin:xmax:xip,xip…`. It tells which transactions had
  * committed when it was taken: those below xmax, without the ones that were still in flight.
  */
 export type Snapshot = string
+
+/**
+ * The newest database transaction that has a visible row in the ledger; for statements that take a snapshot. Ordered by
+ * the column: the bare name would be that of the text.
+ */
+export const headXid = sql<
+  string | null
+>`(select head.recorded_xid::text from public.transactions head order by head.recorded_xid desc limit 1)`
+
+/**
+ * The same snapshot, as far as rows of the ledger go, and true for ever: it ends right after the newest one that it sees.
+ *
+ * What PostgreSQL writes may end later, with transactions that left nothing on disk (a NOTIFY is one). When it crashes it
+ * forgets those and gives their numbers out again: a row that bears one would be taken for seen. A row that is visible is
+ * on disk, so its number is never given out again.
+ *
+ * @param head the newest database transaction with a row that it sees; null: there is none.
+ */
+export function durable(snapshot: Snapshot, head: string | null): Snapshot {
+  const { inFlight } = readSnapshot(snapshot) as { inFlight: string[] }
+  const xmax = BigInt(head ?? 0) + 1n
+  const below = inFlight.filter((xid) => BigInt(xid) < xmax)
+  return `${below[0] ?? xmax}:${xmax}:${below.join()}`
+}
 
 const SNAPSHOT = /^([1-9]\d{0,18}):([1-9]\d{0,18}):((?:[1-9]\d{0,18}(?:,[1-9]\d{0,18})*)?)$/
 

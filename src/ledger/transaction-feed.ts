@@ -1,7 +1,7 @@
 import type { Database } from '../db/pool.ts'
 import { eventsOf, type FeedEvent, type FeedPosition, type StepPage, type StepRequest, stepAfter } from './feed-step.ts'
 import { reportingOnce } from './reporting.ts'
-import { readSnapshot, type Snapshot } from './snapshot.ts'
+import { durable, readSnapshot, type Snapshot } from './snapshot.ts'
 import { readFeedOrder } from './statements/read-feed-order.ts'
 import { readFreshTransactions } from './statements/read-fresh-transactions.ts'
 import { readMoreFreshTransactions } from './statements/read-more-fresh-transactions.ts'
@@ -12,7 +12,7 @@ import { TransactionSubscriber } from './transaction-subscriber.ts'
  * The live feed of the whole ledger: a chain of snapshots. Each step takes one snapshot and delivers what it sees and the
  * one before did not, by time and then by id. So nothing is ever passed over, whatever order ids, times and commits come
  * in; entries of one account stand in their order, since each was committed before the next was given its time; and
- * nobody's long transaction holds anything up.
+ * nobody's long transaction holds anything up. Snapshots are kept in a form that outlives a crash of PostgreSQL's.
  *
  * One chain serves all live subscribers. It goes on by hints, and by a poll that stands in for hints that never come.
  */
@@ -59,7 +59,8 @@ export class TransactionFeed {
   /** Now, as a position: everything that is committed later comes after it. */
   async now(): Promise<FeedPosition> {
     const [row] = await readSnapshotNow(this.#database).execute()
-    const { snapshot } = row as { snapshot: Snapshot }
+    const { snapshot: taken, head } = row as { snapshot: Snapshot; head: string | null }
+    const snapshot = durable(taken, head)
     return { previous: snapshot, snapshot, after: null }
   }
 
@@ -180,8 +181,12 @@ export class TransactionFeed {
     }
     const first = readFreshTransactions(this.#database)
     const rows = await first.execute({ previous, inFlight, snapshot, limit: PAGE_MAX })
-    const transactions = rows.flatMap(({ snapshot: _, id, ...rest }) => (id === null ? [] : { id, ...rest }))
-    const [row] = rows as [(typeof rows)[number]]
-    return { snapshot: row.snapshot, transactions, isLast: transactions.length < PAGE_MAX }
+    const transactions = rows.flatMap(({ snapshot: _, head: __, id, ...rest }) => (id === null ? [] : { id, ...rest }))
+    const [taken] = rows as [(typeof rows)[number]]
+    return {
+      snapshot: snapshot ?? durable(taken.snapshot, taken.head),
+      transactions,
+      isLast: transactions.length < PAGE_MAX,
+    }
   }
 }

@@ -199,6 +199,18 @@ test('subscribers who come, go and resume through two servers miss nothing and s
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 }, 60_000)
 
+test('a position is as new as the newest row, and not as the one whose number begins with the highest digit', async () => {
+  await ledger.test.pool.query(
+    `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at, recorded_xid)
+     values (gen_random_uuid(), gen_random_uuid(), $1, 1, 1, '2024-01-01', '9')`,
+    [accountAt(0)],
+  )
+  await ledger.posting.post(deposit(accountAt(0), 2n))
+  const subscription = await subscribe()
+  await ledger.posting.post(deposit(accountAt(0), 3n))
+  expect((await nextOn(subscription)).transaction.amount).toBe(3n)
+})
+
 test('a step of thousands comes page by page, in the order of time and id, to those who are there, come and resume', async () => {
   const since = await ledger.transactionFeed.now()
   const live = await subscribe()

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { decodeFeedCursor, encodeFeedCursor } from '../../src/ledger/cursor.ts'
-import { readSnapshot } from '../../src/ledger/snapshot.ts'
+import { durable, readSnapshot } from '../../src/ledger/snapshot.ts'
 
 test('a snapshot is read as PostgreSQL writes it', () => {
   expect(readSnapshot('735:735:')).toEqual({ xmax: 735n, inFlight: [] })
@@ -24,6 +24,13 @@ test.each([
   '1:5:2;3:4:',
   '-1:5:',
 ])('%j is none', (text) => expect(readSnapshot(text)).toBeUndefined())
+
+test('a durable snapshot sees the same rows, and ends right after the newest of them', () => {
+  expect(durable('735:800:735,740,799', '770')).toBe('735:771:735,740')
+  expect(durable('735:800:735,740,799', '799')).toBe('735:800:735,740,799')
+  expect(durable('735:800:790,799', '770')).toBe('771:771:')
+  expect(durable('735:800:', null)).toBe('1:1:')
+})
 
 const era = '018f4e2a-7c1d-7000-8000-3b9d5f0c1e2a'
 

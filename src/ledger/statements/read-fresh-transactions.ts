@@ -2,11 +2,11 @@ import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { isFresh } from '../fresh-transactions.ts'
 import { selectInstant } from '../instant.ts'
-import type { Snapshot } from '../snapshot.ts'
+import { headXid, type Snapshot } from '../snapshot.ts'
 
 /**
  * The first `limit` transactions that a snapshot sees and the one before did not, by time and then by id. The snapshot is
- * `snapshot` or, where that is null, that of this very statement: it sees all that its answer can hold. One row at least.
+ * `snapshot` or, where that is null, that of this very statement, for which `head` makes it durable. One row at least.
  *
  * `offset 0` has the fresh ones found by the index on their database transaction, however few or many they are: sent
  * straight for the order, PostgreSQL may read the index on time from the beginning of the ledger.
@@ -15,6 +15,7 @@ export const readFreshTransactions = preparedOnce((database) =>
   database
     .select({
       snapshot: sql<Snapshot>`now.snapshot::text`.as('snapshot'),
+      head: sql<string | null>`now.head`.as('head'),
       id: sql<string | null>`entry.id`.as('id'),
       idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
       sourceUserId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
@@ -25,7 +26,7 @@ export const readFreshTransactions = preparedOnce((database) =>
       createdAt: sql<string>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
     })
     .from(
-      sql`(select coalesce(${sql.placeholder('snapshot')}::pg_snapshot, pg_current_snapshot()) as snapshot) now
+      sql`(select coalesce(${sql.placeholder('snapshot')}::pg_snapshot, pg_current_snapshot()) as snapshot, ${headXid} as head) now
       left join lateral (
         select * from (select * from public.transactions where ${isFresh(sql`now.snapshot`)} offset 0) fresh
         order by created_at, id limit ${sql.placeholder('limit')}
