@@ -1,0 +1,46 @@
+import { createClient } from 'graphql-ws'
+import { WebSocket } from 'ws'
+import { BALANCE, ENTRIES, type Entry, isMain, pause, runFromCommandLine, type Watch } from './watch.ts'
+
+/*
+ * graphql-ws alone: a balance, and then every entry after it, whatever becomes of the connection. The library connects
+ * again by itself and sends its payload once more, so the payload has to know how far it has come.
+ */
+
+export async function watchAccount({ endpoint, userId, onBalance, onEntry, signal }: Watch): Promise<void> {
+  const client = createClient({
+    url: endpoint.replace(/^http/, 'ws'),
+    webSocketImpl: WebSocket,
+    retryAttempts: Number.POSITIVE_INFINITY,
+    shouldRetry: () => true,
+    retryWait: pause,
+  })
+  signal.addEventListener('abort', () => void client.dispose())
+
+  let since: string | undefined
+  for await (const { data } of client.iterate<{ user: { balance: { amount: string; cursor: string } } }>({
+    query: BALANCE,
+    variables: { userId },
+  })) {
+    if (!data?.user) throw new Error('there is no such user')
+    onBalance(data.user.balance)
+    since = data.user.balance.cursor
+  }
+
+  const payload = { query: ENTRIES, variables: { userId, since } }
+  while (!signal.aborted) {
+    for await (const { data, errors } of client.iterate<{ entryPosted: Entry }>(payload)) {
+      // One who reads too slowly is sent away, and may come back: with the cursor nothing is lost.
+      if (errors) {
+        if (errors[0]?.extensions?.retryable) break
+        throw new Error(errors[0]?.message)
+      }
+      if (!data) continue
+      payload.variables.since = data.entryPosted.cursor
+      onEntry(data.entryPosted)
+    }
+    if (!signal.aborted) await pause()
+  }
+}
+
+if (isMain(import.meta.url)) await runFromCommandLine(watchAccount)

@@ -1,0 +1,76 @@
+import { Client, fetchExchange, subscriptionExchange } from '@urql/core'
+import { createClient } from 'graphql-ws'
+import { WebSocket } from 'ws'
+import { BALANCE, ENTRIES, type Entry, isMain, pause, runFromCommandLine, type Watch } from './watch.ts'
+
+/*
+ * urql: a balance over HTTP, and then every entry after it over a socket. Its exchange hands each subscription to
+ * graphql-ws, whose retry sends the same payload once more: here the payload takes down how far it has come.
+ */
+
+export async function watchAccount({ endpoint, userId, onBalance, onEntry, signal }: Watch): Promise<void> {
+  const socket = createClient({
+    url: endpoint.replace(/^http/, 'ws'),
+    webSocketImpl: WebSocket,
+    retryAttempts: Number.POSITIVE_INFINITY,
+    shouldRetry: () => true,
+    retryWait: pause,
+  })
+  const client = new Client({
+    url: endpoint,
+    preferGetMethod: false,
+    exchanges: [
+      fetchExchange,
+      subscriptionExchange({
+        forwardSubscription({ query = '', variables }) {
+          const payload = { query, variables: { ...variables } }
+          return {
+            subscribe: (sink) => ({
+              unsubscribe: socket.subscribe<{ entryPosted?: Entry }>(payload, {
+                ...sink,
+                next(result) {
+                  const { cursor } = result.data?.entryPosted ?? {}
+                  if (cursor) payload.variables.since = cursor
+                  sink.next(result as never)
+                },
+              }),
+            }),
+          }
+        },
+      }),
+    ],
+  })
+
+  const { data, error } = await client
+    .query<{ user: { balance: { amount: string; cursor: string } } | null }>(BALANCE, { userId })
+    .toPromise()
+  if (!data?.user) throw error ?? new Error('there is no such user')
+  onBalance(data.user.balance)
+  let since = data.user.balance.cursor
+
+  while (!signal.aborted) {
+    await new Promise<void>((resolve) => {
+      const { unsubscribe } = client
+        .subscription<{ entryPosted: Entry }>(ENTRIES, { userId, since })
+        .subscribe(({ data, error }) => {
+          if (data?.entryPosted) {
+            since = data.entryPosted.cursor
+            onEntry(data.entryPosted)
+          }
+          // Sent away for reading too slowly: with the cursor nothing is lost.
+          if (error) {
+            unsubscribe()
+            resolve()
+          }
+        })
+      signal.addEventListener('abort', () => {
+        unsubscribe()
+        resolve()
+      })
+    })
+    if (!signal.aborted) await pause()
+  }
+  await socket.dispose()
+}
+
+if (isMain(import.meta.url)) await runFromCommandLine(watchAccount)

@@ -1,0 +1,48 @@
+/* What all examples here do, and what they share: nothing but the words of the API. */
+
+export interface Watch {
+  /** As in `http://localhost:4000/graphql`. */
+  endpoint: string
+  userId: string
+  /** The balance that the entries follow on. */
+  onBalance(balance: { amount: string; cursor: string }): void
+  /** Each entry after it: in order, none missed, none twice. */
+  onEntry(entry: Entry): void
+  /** Ends it. */
+  signal: AbortSignal
+}
+
+export interface Entry {
+  /** Where to go on from after this entry. */
+  cursor: string
+  sequence: number
+  change: string
+  balanceAfter: string
+}
+
+export const BALANCE = 'query Balance($userId: ID!) { user(id: $userId) { balance { amount cursor } } }'
+
+export const ENTRIES = `subscription Entries($userId: ID!, $since: String) {
+  entryPosted(userId: $userId, since: $since) { cursor sequence change balanceAfter }
+}`
+
+/** Any time that a server may be away for, so that a thousand clients do not come back at once. */
+export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 200 + Math.random() * 800))
+
+/** Runs a program with the endpoint and the user it was given, until Ctrl-C. */
+export async function runFromCommandLine(watchAccount: (watch: Watch) => Promise<void>): Promise<void> {
+  const [endpoint, userId] = process.argv.slice(2)
+  if (!endpoint || !userId) throw new Error('give the endpoint (http://localhost:4000/graphql) and the id of a user')
+  const stop = new AbortController()
+  process.once('SIGINT', () => stop.abort())
+  await watchAccount({
+    endpoint,
+    userId,
+    signal: stop.signal,
+    onBalance: ({ amount }) => console.log('balance', amount),
+    onEntry: ({ sequence, change, balanceAfter }) => console.log('entry', sequence, change, 'balance', balanceAfter),
+  })
+}
+
+export const isMain = (url: string) =>
+  process.argv[1] !== undefined && url.endsWith(process.argv[1].split('/').at(-1) ?? '')

@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import * as apolloClient from '../../examples/apollo-client.ts'
+import * as eventStream from '../../examples/event-stream.ts'
+import * as graphqlWs from '../../examples/graphql-ws.ts'
+import * as urql from '../../examples/urql.ts'
+import type { Entry } from '../../examples/watch.ts'
+import { runCommand } from '../support/command-line.ts'
+import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+
+/* The examples for clients: each begins at a balance and has every entry after it, while its server goes away and comes back. */
+
+vi.setConfig({ testTimeout: 60_000 })
+
+let database: TestDatabase
+let server: TestServer
+beforeAll(async () => {
+  database = await openTestDatabase()
+  server = await openTestServer({}, database)
+})
+afterAll(async () => {
+  await server.close()
+  await database.close()
+})
+
+async function createUser(): Promise<string> {
+  const { data } = await server.ask(
+    `mutation { createUser(input: { email: "${randomUUID()}@example.com" }) { ... on CreateUserSuccess { user { id } } } }`,
+  )
+  return data.createUser.user.id
+}
+
+const deposit = (userId: string, amount = 1) =>
+  server.ask(
+    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${userId}", amount: ${amount} }) { __typename } }`,
+  )
+
+async function restart(meanwhile: () => Promise<unknown>): Promise<void> {
+  const { port } = new URL(server.address)
+  await server.close()
+  await meanwhile()
+  server = await openTestServer({ PORT: port }, database)
+}
+
+describe.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))('%s', (_name, { watchAccount }) => {
+  test('has each entry once and in order, from the balance it began at on, through three restarts', async () => {
+    const userId = await createUser()
+    await deposit(userId, 500)
+    const stop = new AbortController()
+    const balances: string[] = []
+    const entries: Entry[] = []
+    const watching = watchAccount({
+      endpoint: server.endpoint,
+      userId,
+      signal: stop.signal,
+      onBalance: ({ amount }) => balances.push(amount),
+      onEntry: (entry) => entries.push(entry),
+    })
+    watching.catch(() => {})
+    onTestFinished(() => stop.abort())
+    const seen = (count: number) =>
+      vi.waitFor(
+        () => expect(entries.map(({ sequence }) => sequence)).toEqual(Array.from({ length: count }, (_, at) => at + 2)),
+        {
+          timeout: 20_000,
+        },
+      )
+    await vi.waitFor(() => expect(balances).toEqual(['500']))
+    let count = 0
+    for (let round = 0; round < 3; round++) {
+      for (let at = 0; at < 5; at++) await deposit(userId)
+      count += 5
+      await seen(count)
+      // What is posted while it is away is there when it comes back.
+      const other = await openTestServer({}, database)
+      await restart(async () => {
+        for (let at = 0; at < 5; at++)
+          await other.ask(
+            `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${userId}", amount: 1 }) { __typename } }`,
+          )
+      })
+      await other.close()
+      count += 5
+      await seen(count)
+    }
+    expect(entries.at(-1)).toMatchObject({ change: '1', balanceAfter: String(500 + count) })
+    stop.abort()
+    await watching.catch((error) => {
+      if (!/abort/i.test(String(error))) throw error
+    })
+  })
+})
+
+test.each(['graphql-ws', 'apollo-client', 'urql', 'event-stream'])('%s runs from the command line', async (name) => {
+  const userId = await createUser()
+  await deposit(userId, 7)
+  const run = runCommand([server.endpoint, userId], {}, ['--import', 'tsx', `examples/${name}.ts`])
+  await run.waitFor(/balance 7/)
+  await deposit(userId, 3)
+  await run.waitFor(/entry 2 3 balance 10/)
+  run.child.kill('SIGINT')
+  expect(await run.waitForExit()).toBe(0)
+})
