@@ -4,6 +4,19 @@
  * position it has reached. It can resume from there, and nothing is held for it meanwhile.
  */
 
+/** So many subscribers go on in one turn of the event loop: a thousand at once would keep everybody else waiting. */
+const WOKEN_AT_ONCE = 25
+const toWake: (() => void)[] = []
+
+function wakeSoon(wake: () => void): void {
+  if (toWake.push(wake) === 1) setImmediate(wakeSome)
+}
+
+function wakeSome(): void {
+  for (const wake of toWake.splice(0, WOKEN_AT_ONCE)) wake()
+  if (toWake.length > 0) setImmediate(wakeSome)
+}
+
 /** A subscriber that stopped reading. It may resume from `position`, that of the last item it took. */
 export class SlowConsumerError<Position> extends Error {
   override name = 'SlowConsumerError'
@@ -56,8 +69,9 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
 
   /** Looks again, if there was nothing to be had. */
   retry(): void {
-    this.#wake?.()
+    const wake = this.#wake
     this.#wake = undefined
+    if (wake) wakeSoon(wake)
   }
 
   push(item: Item): void {

@@ -390,6 +390,50 @@ test('each event is read afresh: a payer who has a new address is told by it', a
   expect((await entryOn(client)).transaction.source).toEqual({ id: grace, email })
 })
 
+test('subscribers of one account are told what each of them asked for, whatever the others ask', async () => {
+  const ada = await createUser()
+  await deposit(ada, 5)
+  const query = `subscription ($userId: ID!, $since: String, $withAmount: Boolean!, $asOf: DateTime) {
+    entryPosted(userId: $userId, since: $since) {
+      sequence @include(if: $withAmount)
+      ...Money
+    } }
+    fragment Money on LedgerEntry { change @skip(if: $withAmount) transaction { destination { balance(asOf: $asOf) { amount } } } }`
+  const { cursor: since } = await balanceOf(ada)
+  const asOf = '2024-01-01T00:00:00Z'
+  const asked = [
+    { withAmount: true, asOf: null },
+    { withAmount: true, asOf: null, since },
+    { withAmount: false, asOf: null },
+    { withAmount: true, asOf },
+    { withAmount: false, asOf },
+  ]
+  const client = await openClient(server.socketEndpoint)
+  for (const [index, variables] of asked.entries())
+    client.subscribe(String(index), { query, variables: { userId: ada, ...variables } })
+  await client.drain()
+  for (const amount of ['6', '7']) {
+    await deposit(ada, 1)
+    const told = new Map<string | undefined, unknown>()
+    for (const _ of asked) {
+      const { id, payload } = await client.waitForMessage()
+      told.set(id, payload)
+    }
+    const sequence = Number(amount) - 4
+    for (const [index, { withAmount, asOf }] of asked.entries()) {
+      const balance = { amount: asOf ? '0' : amount }
+      expect(told.get(String(index))).toEqual({
+        data: {
+          entryPosted: {
+            ...(withAmount ? { sequence } : { change: '1' }),
+            transaction: { destination: { balance } },
+          },
+        },
+      })
+    }
+  }
+})
+
 test('queries and mutations work over the socket as well', async () => {
   const ada = await createUser()
   const client = await openClient(server.socketEndpoint)
@@ -433,7 +477,7 @@ describe('the feed by itself', () => {
   afterEach(() => vi.useRealTimers())
 
   test('has a timer while anybody waits, and none before or after', async () => {
-    vi.useFakeTimers()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const feed = await openRealFeed(async () => [])
     expect(vi.getTimerCount()).toBe(0)
     const subscribers = [feed.subscribe('ada', 0, 0), feed.subscribe('ada', 0, 0), feed.subscribe('grace', 0, 0)]
@@ -449,7 +493,7 @@ describe('the feed by itself', () => {
   })
 
   test('looks again within a second when no hint comes, and when a read fails', async () => {
-    vi.useFakeTimers()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const reads: (() => LedgerEntry[])[] = [
       () => [],
       () => {
@@ -497,7 +541,7 @@ describe('the feed by itself', () => {
       }
       return before > after ? [entry(1)] : []
     })
-    vi.useFakeTimers()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     expect(await feed.subscribe('ada', 0, 0).next()).toEqual({ done: false, value: entry(1) })
     feed.close()
   })
