@@ -34,6 +34,11 @@ const FAT = Array.from(
 const watch = (fields = '') => `subscription ($userId: ID!, $since: String) {
   entryPosted(userId: $userId, since: $since) { cursor sequence ${fields} } }`
 
+async function cursorOf(userId: string): Promise<string> {
+  const { data } = await server.ask(`{ user(id: "${userId}") { balance { cursor } } }`)
+  return data.user.balance.cursor
+}
+
 async function postEntries(userId: string, count: number): Promise<void> {
   const query = `mutation ($input: PostTransactionsInput!) { postTransactions(input: $input) { __typename } }`
   for (let posted = 0; posted < count; posted += 100) {
@@ -49,8 +54,9 @@ test('a stalled client is dropped while 5,000 entries flow: it may resume, and t
   const [account] = (await makeAccounts(ledger, 1)) as [string]
   const stalled = await openClient(server.socketEndpoint)
   const reading = await openClient(server.socketEndpoint)
-  stalled.subscribe('watch', { query: watch(FAT), variables: { userId: account } })
-  reading.subscribe('watch', { query: watch(), variables: { userId: account } })
+  const since = await cursorOf(account)
+  stalled.subscribe('watch', { query: watch(FAT), variables: { userId: account, since } })
+  reading.subscribe('watch', { query: watch(), variables: { userId: account, since } })
   await Promise.all([stalled.drain(), reading.drain()])
   const { _socket: socket } = stalled.webSocket as unknown as { _socket: Socket }
   socket.pause()
@@ -88,10 +94,10 @@ test('a stalled client is dropped while 5,000 entries flow: it may resume, and t
 
 test('a client that has a long backlog to read, and reads it slowly, is not dropped', async () => {
   const [account] = (await makeAccounts(ledger, 1)) as [string]
-  const { data } = await server.ask(`{ user(id: "${account}") { balance { cursor } } }`)
+  const since = await cursorOf(account)
   await postEntries(account, 3_000)
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('watch', { query: watch(), variables: { userId: account, since: data.user.balance.cursor } })
+  client.subscribe('watch', { query: watch(), variables: { userId: account, since } })
   const { _socket: socket } = client.webSocket as unknown as { _socket: Socket }
   for (let sequence = 1; sequence <= 3_000; sequence++) {
     expect((await client.waitForMessage()).payload.data.entryPosted.sequence).toBe(sequence)
@@ -108,15 +114,15 @@ test('one socket has so many operations at once, and one too many hurts only its
   const narrow = await openTestServer({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
   onTestFinished(() => narrow.close())
   const client = await openClient(narrow.socketEndpoint)
-  for (const id of ['a', 'b', 'c']) client.subscribe(id, { query: watch(), variables: { userId: account } })
-  client.subscribe('d', { query: watch(), variables: { userId: account } })
+  const variables = { userId: account, since: await cursorOf(account) }
+  for (const id of ['a', 'b', 'c', 'd']) client.subscribe(id, { query: watch(), variables })
   expect(await client.waitForMessage()).toMatchObject({
     type: 'error',
     id: 'd',
     payload: [{ extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' } }],
   })
   client.send({ type: 'complete', id: 'b' })
-  client.subscribe('e', { query: watch(), variables: { userId: account } })
+  client.subscribe('e', { query: watch(), variables })
   await client.drain()
   await narrow.ask(
     `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${account}", amount: 1 }) { __typename } }`,

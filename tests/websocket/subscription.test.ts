@@ -411,7 +411,7 @@ test('subscribers of one account are told what each of them asked for, whatever 
   const client = await openClient(server.socketEndpoint)
   for (const [index, variables] of asked.entries())
     client.subscribe(String(index), { query, variables: { userId: ada, ...variables } })
-  await client.drain()
+  await waitForSubscribers(asked.length)
   for (const amount of ['6', '7']) {
     await deposit(ada, 1)
     const told = new Map<string | undefined, unknown>()
