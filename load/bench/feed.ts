@@ -182,6 +182,22 @@ async function measure(
   ]
 }
 
+/** Posts through one server and takes the frames of another; milliseconds from `createdAt`. */
+async function measureBetween(from: string, to: string, userId: string): Promise<number[]> {
+  const subscriber = await openSubscriber(to)
+  subscriber.subscribe(userId)
+  await sleep(1_000)
+  const latencies: number[] = []
+  onFrame = (latencyMs) => latencies.push(latencyMs)
+  for (let count = 0; count < 300; count++) {
+    await deposit(from, userId)
+    await sleep(20)
+  }
+  subscriber.close()
+  if (latencies.length !== 300) throw new Error(`${latencies.length} frames of 300`)
+  return latencies
+}
+
 const bench = await openBenchServer()
 const url = await bench.createDatabase('bench_feed')
 const client = new pg.Client({ connectionString: url })
@@ -194,6 +210,7 @@ await client.query('vacuum analyze')
 await client.end()
 const accounts = users.map(({ id }) => id)
 const { child, address } = await startServer(url)
+const other = await startServer(url)
 try {
   console.log(`PostgreSQL ${bench.version}, Node ${process.version}; ${ROUNDS} rounds of ${SLICE_MS / 1_000} s a slice`)
   const pid = child.pid as number
@@ -237,9 +254,15 @@ try {
     ),
   )
   for (const subscriber of subscribers) subscriber.close()
+  const between = await measureBetween(address, other.address, hot)
+  console.log(
+    `\nFrom one server process to a subscriber of another, one entry at a time: p50 ${ms(median(between))} ms, p99 ${ms(percentile(between, 0.99))} ms, longest ${ms(Math.max(...between))} ms`,
+  )
 } finally {
   agent.destroy()
-  child.kill('SIGTERM')
-  await once(child, 'exit')
+  for (const each of [child, other.child]) {
+    each.kill('SIGTERM')
+    await once(each, 'exit')
+  }
   await bench.close()
 }

@@ -25,7 +25,8 @@ let payer: string
 let payee: string
 
 beforeEach(async () => {
-  ledger = await openTestLedger()
+  // Longer than any test holds an insert: a batch that gives up a lock reads a later clock the next time.
+  ledger = await openTestLedger({ batchLockWaitMs: 5_000 })
   ;[payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
 })
 

@@ -14,7 +14,8 @@ import { insertRows, type PlainEntry, plainEntries, randomOf, randomRows } from 
 let ledger: TestLedger
 
 beforeAll(async () => {
-  ledger = await openTestLedger()
+  // Longer than any test holds an insert: a batch that gives up a lock reads a later clock the next time.
+  ledger = await openTestLedger({ batchLockWaitMs: 5_000 })
 })
 afterAll(() => ledger.close())
 

@@ -146,7 +146,7 @@ describe('the clock', () => {
     const onTrouble = (error: unknown) => troubles.push(error)
     const row = { ...deposit(payer, 100n), destinationSequence: 1, createdAt: `clock_timestamp() + interval '1 hour'` }
     await insertByHand(ledger.test.pool, row)
-    const hasty = await openBeside(ledger.test, { operationDeadlineMs: 300, onTrouble })
+    const hasty = await openBeside(ledger.test, { operationDeadlineMs: 1_500, onTrouble })
     try {
       const code = 'RETRIES_EXHAUSTED'
       await expect(hasty.posting.post(transfer(payer, payee, 1n))).rejects.toMatchObject({ code, retryable: true })
