@@ -1,8 +1,8 @@
-import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from '@apollo/client'
+import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache } from '@apollo/client'
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions'
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
-import { BALANCE, ENTRIES, type Entry, isMain, pause, runFromCommandLine, type Watch } from './watch.ts'
+import { BALANCE, ENTRIES, type Entry, isMain, pause, RefusedError, runFromCommandLine, type Watch } from './watch.ts'
 
 /*
  * Apollo Client: a balance over HTTP, and then every entry after it over a socket. Apollo's link copies what it sends, so
@@ -29,39 +29,47 @@ export async function watchAccount({ endpoint, userId, onBalance, onEntry, signa
     variables: { userId },
     fetchPolicy: 'no-cache',
   })
-  if (!data?.user) throw new Error('there is no such user')
+  if (!data?.user) throw new RefusedError('there is no such user')
   onBalance(data.user.balance)
   let since = data.user.balance.cursor
 
+  let end = () => {}
+  signal.addEventListener('abort', () => end())
   while (!signal.aborted) {
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
       const subscription = client
         .subscribe<{ entryPosted: Entry }>({
           query: gql(ENTRIES),
           variables: { userId, since },
           fetchPolicy: 'no-cache',
-          errorPolicy: 'all',
         })
         .subscribe({
-          next({ data }) {
-            // Without data: the server sent us away, for reading too slowly, and ends it.
-            if (!data?.entryPosted) return
-            since = data.entryPosted.cursor
-            onEntry(data.entryPosted)
+          next({ data, error }) {
+            if (data?.entryPosted) {
+              since = data.entryPosted.cursor
+              onEntry(data.entryPosted)
+            }
+            // Sent away for reading too slowly, it comes back; refused, it does not.
+            if (isRefusal(error)) reject(new RefusedError(error?.message))
           },
           // The connection is gone, or the server is.
-          error: () => resolve(),
+          error: (error) => (isRefusal(error) ? reject(new RefusedError(error.message)) : resolve()),
           complete: () => resolve(),
         })
-      signal.addEventListener('abort', () => {
+      end = () => {
         subscription.unsubscribe()
         resolve()
-      })
+      }
     })
     if (!signal.aborted) await pause()
   }
   client.stop()
   await socket.dispose()
+}
+
+/** The server's own word, and not one that it may take back. */
+function isRefusal(error: unknown): boolean {
+  return CombinedGraphQLErrors.is(error) && !error.errors[0]?.extensions?.retryable
 }
 
 if (isMain(import.meta.url)) await runFromCommandLine(watchAccount)

@@ -1,4 +1,4 @@
-import { BALANCE, ENTRIES, type Entry, isMain, pause, runFromCommandLine, type Watch } from './watch.ts'
+import { BALANCE, ENTRIES, type Entry, isMain, pause, RefusedError, runFromCommandLine, type Watch } from './watch.ts'
 
 /* Server-sent events with nothing but fetch: a balance, and then every entry after it. */
 
@@ -17,8 +17,10 @@ export async function watchAccount({ endpoint, userId, onBalance, onEntry, signa
     })
 
   const response = await post('application/json', BALANCE, { userId })
-  const { data } = (await response.json()) as Answer<{ user: { balance: { amount: string; cursor: string } } | null }>
-  if (!data?.user) throw new Error('there is no such user')
+  const { data, errors } = (await response.json()) as Answer<{
+    user: { balance: { amount: string; cursor: string } } | null
+  }>
+  if (!data?.user) throw new RefusedError(errors?.[0]?.message ?? 'there is no such user')
   onBalance(data.user.balance)
   let since = data.user.balance.cursor
 
@@ -38,8 +40,6 @@ export async function watchAccount({ endpoint, userId, onBalance, onEntry, signa
     if (!signal.aborted) await pause()
   }
 }
-
-class RefusedError extends Error {}
 
 /** The events `next` of a stream, as they come; it ends when the server says so, or the connection does. */
 async function* readEvents<Data>(response: Response): AsyncGenerator<Answer<Data>> {

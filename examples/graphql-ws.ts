@@ -1,6 +1,6 @@
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
-import { BALANCE, ENTRIES, type Entry, isMain, pause, runFromCommandLine, type Watch } from './watch.ts'
+import { BALANCE, ENTRIES, type Entry, isMain, pause, RefusedError, runFromCommandLine, type Watch } from './watch.ts'
 
 /*
  * graphql-ws alone: a balance, and then every entry after it, whatever becomes of the connection. The library connects
@@ -18,11 +18,12 @@ export async function watchAccount({ endpoint, userId, onBalance, onEntry, signa
   signal.addEventListener('abort', () => void client.dispose())
 
   let since: string | undefined
-  for await (const { data } of client.iterate<{ user: { balance: { amount: string; cursor: string } } }>({
+  for await (const { data, errors } of client.iterate<{ user: { balance: { amount: string; cursor: string } } }>({
     query: BALANCE,
     variables: { userId },
   })) {
-    if (!data?.user) throw new Error('there is no such user')
+    if (errors) throw new RefusedError(errors[0]?.message)
+    if (!data?.user) throw new RefusedError('there is no such user')
     onBalance(data.user.balance)
     since = data.user.balance.cursor
   }
@@ -33,7 +34,7 @@ export async function watchAccount({ endpoint, userId, onBalance, onEntry, signa
       // One who reads too slowly is sent away, and may come back: with the cursor nothing is lost.
       if (errors) {
         if (errors[0]?.extensions?.retryable) break
-        throw new Error(errors[0]?.message)
+        throw new RefusedError(errors[0]?.message)
       }
       if (!data) continue
       payload.variables.since = data.entryPosted.cursor

@@ -1,7 +1,7 @@
 import { Client, fetchExchange, subscriptionExchange } from '@urql/core'
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
-import { BALANCE, ENTRIES, type Entry, isMain, pause, runFromCommandLine, type Watch } from './watch.ts'
+import { BALANCE, ENTRIES, type Entry, isMain, pause, RefusedError, runFromCommandLine, type Watch } from './watch.ts'
 
 /*
  * urql: a balance over HTTP, and then every entry after it over a socket. Its exchange hands each subscription to
@@ -44,12 +44,14 @@ export async function watchAccount({ endpoint, userId, onBalance, onEntry, signa
   const { data, error } = await client
     .query<{ user: { balance: { amount: string; cursor: string } } | null }>(BALANCE, { userId })
     .toPromise()
-  if (!data?.user) throw error ?? new Error('there is no such user')
+  if (!data?.user) throw error ?? new RefusedError('there is no such user')
   onBalance(data.user.balance)
   let since = data.user.balance.cursor
 
+  let end = () => {}
+  signal.addEventListener('abort', () => end())
   while (!signal.aborted) {
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
       const { unsubscribe } = client
         .subscription<{ entryPosted: Entry }>(ENTRIES, { userId, since })
         .subscribe(({ data, error }) => {
@@ -57,16 +59,17 @@ export async function watchAccount({ endpoint, userId, onBalance, onEntry, signa
             since = data.entryPosted.cursor
             onEntry(data.entryPosted)
           }
-          // Sent away for reading too slowly: with the cursor nothing is lost.
-          if (error) {
-            unsubscribe()
-            resolve()
-          }
+          if (!error) return
+          unsubscribe()
+          // Sent away for reading too slowly, it comes back: with the cursor nothing is lost. Refused, it does not.
+          const [refusal] = error.graphQLErrors
+          if (refusal && !refusal.extensions.retryable) reject(new RefusedError(refusal.message))
+          else resolve()
         })
-      signal.addEventListener('abort', () => {
+      end = () => {
         unsubscribe()
         resolve()
-      })
+      }
     })
     if (!signal.aborted) await pause()
   }

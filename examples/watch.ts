@@ -26,6 +26,9 @@ export const ENTRIES = `subscription Entries($userId: ID!, $since: String) {
   entryPosted(userId: $userId, since: $since) { cursor sequence change balanceAfter }
 }`
 
+/** The server said no, and would say so again. */
+export class RefusedError extends Error {}
+
 /** Any time that a server may be away for, so that a thousand clients do not come back at once. */
 export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 200 + Math.random() * 800))
 

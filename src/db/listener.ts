@@ -1,3 +1,4 @@
+import pg from 'pg'
 import postgres from 'postgres'
 
 export interface ListenerOptions {
@@ -7,6 +8,8 @@ export interface ListenerOptions {
   onNotification: (payload: string) => void
   /** Listening began, or began again: notifications may have been missed. */
   onListening: () => void
+  /** Told when it cannot listen at the start; it goes on trying. */
+  onTrouble: (error: unknown) => void
 }
 
 export interface Listener {
@@ -23,8 +26,16 @@ const CONNECT_TIMEOUT_SECONDS = 5
  * Hears and speaks on a channel of PostgreSQL's NOTIFY. Nobody is told what was said while they did not listen, so a
  * notification may only ever be a hint. When its connection dies it listens again by itself, however long that takes.
  */
-export function openListener({ url, channel, onNotification, onListening }: ListenerOptions): Listener {
-  const sql = postgres(url, {
+export function openListener({ url, channel, onNotification, onListening, onTrouble }: ListenerOptions): Listener {
+  // As the other pools read the URL: this library would send what it does not know on to the server.
+  const { host, port, user, password, database, ssl } = new pg.Client({ connectionString: url })
+  const sql = postgres({
+    host,
+    port,
+    ...(user === undefined ? {} : { user }),
+    ...(typeof password === 'string' ? { password } : {}),
+    ...(database === undefined ? {} : { database }),
+    ssl,
     max: 1,
     connection: { application_name: 'thesaurum listening' },
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
@@ -32,12 +43,17 @@ export function openListener({ url, channel, onNotification, onListening }: List
     fetch_types: false,
     onnotice: () => {},
   })
-  // A failure now is one like any later one: it goes on trying.
-  sql.listen(channel, onNotification, onListening).catch(() => {})
+  let closing = false
+  sql.listen(channel, onNotification, onListening).catch((error) => {
+    if (!closing) onTrouble(error)
+  })
   return {
     async notify(payload) {
       await sql.notify(channel, payload)
     },
-    close: () => sql.end({ timeout: 1 }),
+    close() {
+      closing = true
+      return sql.end({ timeout: 1 })
+    },
   }
 }

@@ -20,4 +20,6 @@ export async function renewEra(pool: pg.Pool): Promise<void> {
       await tx.execute(sql`alter table public.transactions alter column recorded_xid type xid8 using '1'::xid8`)
     }
   })
+  // A rewritten table has no map of what is visible, and nothing would call for it: balances would be slow.
+  await pool.query('vacuum (analyze) public.transactions')
 }

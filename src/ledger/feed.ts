@@ -1,3 +1,4 @@
+import { NotConnectedError } from '../db/transaction.ts'
 import { AccountSubscriber } from './account-subscriber.ts'
 import { entriesOf, type LedgerEntry } from './entry.ts'
 import type { Posted } from './fold.ts'
@@ -36,16 +37,19 @@ interface Channel {
 
 export class Feed {
   readonly #read: ReadEntries
+  readonly #onTrouble: (error: unknown) => void
   readonly #channels = new Map<string, Channel>()
   readonly #subscribers = new Set<AccountSubscriber>()
   /** Channels that have to look. */
   readonly #dirty = new Set<Channel>()
   #looking = false
   #poll: NodeJS.Timeout | undefined
+  #isClosed = false
 
   /** @param onTrouble told when reads fail, once for as long as they do. */
   constructor(readEntries: ReadEntries, onTrouble: (error: unknown) => void) {
     this.#read = reportingOnce(readEntries, onTrouble)
+    this.#onTrouble = onTrouble
   }
 
   get subscriberCount(): number {
@@ -69,15 +73,17 @@ export class Feed {
       const channel = this.#channels.get(accountId)
       if (channel) this.#dirty.add(channel)
     }
-    void this.#look()
+    this.#look().catch(this.#onTrouble)
   }
 
   /**
    * Every entry later than position `after`, in order, each once; it ends when the feed closes or `return` is called.
    *
    * @param head the number of the account's last entry, as it was known before.
+   * @throws {NotConnectedError} when the feed is closed.
    */
   subscribe(accountId: string, after: number, head: number): AsyncIterableIterator<LedgerEntry, undefined> {
+    if (this.#isClosed) throw new NotConnectedError('the feed is closed')
     const subscriber = new AccountSubscriber(accountId, after, head, {
       read: async (range) => ((await this.#read([range]))[0] as LedgerEntry[]).reverse(),
       join: () => this.#join(subscriber),
@@ -91,8 +97,9 @@ export class Feed {
     return subscriber
   }
 
-  /** Ends every subscriber. */
+  /** Ends every subscriber, and takes no more. */
   close(): void {
+    this.#isClosed = true
     for (const subscriber of [...this.#subscribers]) void subscriber.return()
   }
 
@@ -140,7 +147,9 @@ export class Feed {
         for (const channel of channels) this.#dirty.delete(channel)
         const pages = await this.#read(
           channels.map(({ accountId, position }) => ({ accountId, low: position + 1, high: position + READ_MAX })),
-        )
+        ).catch(() => undefined)
+        // The database is away, and that is told. The poll looks again until it is back.
+        if (!pages) return
         for (const [index, newestFirst] of pages.entries()) {
           const channel = channels[index] as Channel
           for (const entry of newestFirst.reverse()) {
@@ -151,8 +160,6 @@ export class Feed {
           if (newestFirst.length === READ_MAX && channel.subscribers.size > 0) this.#dirty.add(channel)
         }
       }
-    } catch {
-      // The database is away. The poll looks again until it is back.
     } finally {
       this.#looking = false
     }

@@ -13,7 +13,9 @@ const CHANNEL = 'thesaurum_posted'
 const NOTIFY_ACCOUNTS_MAX = 200
 /** The least time between two hints. */
 const PAUSE_MS = 5
-/** After one that could not be said. */
+/** A connection that is silent for so long has lost the hint. */
+const NOTIFY_TIMEOUT_MS = 3_000
+/** After one that could not be said: then it is said once more, with those that came meanwhile. */
 const PAUSE_AFTER_FAILURE_MS = 1_000
 
 const SENDER_BYTES = 8
@@ -23,6 +25,7 @@ export interface HintsOptions {
   url: string
   /** Another process posted, or may have: hints were missed. */
   onHint: (accountIds: string[] | 'any') => void
+  onTrouble: (error: unknown) => void
 }
 
 export class Hints {
@@ -33,7 +36,7 @@ export class Hints {
   #telling: Promise<void> | undefined
   readonly #closing = new AbortController()
 
-  constructor({ url, onHint }: HintsOptions) {
+  constructor({ url, onHint, onTrouble }: HintsOptions) {
     this.#listener = openListener({
       url,
       channel: CHANNEL,
@@ -42,6 +45,7 @@ export class Hints {
         if (sender !== this.#sender) onHint(accountIds)
       },
       onListening: () => onHint('any'),
+      onTrouble,
     })
   }
 
@@ -49,30 +53,41 @@ export class Hints {
   tell(accountIds: Iterable<string>): void {
     for (const accountId of accountIds) this.#posted.add(accountId)
     if (this.#posted.size > 0 && !this.#closing.signal.aborted) {
-      this.#telling ??= this.#tell().finally(() => {
-        this.#telling = undefined
-      })
+      this.#telling ??= this.#tell()
     }
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
-    await this.#telling
-    await this.#listener.close()
+    await Promise.all([this.#listener.close(), this.#telling])
   }
 
   async #tell(): Promise<void> {
     while (this.#posted.size > 0) {
       const accountIds = this.#posted
       this.#posted = new Set()
-      const told = await this.#listener.notify(writeHint(this.#sender, accountIds)).then(
-        () => true,
-        () => false,
-      )
+      const told = await isSaid(this.#listener.notify(writeHint(this.#sender, accountIds)))
+      if (this.#closing.signal.aborted) return
+      if (!told) for (const accountId of accountIds) this.#posted.add(accountId)
       const pauseMs = told ? PAUSE_MS : PAUSE_AFTER_FAILURE_MS
       await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => {})
     }
+    // Here, and not a moment later: what is posted in between would wait for the next posting.
+    this.#telling = undefined
   }
+}
+
+/** Whether it was said, and in time. */
+function isSaid(notified: Promise<void>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), NOTIFY_TIMEOUT_MS)
+    notified
+      .then(
+        () => resolve(true),
+        () => resolve(false),
+      )
+      .finally(() => clearTimeout(timer))
+  })
 }
 
 /** The sender, and then the accounts, each in 22 characters; none: any. */

@@ -59,6 +59,8 @@ const LANES_MAX = 3
 /** Locked accounts that are waited for at once; calls for more take turns. */
 const WAITERS_MAX = 8
 const READERS_MAX = 10
+/** What subscribers wait for, whatever is asked meanwhile. */
+const FEEDERS_MAX = 3
 /** Reads that wait for a locked account. */
 const SHARERS_MAX = 2
 /** Checkpoints and failed attempts. */
@@ -88,10 +90,11 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const readers = pool('thesaurum reading', READERS_MAX)
   const verifiers = pool('thesaurum verifying', VERIFIERS_MAX, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
   const sharers = pool('thesaurum settling', SHARERS_MAX)
+  const feeders = pool('thesaurum feeding', FEEDERS_MAX)
   const closePools = () =>
-    Promise.all([writers, sharers, waiters, recorders, readers, verifiers].map((each) => each.end()))
+    Promise.all([writers, sharers, waiters, recorders, readers, feeders, verifiers].map((each) => each.end()))
   const database = countedDatabaseOf(readers)
-  const feedDatabase = databaseOf(readers)
+  const feedDatabase = databaseOf(feeders)
   try {
     const [row] = await database.select({ era: ledgerTable.era }).from(ledgerTable)
     if (!row) throw new Error('private.ledger is empty: the migrations have not run, or its row was deleted')
@@ -103,6 +106,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     await transactionFeed.check().catch(options.onTrouble)
     const hints = new Hints({
       url: options.directUrl,
+      onTrouble: options.onTrouble,
       onHint(accountIds) {
         feed.hint(accountIds)
         transactionFeed.hint()

@@ -34,6 +34,8 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
   protected buffer: Item[] = []
   #ended = false
   #failure: SlowConsumerError<Position> | undefined
+  /** The last try to read on failed. */
+  #isFailing = false
   #wake: (() => void) | undefined
   /** Calls of `next` are answered one after another, however they overlap. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -81,7 +83,7 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
       this.#end()
     } else {
       this.buffer.push(item)
-      this.retry()
+      if (!this.#isFailing) this.retry()
     }
   }
 
@@ -97,9 +99,12 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
     while (!this.#ended) {
       const item = this.take()
       if (item !== undefined) return { done: false, value: item }
-      // A failure: the database is away. The position is safe here, and the feed's poll has it tried again.
-      const fetched = await this.fetch().catch(() => false)
-      if (!fetched && this.buffer.length === 0 && !this.#ended) await new Promise<void>((wake) => (this.#wake = wake))
+      // A failure: the database is away. The position is safe here, and the feed's poll has it tried again: not before,
+      // whatever is pushed meanwhile.
+      const fetched = await this.fetch().catch(() => 'failed' as const)
+      this.#isFailing = fetched === 'failed'
+      const isWaiting = this.#isFailing || (!fetched && this.buffer.length === 0)
+      if (isWaiting && !this.#ended) await new Promise<void>((wake) => (this.#wake = wake))
     }
     const failure = this.#failure
     this.#failure = undefined

@@ -1,5 +1,7 @@
 import type { Database } from '../db/pool.ts'
+import { NotConnectedError } from '../db/transaction.ts'
 import { eventsOf, type FeedEvent, type FeedPosition, type StepPage, type StepRequest, stepAfter } from './feed-step.ts'
+import { freshAfter } from './fresh-transactions.ts'
 import { reportingOnce } from './reporting.ts'
 import { durable, readSnapshot, type Snapshot } from './snapshot.ts'
 import { readFeedOrder } from './statements/read-feed-order.ts'
@@ -45,6 +47,7 @@ export class TransactionFeed {
   #isHinted = false
   #pumping = false
   #poll: NodeJS.Timeout | undefined
+  #isClosed = false
 
   /** @param onTrouble told when reads fail, once for as long as they do. */
   constructor(database: Database, onTrouble: (error: unknown) => void) {
@@ -80,12 +83,13 @@ export class TransactionFeed {
    * Every transaction later than a position (without one: than now), each once; it ends when the feed closes or `return` is
    * called.
    *
-   * @throws {PositionNotReachedError} {RestoredLedgerError}
+   * @throws {PositionNotReachedError} {RestoredLedgerError} {NotConnectedError} when the feed is closed.
    */
   async subscribe(since?: FeedPosition): Promise<AsyncIterableIterator<FeedEvent, undefined>> {
     const [now] = await Promise.all([this.now(), this.check()])
     const xmaxOf = ({ snapshot }: FeedPosition) => readSnapshot(snapshot)?.xmax ?? 0n
     if (since && xmaxOf(since) > xmaxOf(now)) throw new PositionNotReachedError()
+    if (this.#isClosed) throw new NotConnectedError('the feed is closed')
     const subscriber = new TransactionSubscriber(since ?? now, since === undefined, {
       read: (request) => this.#reading(request),
       join: () => this.#join(subscriber),
@@ -99,8 +103,9 @@ export class TransactionFeed {
     return subscriber
   }
 
-  /** Ends every subscriber. */
+  /** Ends every subscriber, and takes no more. */
   close(): void {
+    this.#isClosed = true
     for (const subscriber of [...this.#subscribers]) void subscriber.return()
   }
 
@@ -173,14 +178,14 @@ export class TransactionFeed {
   }
 
   async #read({ previous, snapshot, after }: StepRequest): Promise<StepPage> {
-    const { inFlight } = readSnapshot(previous) as { inFlight: string[] }
+    const fresh = freshAfter(previous)
     if (after !== null && snapshot !== null) {
       const next = readMoreFreshTransactions(this.#database)
-      const transactions = await next.execute({ previous, inFlight, snapshot, ...after, limit: PAGE_MAX })
+      const transactions = await next.execute({ ...fresh, snapshot, ...after, limit: PAGE_MAX })
       return { snapshot, transactions, isLast: transactions.length < PAGE_MAX }
     }
     const first = readFreshTransactions(this.#database)
-    const rows = await first.execute({ previous, inFlight, snapshot, limit: PAGE_MAX })
+    const rows = await first.execute({ ...fresh, snapshot, limit: PAGE_MAX })
     const transactions = rows.flatMap(({ snapshot: _, head: __, id, ...rest }) => (id === null ? [] : { id, ...rest }))
     const [taken] = rows as [(typeof rows)[number]]
     return {

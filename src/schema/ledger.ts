@@ -81,7 +81,7 @@ const Ledger = builder.objectRef<Totals>('Ledger').implement({
     ),
     cursor: t.string({
       description:
-        'Where the feed of the whole ledger is now: give it as `since` to `transactionPosted`, and nothing that is committed later is missed.',
+        'Where the feed of the whole ledger is now: give it as `since` to `transactionPosted`, and nothing that is committed later is missed. Ask for it before you ask for a page, in a request of its own.',
       resolve: async (_totals, _args, { ledger }) => feedCursor(await ledger.transactionFeed.now(), ledger.era),
     }),
     verification: t.field({

@@ -25,7 +25,9 @@ export function contextPerEvent(createContext: () => object): Plugin {
   return {
     onSubscribe({ setSubscribeFn }) {
       setSubscribeFn(async (args: ExecutionArgs) => {
-        const source = await createSourceEventStream(args)
+        const source = await createSourceEventStream(args).catch(
+          (error): ExecutionResult => ({ errors: [toldOf(error)] }),
+        )
         if (!(Symbol.asyncIterator in source)) return source
         // Every caller may see the same so far. With sign-in, who asks belongs in here.
         const question = questionOf(args)
@@ -80,6 +82,13 @@ function variablesOf(document: DocumentNode): Set<string> {
   return names
 }
 
+/** What is no word for clients is masked and logged later on, by its original. */
+function toldOf(error: unknown): GraphQLError {
+  return error instanceof GraphQLError
+    ? error
+    : new GraphQLError('Unexpected error.', { originalError: error as Error })
+}
+
 class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
   readonly #events: AsyncIterator<object>
   readonly #answerTo: (event: object) => Answer
@@ -101,9 +110,7 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
       event = await this.#events.next()
     } catch (error) {
       this.#ended = true
-      const told =
-        error instanceof GraphQLError ? error : new GraphQLError('Unexpected error.', { originalError: error as Error })
-      return { done: false, value: { errors: [told] } }
+      return { done: false, value: { errors: [toldOf(error)] } }
     }
     if (event.done) return { done: true, value: undefined }
     return { done: false, value: await this.#answerTo(event.value) }

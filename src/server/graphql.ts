@@ -43,10 +43,17 @@ export function createGraphql(
   })
 }
 
-/** Yoga answers 406 to a subscription whose client accepts no stream, and would leave its subscriber behind for ever. */
+/**
+ * Yoga answers 406 to a subscription whose client accepts no stream, and nothing at all to one whose client has gone while
+ * it was being subscribed; either way it would leave its subscriber behind for ever.
+ */
 const endsStreamsNobodyTakes: Plugin = {
-  onResultProcess({ result, resultProcessor }) {
-    if (!resultProcessor && Symbol.asyncIterator in result) void result[Symbol.asyncIterator]().return?.()
+  onResultProcess({ request, result, resultProcessor }) {
+    if (!(Symbol.asyncIterator in result)) return
+    const events = result[Symbol.asyncIterator]()
+    const end = () => void events.return?.()
+    if (!resultProcessor || request.signal.aborted) end()
+    else request.signal.addEventListener('abort', end, { once: true })
   },
 }
 

@@ -19,9 +19,6 @@ const OPTIONS = {
   shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
 }
 
-/** An event stream whose client takes nothing for so long is cut. Yoga pings every 12 s. */
-const STREAM_STALL_MS = 30_000
-
 /** The routes of the server. What is not GraphQL is answered here; so is what must never reach it. */
 export function createHttpServer(options: HttpOptions): Server {
   return createServer(OPTIONS, (request, response) => {
@@ -43,8 +40,6 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
   if ((method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '')) {
     return options.graphiql.respond(request, response)
   }
-  // Pings are sent all the time: a socket that takes nothing for so long belongs to nobody any more.
-  if (/\btext\/event-stream\b/.test(headers.accept ?? '')) request.socket.setTimeout(STREAM_STALL_MS)
   if (method === 'POST') {
     // A form or a text can be sent from any web page without asking; JSON cannot.
     if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {

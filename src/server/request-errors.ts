@@ -10,6 +10,7 @@ import {
   isInputType,
   isNonNullType,
   Kind,
+  type SelectionSetNode,
   specifiedRules,
   typeFromAST,
   type ValidationContext,
@@ -128,12 +129,22 @@ const LiteralsOfCorrectTypeRule: ValidationRule = (context: ValidationContext): 
 const SubscriptionWithoutConditionsRule: ValidationRule = (context: ValidationContext): ASTVisitor => ({
   OperationDefinition(operation) {
     if (operation.operation !== 'subscription') return
-    for (const selection of operation.selectionSet.selections) {
-      if (!selection.directives?.some(({ name }) => name.value === 'skip' || name.value === 'include')) continue
-      context.reportError(
-        new GraphQLError('The field of a subscription takes no @skip and no @include.', { nodes: selection }),
-      )
+    const seen = new Set<SelectionSetNode>()
+    const check = (selectionSet: SelectionSetNode | undefined) => {
+      if (!selectionSet || seen.has(selectionSet)) return
+      seen.add(selectionSet)
+      for (const selection of selectionSet.selections) {
+        if (selection.directives?.some(({ name }) => name.value === 'skip' || name.value === 'include')) {
+          context.reportError(
+            new GraphQLError('The field of a subscription takes no @skip and no @include.', { nodes: selection }),
+          )
+        }
+        // The field may stand in a fragment.
+        if (selection.kind === Kind.INLINE_FRAGMENT) check(selection.selectionSet)
+        if (selection.kind === Kind.FRAGMENT_SPREAD) check(context.getFragment(selection.name.value)?.selectionSet)
+      }
     }
+    check(operation.selectionSet)
   },
 })
 

@@ -9,6 +9,7 @@ import { createGraphiqlPage } from './graphiql.ts'
 import { createGraphql, GRAPHQL_PATH } from './graphql.ts'
 import { createHttpServer } from './http.ts'
 import { watchAnswers } from './shutdown.ts'
+import { cutStalledStreams } from './stalled-streams.ts'
 import { openWebSocket } from './websocket.ts'
 import { WELCOME_QUERY } from './welcome.ts'
 
@@ -54,11 +55,13 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   })
   const http = createHttpServer({ ledger, graphql, graphiql, bodyBytesMax: config.BODY_BYTES_MAX })
   const answers = watchAnswers(http)
+  const stopCutting = cutStalledStreams(http)
   const webSocket = openWebSocket(http, graphql, { subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX })
   try {
     if (config.NODE_ENV === 'development') await tellDemoStory(ledger)
     await listen(http, config)
   } catch (error) {
+    stopCutting()
     await webSocket.close()
     await ledger.close()
     throw error
@@ -67,6 +70,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   return {
     address: addressOf(http.address() as AddressInfo),
     async close() {
+      stopCutting()
       const closed = new Promise((resolve) => http.close(resolve))
       await webSocket.close()
       // Before the feed: the end of a subscription would be told to event streams.

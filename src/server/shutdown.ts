@@ -1,4 +1,4 @@
-import type { Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 export interface Answers {
@@ -15,15 +15,15 @@ export interface Answers {
  * good.
  */
 export function watchAnswers(http: Server): Answers {
-  const open = new Set<ServerResponse>()
+  const open = new Map<ServerResponse, IncomingMessage>()
   const sockets = new Set<Socket>()
   http.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
   let leaving = false
-  http.prependListener('request', (_request, response: ServerResponse) => {
-    open.add(response)
+  http.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+    open.set(response, request)
     if (leaving) response.shouldKeepAlive = false
     response.once('close', () => {
       open.delete(response)
@@ -33,12 +33,15 @@ export function watchAnswers(http: Server): Answers {
   return {
     leave() {
       leaving = true
-      for (const response of open) {
-        if (/^text\/event-stream/.test(String(response.getHeader('content-type')))) response.destroy()
+      for (const [response, { headers }] of open) {
+        const isStream = /^text\/event-stream/.test(String(response.getHeader('content-type')))
+        // One that is being made: by the time it is there, nothing would end it.
+        const willBeStream = !response.headersSent && /^text\/event-stream/.test(headers.accept ?? '')
+        if (isStream || willBeStream) response.destroy()
         else if (!response.headersSent) response.shouldKeepAlive = false
       }
       // Those that have asked for nothing, or only half: a browser opens connections beforehand.
-      const answering = new Set([...open].map(({ socket }) => socket))
+      const answering = new Set([...open.keys()].map(({ socket }) => socket))
       for (const socket of sockets) if (!answering.has(socket)) socket.destroy()
     },
   }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
 import type { ServerOptions } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { unreadableRequest } from './request-errors.ts'
 
@@ -36,6 +36,16 @@ export function openWebSocket(
   graphql: GraphqlServer,
   { subscriptionsMax, pingIntervalMs = PING_INTERVAL_MS }: WebSocketOptions,
 ): WebSocketTransport {
+  /** Operations of a socket that the server is working on, or whose subscription it is making. */
+  const atWork = new WeakMap<WebSocket, number>()
+  const whileAtWork = async <Result>(socket: WebSocket, work: () => Result): Promise<Awaited<Result>> => {
+    atWork.set(socket, (atWork.get(socket) ?? 0) + 1)
+    try {
+      return await work()
+    } finally {
+      atWork.set(socket, (atWork.get(socket) ?? 1) - 1)
+    }
+  }
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX })
   const disposable = useServer(
     {
@@ -44,8 +54,10 @@ export function openWebSocket(
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
       onSubscribe: async ({ extra, subscriptions }, _id, params) => {
-        // The one that asks is among them already.
-        if (Object.keys(subscriptions).length > subscriptionsMax) return [tooManySubscriptions(subscriptionsMax)]
+        // The one that asks is among them already. What is completed by the client may still be worked on.
+        const running = Object.keys(subscriptions).length - 1
+        if (Math.max(running, atWork.get(extra.socket) ?? 0) >= subscriptionsMax)
+          return [tooManySubscriptions(subscriptionsMax)]
         const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
           req: extra.request,
           socket: extra.socket,
@@ -68,7 +80,10 @@ export function openWebSocket(
           operationName: params.operationName,
           variableValues: params.variables,
           contextValue: await contextFactory(),
-          rootValue: { execute, subscribe } satisfies Enveloped,
+          rootValue: {
+            execute: (args) => whileAtWork(extra.socket, () => execute(args)),
+            subscribe: (args) => whileAtWork(extra.socket, () => subscribe(args)),
+          } satisfies Enveloped,
         }
       },
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),

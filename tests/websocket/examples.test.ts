@@ -92,6 +92,35 @@ describe.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))('%
   })
 })
 
+test.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))(
+  '%s gives up when its cursor is void, and says why',
+  async (_name, { watchAccount }) => {
+    const userId = await createUser()
+    const stop = new AbortController()
+    onTestFinished(() => stop.abort())
+    let begun = false
+    const entries: Entry[] = []
+    const watching = watchAccount({
+      endpoint: server.endpoint,
+      userId,
+      signal: stop.signal,
+      onBalance: () => {
+        begun = true
+      },
+      onEntry: (entry) => entries.push(entry),
+    })
+    const failure = watching.then(
+      () => undefined,
+      (error) => error,
+    )
+    await vi.waitFor(() => expect(begun).toBe(true))
+    await deposit(userId)
+    await vi.waitFor(() => expect(entries).toHaveLength(1), { timeout: 10_000 })
+    await restart(() => database.pool.query('update private.ledger set era = gen_random_uuid()'))
+    expect(await failure).toMatchObject({ message: expect.stringContaining('before the ledger was restored') })
+  },
+)
+
 test.each(['graphql-ws', 'apollo-client', 'urql', 'event-stream'])('%s runs from the command line', async (name) => {
   const userId = await createUser()
   await deposit(userId, 7)
