@@ -120,10 +120,9 @@ export class TransactionFeed {
       // There is nobody whom the chain owes anything: it begins anew.
       this.#chain = { previous: snapshot, snapshot: null, after: null }
     } else {
-      if (this.#isWithinStep()) await this.#advance()
-      // Nobody may join between two parts of one step: those before would be missed.
-      do await this.#advance()
-      while (this.#isWithinStep())
+      // The rest of a step that was broken off: whoever joined in the middle of it would miss what came before.
+      if (this.#chain?.after) await this.#advance()
+      await this.#advance()
     }
     if (this.#subscribers.has(subscriber)) this.#live.add(subscriber)
     this.hint()
@@ -152,10 +151,6 @@ export class TransactionFeed {
     } finally {
       this.#pumping = false
     }
-  }
-
-  #isWithinStep(): boolean {
-    return this.#chain?.after !== null
   }
 
   /** A step of the chain, or the rest of one that was broken off; the one that is under way, if one is. */

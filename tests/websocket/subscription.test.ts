@@ -545,4 +545,17 @@ describe('the feed by itself', () => {
     expect(await feed.subscribe('ada', 0, 0).next()).toEqual({ done: false, value: entry(1) })
     feed.close()
   })
+
+  test('tells nothing again to one who joins others that are behind it', async () => {
+    const { AccountSubscriber } = await import('../../src/ledger/account-subscriber.ts')
+    const subscriber = new AccountSubscriber('ada', 10, 10, {
+      read: async () => [],
+      join: () => 5,
+      leave: () => {},
+    })
+    const next = subscriber.next()
+    for (let sequence = 6; sequence <= 12; sequence++) subscriber.push(entry(sequence))
+    expect([(await next).value, (await subscriber.next()).value]).toEqual([entry(11), entry(12)])
+    await subscriber.return()
+  })
 })
