@@ -27,6 +27,25 @@ query Account {
   }
 }
 
+# How the balance went, a month at a time.
+query Months {
+  user(email: "ada@example.com") {
+    balanceHistory(
+      from: "2026-01-01T00:00:00Z"
+      to: "2100-01-01T00:00:00Z"
+      bucket: MONTH
+      timeZone: "Europe/Paris"
+    ) {
+      start
+      opening
+      closing
+      lowest
+      highest
+      entryCount
+    }
+  }
+}
+
 # The other two take her id from the pane
 # Variables below: { "id": "user_…" }
 

@@ -127,7 +127,7 @@ test('completes fields and shows the documentation, from introspection', async (
   await visit.open()
   await visit.page.getByLabel('Show Documentation Explorer').click()
   await visit.page.locator('.graphiql-doc-explorer').getByRole('link', { name: 'Query', exact: true }).click()
-  await visit.page.getByText('Sums over the whole ledger.').first().waitFor()
+  await visit.page.getByText('The ledger as a whole.').first().waitFor()
   await saveScreenshot(visit, 'documentation')
 
   await visit.write('{ ledger {  } }')
