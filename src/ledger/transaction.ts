@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { transactions } from '../db/tables.ts'
 import { type Instant, selectInstant } from './instant.ts'
 import type { Cents } from './money.ts'
@@ -25,6 +26,17 @@ export const transactionColumns = {
   destinationSequence: transactions.destinationSequence,
   amount: transactions.amount,
   createdAt: selectInstant(transactions.createdAt),
+}
+
+/** The same, but for its id, of rows called `entry` in a statement written out. */
+export const entryColumns = {
+  idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
+  sourceUserId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
+  sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
+  destinationUserId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
+  destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
+  amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
+  createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
 }
 
 export type TransactionKind = 'DEPOSIT' | 'TRANSFER'

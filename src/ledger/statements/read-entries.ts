@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
-import { type Instant, selectInstant } from '../instant.ts'
+import { entryColumns } from '../transaction.ts'
 
 /**
  * Entries `low` … `high` of each requested account, newest first, with their running balances: the balance before the
@@ -19,13 +19,7 @@ export const readEntries = preparedOnce((database) =>
         .mapWith(BigInt)
         .as('balance_after'),
       id: sql<string>`entry.id`.as('id'),
-      idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
-      sourceUserId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
-      sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
-      destinationUserId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
-      destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
-      amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
-      createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
+      ...entryColumns,
     })
     .from(
       sql`unnest(${sql.placeholder('ids')}::uuid[], ${sql.placeholder('lows')}::bigint[], ${sql.placeholder('highs')}::bigint[])

@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { isFresh } from '../fresh-transactions.ts'
-import { selectInstant } from '../instant.ts'
 import { headXid, type Snapshot } from '../snapshot.ts'
+import { entryColumns } from '../transaction.ts'
 
 /**
  * The first `limit` transactions that a snapshot sees and the one before did not, by time and then by id. The snapshot is
@@ -17,13 +17,7 @@ export const readFreshTransactions = preparedOnce((database) =>
       snapshot: sql<Snapshot>`now.snapshot::text`.as('snapshot'),
       head: sql<string | null>`now.head`.as('head'),
       id: sql<string | null>`entry.id`.as('id'),
-      idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
-      sourceUserId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
-      sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
-      destinationUserId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
-      destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
-      amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
-      createdAt: sql<string>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
+      ...entryColumns,
     })
     .from(
       sql`(select coalesce(${sql.placeholder('snapshot')}::pg_snapshot, pg_current_snapshot()) as snapshot, ${headXid} as head) now

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { filterColumns, filterNames, matchingEntries } from '../entry-filter.ts'
-import { type Instant, selectInstant } from '../instant.ts'
+import { entryColumns } from '../transaction.ts'
 
 /**
  * Of entries `low` … `high` of each requested account those that match, at most `size` of them, from the top or (`ascending`)
@@ -21,13 +21,7 @@ export const readMatchingEntries = preparedOnce((database) =>
         .mapWith(BigInt)
         .as('balance_after'),
       id: sql<string>`entry.id`.as('id'),
-      idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
-      sourceUserId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
-      sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
-      destinationUserId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
-      destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
-      amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
-      createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
+      ...entryColumns,
     })
     .from(
       sql`unnest(${filterColumns}, ${sql.placeholder('lows')}::bigint[], ${sql.placeholder('highs')}::bigint[],
