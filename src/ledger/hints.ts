@@ -11,8 +11,8 @@ import { type Listener, openListener } from '../db/listener.ts'
 const CHANNEL = 'thesaurum_posted'
 /** Accounts named in one hint; for more it says "any". PostgreSQL takes 8,000 bytes. */
 const NOTIFY_ACCOUNTS_MAX = 200
-/** The least time between two hints. */
-const PAUSE_MS = 5
+/** The least time between two hints: each costs PostgreSQL a transaction, and the first one after a silence waits for none. */
+const PAUSE_MS = 20
 /** A connection that is silent for so long has lost the hint. */
 const NOTIFY_TIMEOUT_MS = 3_000
 /** After one that could not be said: then it is said once more, with those that came meanwhile. */
