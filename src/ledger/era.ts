@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm'
 import type pg from 'pg'
 import { inTransaction } from '../db/transaction.ts'
-import { readFeedOrder } from './statements/read-feed-order.ts'
+import { isAhead } from './snapshot.ts'
+import { readSnapshotNow } from './statements/read-snapshot.ts'
 
 /** A rewrite of the whole table. */
 const RENEWAL_LIMITS = { lockTimeoutMs: 60_000, statementTimeoutMs: 3_600_000, idleTimeoutMs: 3_600_000 }
@@ -14,9 +15,9 @@ const RENEWAL_LIMITS = { lockTimeoutMs: 60_000, statementTimeoutMs: 3_600_000, i
 export async function renewEra(pool: pg.Pool): Promise<void> {
   await inTransaction(pool, RENEWAL_LIMITS, async (tx) => {
     await tx.execute(sql`update private.ledger set era = gen_random_uuid()`)
-    const [order] = await readFeedOrder(tx).execute()
+    const [taken] = await readSnapshotNow(tx).execute()
     // Not an UPDATE, which the ledger refuses, and no change of what it says: the type stays what it was.
-    if (order?.isAhead) {
+    if (taken && isAhead(taken.snapshot, taken.head)) {
       await tx.execute(sql`alter table public.transactions alter column recorded_xid type xid8 using '1'::xid8`)
     }
   })

@@ -103,7 +103,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     const noteStretch = (stretch: Stretch) => checkpoints.noteStretch(stretch)
     const feed = new Feed((ranges) => loadEntries(feedDatabase, ranges, noteStretch), options.onTrouble)
     const transactionFeed = new TransactionFeed(feedDatabase, options.onTrouble)
-    await transactionFeed.check().catch(options.onTrouble)
+    // A ledger that was restored from a dump is told of now, and not to the first subscriber.
+    await transactionFeed.now().catch(options.onTrouble)
     const hints = new Hints({
       url: options.directUrl,
       onTrouble: options.onTrouble,

@@ -109,9 +109,9 @@ export class Settling {
       statementTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
       idleTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
     }
-    noteStatement()
     const ids = [...new Set(open.map((request) => request.accountId))].sort()
     const reading = await this.#clock.readingFor('9999')
+    noteStatement()
     await inTransaction(this.#sharingPool, limits, (tx) => shareAccounts(tx).execute({ ids }))
     const settled = { ...reading, settledBefore: '9999' }
     return judge(requests, await read(requests), settled, reading.begunAt) as (Row | FutureMomentError)[]

@@ -30,6 +30,12 @@ export function durable(snapshot: Snapshot, head: string | null): Snapshot {
   return `${below[0] ?? xmax}:${xmax}:${below.join()}`
 }
 
+/** Whether the ledger has rows of database transactions that this PostgreSQL has not come to: it came from another one. */
+export function isAhead(snapshot: Snapshot, head: string | null): boolean {
+  const { xmax } = readSnapshot(snapshot) as { xmax: bigint }
+  return head !== null && BigInt(head) >= xmax
+}
+
 const SNAPSHOT = /^([1-9]\d{0,18}):([1-9]\d{0,18}):((?:[1-9]\d{0,18}(?:,[1-9]\d{0,18})*)?)$/
 
 /** The parts of a snapshot; undefined when the text is none that PostgreSQL would read. */

@@ -3,8 +3,7 @@ import { NotConnectedError } from '../db/transaction.ts'
 import { eventsOf, type FeedEvent, type FeedPosition, type StepPage, type StepRequest, stepAfter } from './feed-step.ts'
 import { freshAfter } from './fresh-transactions.ts'
 import { reportingOnce } from './reporting.ts'
-import { durable, readSnapshot, type Snapshot } from './snapshot.ts'
-import { readFeedOrder } from './statements/read-feed-order.ts'
+import { durable, isAhead, readSnapshot, type Snapshot } from './snapshot.ts'
 import { readFreshTransactions } from './statements/read-fresh-transactions.ts'
 import { readMoreFreshTransactions } from './statements/read-more-fresh-transactions.ts'
 import { readSnapshotNow } from './statements/read-snapshot.ts'
@@ -59,18 +58,17 @@ export class TransactionFeed {
     return this.#subscribers.size
   }
 
-  /** Now, as a position: everything that is committed later comes after it. */
+  /**
+   * Now, as a position: everything that is committed later comes after it.
+   *
+   * @throws {RestoredLedgerError}
+   */
   async now(): Promise<FeedPosition> {
     const [row] = await readSnapshotNow(this.#database).execute()
     const { snapshot: taken, head } = row as { snapshot: Snapshot; head: string | null }
+    if (isAhead(taken, head)) throw new RestoredLedgerError()
     const snapshot = durable(taken, head)
     return { previous: snapshot, snapshot, after: null }
-  }
-
-  /** @throws {RestoredLedgerError} */
-  async check(): Promise<void> {
-    const [row] = await readFeedOrder(this.#database).execute()
-    if (row?.isAhead) throw new RestoredLedgerError()
   }
 
   /** Says that there may be new transactions. */
@@ -86,7 +84,7 @@ export class TransactionFeed {
    * @throws {PositionNotReachedError} {RestoredLedgerError} {NotConnectedError} when the feed is closed.
    */
   async subscribe(since?: FeedPosition): Promise<AsyncIterableIterator<FeedEvent, undefined>> {
-    const [now] = await Promise.all([this.now(), this.check()])
+    const now = await this.now()
     const xmaxOf = ({ snapshot }: FeedPosition) => readSnapshot(snapshot)?.xmax ?? 0n
     if (since && xmaxOf(since) > xmaxOf(now)) throw new PositionNotReachedError()
     if (this.#isClosed) throw new NotConnectedError('the feed is closed')

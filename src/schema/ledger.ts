@@ -1,7 +1,7 @@
 import { type LedgerTotals, loadTotals } from '../ledger/journal.ts'
 import type { Finding } from '../ledger/verify.ts'
 import { builder } from './builder.ts'
-import { feedCursor } from './transaction-posted.ts'
+import { feedCursor, feedError } from './transaction-posted.ts'
 import { User } from './user.ts'
 
 const FindingCode = builder.enumType('FindingCode', {
@@ -82,7 +82,12 @@ const Ledger = builder.objectRef<Totals>('Ledger').implement({
     cursor: t.string({
       description:
         'Where the feed of the whole ledger is now: give it as `since` to `transactionPosted`, and nothing that is committed later is missed. Ask for it before you ask for a page, in a request of its own.',
-      resolve: async (_totals, _args, { ledger }) => feedCursor(await ledger.transactionFeed.now(), ledger.era),
+      resolve: async (_totals, _args, { ledger }) => {
+        const now = await ledger.transactionFeed.now().catch((error) => {
+          throw feedError(error)
+        })
+        return feedCursor(now, ledger.era)
+      },
     }),
     verification: t.field({
       type: LedgerVerification,

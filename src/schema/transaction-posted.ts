@@ -20,6 +20,14 @@ const TransactionPosted = builder.objectRef<FeedEvent>('TransactionPosted').impl
   }),
 })
 
+/** Says for clients why there is no position in the feed. */
+export function feedError(error: unknown): unknown {
+  if (!(error instanceof RestoredLedgerError)) return error
+  return new GraphQLError('The feed of the whole ledger is closed until its operator has renewed the era.', {
+    extensions: { code: 'FEED_CLOSED', retryable: false },
+  })
+}
+
 export const feedCursor = (position: FeedPosition, era: string) => encodeFeedCursor({ ...position, era })
 
 function readPosition(since: string | null | undefined, { ledger }: Context): FeedPosition | undefined {
@@ -50,11 +58,7 @@ builder.subscriptionField('transactionPosted', (t) =>
       } catch (error) {
         if (error instanceof PositionNotReachedError)
           throw invalidArgument('since', 'is a position the ledger has not reached')
-        if (error instanceof RestoredLedgerError)
-          throw new GraphQLError('The feed of the whole ledger is closed until its operator has renewed the era.', {
-            extensions: { code: 'FEED_CLOSED', retryable: false },
-          })
-        throw error
+        throw feedError(error)
       }
     },
     resolve: (event) => event,

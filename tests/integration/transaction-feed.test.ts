@@ -7,6 +7,7 @@ import { verifyLedger } from '../../src/ledger/verify.ts'
 import { deposit, holdSession, insertByHand, openBeside, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { randomOf } from '../support/random-ledger.ts'
+import { openTestServer } from '../support/server.ts'
 
 /* The ledger-wide stream: nothing passed over, whatever order ids, times and commits come in. */
 
@@ -273,6 +274,10 @@ test('a ledger that was restored from a dump tells nothing until its era is rene
     [accountAt(0)],
   )
   await expect(ledger.transactionFeed.subscribe()).rejects.toBeInstanceOf(RestoredLedgerError)
+  const server = await openTestServer({}, ledger.test)
+  const { data, errors } = await server.ask('{ ledger { cursor } }')
+  await server.close()
+  expect([data, errors?.[0]?.extensions?.code]).toEqual([{ ledger: null }, 'FEED_CLOSED'])
   const troubles: unknown[] = []
   await (await openBeside(ledger.test, { onTrouble: (error) => troubles.push(error) })).close()
   expect(troubles).toMatchObject([{ message: expect.stringContaining('npm run era:renew') }])
