@@ -2,17 +2,28 @@ import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemor
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions'
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
-import { BALANCE, ENTRIES, type Entry, isMain, pause, RefusedError, runFromCommandLine, type Watch } from './watch.ts'
+import {
+  authorizationOf,
+  BALANCE,
+  ENTRIES,
+  type Entry,
+  isMain,
+  pause,
+  RefusedError,
+  runFromCommandLine,
+  type Watch,
+} from './watch.ts'
 
 /*
  * Apollo Client: a balance over HTTP, and then every entry after it over a socket. Apollo's link copies what it sends, so
  * the library's own retry would ask the old cursor again: it is off, and we subscribe anew.
  */
 
-export async function watchAccount({ endpoint, userId, onBalance, onEntry, signal }: Watch): Promise<void> {
+export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const socket = createClient({
     url: endpoint.replace(/^http/, 'ws'),
     webSocketImpl: WebSocket,
+    connectionParams: authorizationOf(token),
     retryAttempts: 0,
   })
   const client = new ApolloClient({
@@ -20,7 +31,7 @@ export async function watchAccount({ endpoint, userId, onBalance, onEntry, signa
     link: ApolloLink.split(
       ({ operationType }) => operationType === 'subscription',
       new GraphQLWsLink(socket),
-      new HttpLink({ uri: endpoint }),
+      new HttpLink({ uri: endpoint, headers: authorizationOf(token) }),
     ),
   })
 

@@ -1,4 +1,14 @@
-import { BALANCE, ENTRIES, type Entry, isMain, pause, RefusedError, runFromCommandLine, type Watch } from './watch.ts'
+import {
+  authorizationOf,
+  BALANCE,
+  ENTRIES,
+  type Entry,
+  isMain,
+  pause,
+  RefusedError,
+  runFromCommandLine,
+  type Watch,
+} from './watch.ts'
 
 /* Server-sent events with nothing but fetch: a balance, and then every entry after it. */
 
@@ -7,11 +17,11 @@ interface Answer<Data> {
   errors?: { message: string; extensions?: { retryable?: boolean } }[]
 }
 
-export async function watchAccount({ endpoint, userId, onBalance, onEntry, signal }: Watch): Promise<void> {
+export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const post = (accept: string, query: string, variables: object) =>
     fetch(endpoint, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept },
+      headers: { 'content-type': 'application/json', accept, ...authorizationOf(token) },
       body: JSON.stringify({ query, variables }),
       signal,
     })

@@ -1,18 +1,30 @@
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
-import { BALANCE, ENTRIES, type Entry, isMain, pause, RefusedError, runFromCommandLine, type Watch } from './watch.ts'
+import {
+  authorizationOf,
+  BALANCE,
+  ENTRIES,
+  type Entry,
+  isForbidden,
+  isMain,
+  pause,
+  RefusedError,
+  runFromCommandLine,
+  type Watch,
+} from './watch.ts'
 
 /*
  * graphql-ws alone: a balance, and then every entry after it, whatever becomes of the connection. The library connects
  * again by itself and sends its payload once more, so the payload has to know how far it has come.
  */
 
-export async function watchAccount({ endpoint, userId, onBalance, onEntry, signal }: Watch): Promise<void> {
+export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const client = createClient({
     url: endpoint.replace(/^http/, 'ws'),
     webSocketImpl: WebSocket,
+    connectionParams: authorizationOf(token),
     retryAttempts: Number.POSITIVE_INFINITY,
-    shouldRetry: () => true,
+    shouldRetry: (event) => !isForbidden(event),
     retryWait: pause,
   })
   signal.addEventListener('abort', () => void client.dispose())

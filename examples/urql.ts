@@ -1,24 +1,37 @@
 import { Client, fetchExchange, subscriptionExchange } from '@urql/core'
 import { createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
-import { BALANCE, ENTRIES, type Entry, isMain, pause, RefusedError, runFromCommandLine, type Watch } from './watch.ts'
+import {
+  authorizationOf,
+  BALANCE,
+  ENTRIES,
+  type Entry,
+  isForbidden,
+  isMain,
+  pause,
+  RefusedError,
+  runFromCommandLine,
+  type Watch,
+} from './watch.ts'
 
 /*
  * urql: a balance over HTTP, and then every entry after it over a socket. Its exchange hands each subscription to
  * graphql-ws, whose retry sends the same payload once more: here the payload takes down how far it has come.
  */
 
-export async function watchAccount({ endpoint, userId, onBalance, onEntry, signal }: Watch): Promise<void> {
+export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const socket = createClient({
     url: endpoint.replace(/^http/, 'ws'),
     webSocketImpl: WebSocket,
+    connectionParams: authorizationOf(token),
     retryAttempts: Number.POSITIVE_INFINITY,
-    shouldRetry: () => true,
+    shouldRetry: (event) => !isForbidden(event),
     retryWait: pause,
   })
   const client = new Client({
     url: endpoint,
     preferGetMethod: false,
+    fetchOptions: { headers: authorizationOf(token) },
     exchanges: [
       fetchExchange,
       subscriptionExchange({

@@ -1,9 +1,13 @@
+import { readFileSync } from 'node:fs'
+
 /* What all examples here do, and what they share: nothing but the words of the API. */
 
 export interface Watch {
   /** As in `http://localhost:4000/graphql`. */
   endpoint: string
   userId: string
+  /** Of whose account it is, of an operator, or of a service. */
+  token: string
   /** The balance that the entries follow on. */
   onBalance(balance: { amount: string; cursor: string }): void
   /** Each entry after it: in order, none missed, none twice. */
@@ -29,18 +33,29 @@ export const ENTRIES = `subscription Entries($userId: ID!, $since: String) {
 /** The server said no, and would say so again. */
 export class RefusedError extends Error {}
 
+/** What a request shows in its headers, and a socket in what it opens with. */
+export const authorizationOf = (token: string) => ({ authorization: `Bearer ${token}` })
+
+/** Whether a socket was closed because its session is over: with the same token it would be closed again. */
+export const isForbidden = (event: unknown) => (event as { code?: unknown } | null)?.code === 4403
+
 /** Any time that a server may be away for, so that a thousand clients do not come back at once. */
 export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 200 + Math.random() * 800))
 
-/** Runs a program with the endpoint and the user it was given, until Ctrl-C. */
+/**
+ * Runs a program with the endpoint and the user it was given, until Ctrl-C. The token is that of THESAURUM_TOKEN, or of the demo
+ * operator of a server that was started here.
+ */
 export async function runFromCommandLine(watchAccount: (watch: Watch) => Promise<void>): Promise<void> {
   const [endpoint, userId] = process.argv.slice(2)
+  const token = process.env.THESAURUM_TOKEN ?? readFileSync('.data/operator-token', 'utf8').trim()
   if (!endpoint || !userId) throw new Error('give the endpoint (http://localhost:4000/graphql) and the id of a user')
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
   await watchAccount({
     endpoint,
     userId,
+    token,
     signal: stop.signal,
     onBalance: ({ amount }) => console.log('balance', amount),
     onEntry: ({ sequence, change, balanceAfter }) => console.log('entry', sequence, change, 'balance', balanceAfter),

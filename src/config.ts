@@ -22,6 +22,14 @@ const postgresUrl = (name: string) =>
 const oneOf = <const Values extends readonly [string, ...string[]]>(name: string, values: Values) =>
   z.enum(values, `${name} must be one of ${values.join(', ')}`)
 
+const origins = z
+  .string()
+  .transform((text) => text.split(',').map((origin) => origin.trim()))
+  .refine(
+    (origins) => origins.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin),
+    'ALLOWED_ORIGINS must look like https://app.example.com,https://other.example.com',
+  )
+
 const Environment = z.object({
   NODE_ENV: oneOf('NODE_ENV', ['development', 'test', 'production']).default('development'),
   HOST: z.string().default('127.0.0.1'),
@@ -31,6 +39,13 @@ const Environment = z.object({
   PREPARED_STATEMENTS: oneOf('PREPARED_STATEMENTS', ['on', 'off']).default('on'),
   DATA_DIR: z.string().default('.data'),
   LOG_LEVEL: oneOf('LOG_LEVEL', ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+  ALLOWED_ORIGINS: origins.default([]),
+  TRUSTED_PROXY_COUNT: integer('TRUSTED_PROXY_COUNT', { min: 0, max: 10, standard: 0 }),
+  GRAPHIQL: oneOf('GRAPHIQL', ['on', 'off']).optional(),
+  INTROSPECTION: oneOf('INTROSPECTION', ['on', 'off']).optional(),
+  PERSISTED_OPERATIONS: z.string().optional(),
+  SESSION_IDLE_MS: integer('SESSION_IDLE_MS', { min: 1_000, max: 31_536_000_000, standard: 3_600_000 }),
+  SESSION_LIFETIME_MS: integer('SESSION_LIFETIME_MS', { min: 1_000, max: 31_536_000_000, standard: 86_400_000 }),
   BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 30, standard: 2 ** 20 }),
   OPERATION_DEADLINE_MS: integer('OPERATION_DEADLINE_MS', { min: 100, max: 600_000, standard: 15_000 }),
   BATCH_SIZE_MAX: integer('BATCH_SIZE_MAX', { min: 1, max: 10_000, standard: 256 }),
@@ -38,6 +53,10 @@ const Environment = z.object({
   BATCH_LOCK_WAIT_MS: integer('BATCH_LOCK_WAIT_MS', { min: 1, max: 60_000, standard: 100 }),
   FILTER_SCAN_MAX: integer('FILTER_SCAN_MAX', { min: 200, max: 10_000_000, standard: 10_000 }),
   SUBSCRIPTIONS_PER_SOCKET_MAX: integer('SUBSCRIPTIONS_PER_SOCKET_MAX', { min: 1, max: 100_000, standard: 100 }),
+  SUBSCRIPTIONS_PER_VIEWER_MAX: integer('SUBSCRIPTIONS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, standard: 1_000 }),
+  SOCKETS_PER_VIEWER_MAX: integer('SOCKETS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, standard: 100 }),
+  USER_COST_MAX: integer('USER_COST_MAX', { min: 100, max: 100_000_000, standard: 50_000 }),
+  OPERATOR_COST_MAX: integer('OPERATOR_COST_MAX', { min: 100, max: 100_000_000, standard: 500_000 }),
   CLOCK_AHEAD_MAX_MS: integer('CLOCK_AHEAD_MAX_MS', { min: 0, max: 3_600_000, standard: 5_000 }),
 })
 
@@ -54,6 +73,24 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   )
   const parsed = Environment.safeParse(present)
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => issue.message).join('\n'))
+  const missing = present.NODE_ENV === 'production' ? missingInProduction(present) : []
+  const wrong = parsed.error?.issues.map((issue) => issue.message) ?? []
+  if (!parsed.success || missing.length > 0) throw new ConfigError([...wrong, ...missing].join('\n'))
   return parsed.data
+}
+
+/** What a server that holds people's money cannot guess. */
+function missingInProduction(present: Readonly<Record<string, string | undefined>>): string[] {
+  const needs = {
+    DATABASE_URL: 'the embedded PostgreSQL is for development',
+    TRUSTED_PROXY_COUNT: 'how many proxies of yours stand before the server; 0 when clients reach it directly',
+  }
+  return Object.entries(needs)
+    .filter(([name]) => present[name] === undefined)
+    .map(([name, why]) => `${name} must be set where NODE_ENV is production: ${why}`)
+}
+
+/** Whether a tool for developers is on: in production only where it was asked for. */
+export function isOn(config: Config, tool: 'GRAPHIQL' | 'INTROSPECTION'): boolean {
+  return (config[tool] ?? (config.NODE_ENV === 'production' ? 'off' : 'on')) === 'on'
 }

@@ -1,4 +1,7 @@
 import { printSchema } from 'graphql'
+import { openAuth } from './auth/auth.ts'
+import { canonicalEmail, isPlausibleEmail } from './auth/email.ts'
+import { makeOperator } from './auth/operators.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { openEmbedded } from './db/embedded.ts'
 import { migrateDatabase } from './db/migrate.ts'
@@ -7,7 +10,8 @@ import { tellDemoStory } from './ledger/demo.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
 import { schema } from './schema/index.ts'
 import { createLogger } from './server/log.ts'
-import { ledgerOptions, openServer } from './server/server.ts'
+import { persistOperations } from './server/persisted-operations.ts'
+import { authOptions, ledgerOptions, openServer, type RunningServer } from './server/server.ts'
 
 /** The command line: `node dist/main.js <command>`. */
 const COMMANDS: Readonly<Record<string, { does: string; run: () => Promise<void> }>> = {
@@ -20,6 +24,11 @@ const COMMANDS: Readonly<Record<string, { does: string; run: () => Promise<void>
   verify: { does: 'recompute the whole ledger and say what is wrong; exit code 1 if anything is', run: () => verify() },
   checkpoints: { does: 'rebuild the balance checkpoints that are missing', run: () => checkpoints() },
   'renew-era': { does: 'after a restore, with all servers stopped: make every cursor void', run: () => renewEra() },
+  operator: { does: 'make an operator, or give one a new password: operator you@example.com', run: () => operator() },
+  persist: {
+    does: 'print the allow-list of the operations in files: persist a.graphql b.graphql …',
+    run: async () => console.log(await persistOperations(process.argv.slice(3))),
+  },
   'print-schema': { does: 'print the GraphQL schema', run: async () => console.log(printSchema(schema)) },
 }
 
@@ -40,9 +49,6 @@ async function withDatabase(config: Config, work: (url: string) => Promise<void>
 
 async function serve(): Promise<void> {
   const config = readConfig()
-  if (config.NODE_ENV === 'production') {
-    throw new ConfigError('NODE_ENV=production is refused until there is sign-in: every caller would be an operator.')
-  }
   const logger = createLogger(config.LOG_LEVEL)
   const stopped = stopSignal()
   await withDatabase(config, async (url) => {
@@ -53,13 +59,21 @@ async function serve(): Promise<void> {
 
   Open it in a browser and press Ctrl-Enter: the query that is there shows a
   balance and its history. Ctrl-C here stops the server${config.DATABASE_URL ? '' : ' and its database'}.
-`)
+${server.operatorTokenPath ? demoOperatorHelp(server) : ''}`)
       console.log(`Stopping (${await stopped}) …`)
     } finally {
       await server.close()
     }
   })
 }
+
+const demoOperatorHelp = ({ address, operatorTokenPath }: RunningServer) => `
+  Who asks has to say who they are. There in the browser you are the demo operator
+  already; elsewhere you are with the token in ${operatorTokenPath}:
+
+  curl ${address}/graphql --header "authorization: Bearer $(cat ${operatorTokenPath})" \\
+    --header 'content-type: application/json' --data '{ "query": "{ viewer { email role } }" }'
+`
 
 /** The ledger for as long as a command works on it. */
 async function withLedger(work: (ledger: Ledger) => Promise<void>): Promise<void> {
@@ -103,6 +117,21 @@ const renewEra = () =>
     await ledger.renewEra()
     console.log('A new era has begun: every cursor from before is void.')
   })
+
+async function operator(): Promise<void> {
+  const email = canonicalEmail(process.argv[3] ?? '')
+  if (!isPlausibleEmail(email)) throw new ConfigError('Say who: npm run operator -- you@example.com')
+  const config = readConfig()
+  await withDatabase(config, async (url) => {
+    const auth = await openAuth(authOptions(config, url, () => {}))
+    try {
+      const { password } = await makeOperator(auth.database, email)
+      console.log(`${email} is an operator, and signs in with this password, which is told once:\n\n  ${password}\n`)
+    } finally {
+      await auth.close()
+    }
+  })
+}
 
 /** One Ctrl-C may be heard twice: from the terminal, and from npm, which passes it on. */
 const SIGNAL_ECHO_MS = 1_000

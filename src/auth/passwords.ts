@@ -1,23 +1,66 @@
-import { hash } from '@node-rs/argon2'
+import { hash, verify } from '@node-rs/argon2'
 
 /** OWASP's minimum for argon2id, which is the library's own algorithm unless told otherwise: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
 /** Each hash takes 19 MiB and a core for some 30 ms: more at once would only slow each other, and the ledger, down. */
-const HASHES_AT_ONCE_MAX = 2
+const HASHES_AT_ONCE_MAX = 1
+/** Those who wait longer than some seconds have gone. */
+const HASHES_WAITING_MAX = 100
+
+/** Too many passwords wait to be hashed. Nothing was done. */
+export class HashQueueFullError extends Error {
+  override name = 'HashQueueFullError'
+}
 
 let running = 0
 const waiting: (() => void)[] = []
 
-/** Hashes a password with argon2id, a few at a time, off the main thread. */
-export async function hashPassword(password: string): Promise<string> {
-  if (running >= HASHES_AT_ONCE_MAX) await new Promise<void>((resume) => waiting.push(resume))
-  else running++
+/** A few at a time, off the main thread, in the order they came. */
+async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+  if (running < HASHES_AT_ONCE_MAX) running++
+  else if (waiting.length >= HASHES_WAITING_MAX) throw new HashQueueFullError('too many passwords wait to be hashed')
+  else await new Promise<void>((resume) => waiting.push(resume))
   try {
-    return await hash(password.normalize('NFKC'), PARAMETERS)
+    return await work()
   } finally {
     const next = waiting.shift()
     if (next) next()
     else running--
   }
+}
+
+/**
+ * Hashes a password with argon2id.
+ *
+ * @throws {HashQueueFullError}
+ */
+export function hashPassword(password: string): Promise<string> {
+  return inTurn(() => hash(password.normalize('NFKC'), PARAMETERS))
+}
+
+/** The hash of a password that nobody has. */
+let nobodysHash: Promise<string> | undefined
+
+/**
+ * Whether it is the password. Without a hash (there is no such user, or one who cannot sign in) it is not, and takes as
+ * long to tell.
+ *
+ * @throws {HashQueueFullError}
+ */
+export function verifyPassword(passwordHash: string | null, password: string): Promise<boolean> {
+  return inTurn(async () => {
+    const matches = await verify(passwordHash ?? (await hashOfNobody()), password.normalize('NFKC'))
+    return matches && passwordHash !== null
+  })
+}
+
+/** To be made beforehand: the first who is not known would wait twice as long. */
+export function hashOfNobody(): Promise<string> {
+  nobodysHash ??= hash(makeNobodysPassword(), PARAMETERS)
+  return nobodysHash
+}
+
+function makeNobodysPassword(): Buffer {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(32)))
 }

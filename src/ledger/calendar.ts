@@ -1,4 +1,4 @@
-import type { Instant } from './instant.ts'
+import type { Instant } from '../db/instant.ts'
 import { type OffsetSpan, offsetSpans } from './time-zone.ts'
 
 /* Where the hours, days, weeks and months of a time zone begin, by arithmetic between one change of its clocks and the next. */

@@ -1,5 +1,5 @@
+import { type Instant, instantOf, microsecondsOf } from '../db/instant.ts'
 import type { FeedPosition } from './feed-step.ts'
-import { type Instant, instantOf, microsecondsOf } from './instant.ts'
 import { readSnapshot } from './snapshot.ts'
 
 /**

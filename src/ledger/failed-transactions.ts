@@ -1,9 +1,9 @@
 import { and, eq, isNotNull, isNull, or, sql } from 'drizzle-orm'
+import { type Instant, selectInstant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { failedTransactions } from '../db/tables.ts'
 import type { FailureCode } from './attempts.ts'
 import { type IdPage, type IdPageRequest, pageById } from './id-page.ts'
-import { type Instant, selectInstant } from './instant.ts'
 import type { Cents } from './money.ts'
 
 /** An attempt that was definitely not posted. Its users need not exist. */
@@ -29,6 +29,9 @@ export interface FailedTransactionFilter {
   code?: FailureCode | null | undefined
   addressed?: boolean | null | undefined
 }
+
+/** Whose attempts: those that would have been paid from these accounts, and perhaps deposits to them. null: everybody's. */
+export type Posters = { accountIds: readonly string[]; withDeposits: boolean } | null
 
 const columns = {
   id: failedTransactions.id,
@@ -61,9 +64,18 @@ export function pageFailedTransactions(
   database: Database,
   request: IdPageRequest,
   { userId, code, addressed }: FailedTransactionFilter,
+  posters: Posters,
 ): Promise<IdPage<FailedTransaction>> {
   const { sourceUserId, destinationUserId, addressedAt } = failedTransactions
+  const theirs = (side: typeof sourceUserId | typeof destinationUserId) =>
+    sql`${side} = any(${sql.param(posters?.accountIds)}::uuid[])`
   const filter = and(
+    posters === null
+      ? undefined
+      : or(
+          theirs(sourceUserId),
+          posters.withDeposits ? and(isNull(sourceUserId), theirs(destinationUserId)) : undefined,
+        ),
     userId == null ? undefined : or(eq(sourceUserId, userId), eq(destinationUserId, userId)),
     code == null ? undefined : eq(failedTransactions.code, code),
     addressed == null ? undefined : addressed ? isNotNull(addressedAt) : isNull(addressedAt),

@@ -1,4 +1,4 @@
-import type { Instant } from './instant.ts'
+import type { Instant } from '../db/instant.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { LedgerTransaction } from './transaction.ts'
 

@@ -1,4 +1,4 @@
-import { type Instant, instantOf, microsecondsOf } from './instant.ts'
+import { type Instant, instantOf, microsecondsOf } from '../db/instant.ts'
 import { CENTS_MAX, type Cents } from './money.ts'
 import type { PayloadField, Refusal } from './refusal.ts'
 import { kindOf, type LedgerTransaction } from './transaction.ts'

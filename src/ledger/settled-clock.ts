@@ -1,6 +1,6 @@
+import type { Instant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { noteStatement } from '../db/statement-count.ts'
-import type { Instant } from './instant.ts'
 import { readSettledClock } from './statements/read-settled-clock.ts'
 
 /** A reading of PostgreSQL's clock. Whatever is before `settledBefore` can no longer change; null: cannot be told. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
+import type { Instant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { noteStatement } from '../db/statement-count.ts'
 import { inTransaction } from '../db/transaction.ts'
-import type { Instant } from './instant.ts'
 import { SettledClock, type SettledReading } from './settled-clock.ts'
 import { shareAccounts } from './statements/share-accounts.ts'
 

@@ -1,8 +1,8 @@
 import { and, asc, desc, gte, isNotNull, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
+import type { Instant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { transactions } from '../db/tables.ts'
 import { type FilteredPage, filteredPage } from './filtered-page.ts'
-import type { Instant } from './instant.ts'
 import type { Cents } from './money.ts'
 import { type LedgerTransaction, type TransactionKind, transactionColumns } from './transaction.ts'
 

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
+import { type Instant, selectInstant } from '../db/instant.ts'
 import { transactions } from '../db/tables.ts'
-import { type Instant, selectInstant } from './instant.ts'
 import type { Cents } from './money.ts'
 
 /** One immutable row of the ledger. A deposit has no source: its money comes from the world outside. */

@@ -1,9 +1,9 @@
 import { or, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { type Instant, selectInstant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { users } from '../db/tables.ts'
 import { type IdPage, type IdPageRequest, pageById } from './id-page.ts'
-import { type Instant, selectInstant } from './instant.ts'
 
 export type Role = 'USER' | 'OPERATOR'
 

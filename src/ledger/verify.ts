@@ -1,8 +1,8 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type pg from 'pg'
+import { type Instant, selectInstant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { inSnapshot } from '../db/transaction.ts'
-import { type Instant, selectInstant } from './instant.ts'
 import { readBalancesAsOf } from './statements/read-balances-as-of.ts'
 import { readHeads } from './statements/read-heads.ts'
 

@@ -3,7 +3,8 @@ import { BUCKETS_MAX, type BalanceBucket as Bucket, TooManyBucketsError } from '
 import { FutureMomentError } from '../ledger/settling.ts'
 import { isTimeZone } from '../ledger/time-zone.ts'
 import { builder } from './builder.ts'
-import { User } from './user.ts'
+import { costOfHistory } from './cost.ts'
+import { isSeen, User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
 
 const BalanceBucketSize = builder.enumType('BalanceBucketSize', {
@@ -47,7 +48,8 @@ builder.objectField(User, 'balanceHistory', (t) =>
   t.field({
     type: [BalanceBucket],
     nullable: { list: true, items: false },
-    description: `How the balance went from \`from\` to \`to\`, in at most ${BUCKETS_MAX} buckets, oldest first: none is left out where nothing happened, and each opens with what the one before closed with. The first and the last are cut off at \`from\` and \`to\`. But for a last one that is not over, what is answered once never changes.`,
+    description: `How the balance went from \`from\` to \`to\`, in at most ${BUCKETS_MAX} buckets, oldest first: none is left out where nothing happened, and each opens with what the one before closed with. The first and the last are cut off at \`from\` and \`to\`. But for a last one that is not over, what is answered once never changes. Null where it is not yours.`,
+    complexity: costOfHistory,
     args: {
       from: t.arg({ type: 'DateTime', required: true, description: 'Where it begins. Not in the future.' }),
       to: t.arg({
@@ -63,7 +65,8 @@ builder.objectField(User, 'balanceHistory', (t) =>
       }),
     },
     validate: [[({ from, to }) => from <= to, { message: 'is after `to`', path: ['from'] }]],
-    resolve: async (user, { from, to, bucket, timeZone }, { loaders }) => {
+    resolve: async (user, { from, to, bucket, timeZone }, { loaders, viewer }) => {
+      if (!isSeen(user, viewer)) return null
       try {
         return await loaders.histories.load({ accountId: user.id, from, to, bucket, timeZone: timeZone ?? 'UTC' })
       } catch (error) {

@@ -1,11 +1,13 @@
+import { holdsAccount } from '../auth/viewer.ts'
+import type { Instant } from '../db/instant.ts'
 import type { AccountBalance } from '../ledger/balances.ts'
 import { encodeEntryCursor } from '../ledger/cursor.ts'
-import type { Instant } from '../ledger/instant.ts'
 import { FutureMomentError } from '../ledger/settling.ts'
 import { builder, PAGE_SIZE_MAX } from './builder.ts'
 import type { Context } from './context.ts'
+import { costOfIds } from './cost.ts'
 import { userId } from './ids.ts'
-import { User } from './user.ts'
+import { isSeen, User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
 
 export const Balance = builder.objectRef<AccountBalance>('Balance')
@@ -56,9 +58,9 @@ builder.objectField(User, 'balance', (t) =>
   t.field({
     type: Balance,
     nullable: true,
-    description: 'The balance of the account, now or at a moment of the past.',
+    description: 'The balance of the account, now or at a moment of the past. Null where it is not yours.',
     args: { asOf: t.arg({ type: 'DateTime', description: asOfDescription }) },
-    resolve: (user, { asOf }, context) => loadBalance(user.id, asOf, context),
+    resolve: (user, { asOf }, context) => (isSeen(user, context.viewer) ? loadBalance(user.id, asOf, context) : null),
   }),
 )
 
@@ -67,7 +69,8 @@ builder.queryField('balances', (t) =>
     type: [Balance],
     nullable: { list: true, items: true },
     description:
-      'Balances of several accounts, all of one moment, in the order and length of `userIds`; null where there is no such user.',
+      'Balances of several accounts, all of one moment, in the order and length of `userIds`; null where there is no such user, or it is not you.',
+    complexity: ({ userIds }) => costOfIds(userIds),
     args: {
       userIds: t.arg.idList({
         required: true,
@@ -80,11 +83,12 @@ builder.queryField('balances', (t) =>
       asOf: t.arg({ type: 'DateTime', description: asOfDescription }),
     },
     resolve: async (_root, { userIds, asOf }, context) => {
-      const [users, balances] = await Promise.all([
-        Promise.all(userIds.map((id) => context.loaders.users.load(id))),
-        Promise.all(userIds.map((id) => loadBalance(id, asOf, context))),
-      ])
-      return balances.map((balance, index) => (users[index] ? balance : null))
+      const load = async (id: string) => {
+        if (!holdsAccount(context.viewer, id)) return null
+        const [user, balance] = await Promise.all([context.loaders.users.load(id), loadBalance(id, asOf, context)])
+        return user ? balance : null
+      }
+      return Promise.all(userIds.map(load))
     },
   }),
 )

@@ -1,11 +1,15 @@
 import SchemaBuilder from '@pothos/core'
+import ComplexityPlugin from '@pothos/plugin-complexity'
 import ErrorsPlugin from '@pothos/plugin-errors'
 import RelayPlugin from '@pothos/plugin-relay'
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import ZodPlugin from '@pothos/plugin-zod'
-import type { Instant } from '../ledger/instant.ts'
+import type { Instant } from '../db/instant.ts'
 import type { Cents } from '../ledger/money.ts'
 import type { Context } from './context.ts'
+import { costOfEdges, costOfIds } from './cost.ts'
 import { decodeNodeId, encodeNodeId, nodeIdRule } from './ids.ts'
+import { type Scopes, scopesOf, unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
 
 /** The largest page of any connection, and the longest list of ids of any field. */
@@ -19,9 +23,13 @@ const pageSize = {
   },
 }
 
-/** Errors stand outside zod, so that what zod refuses becomes a member of a mutation's union. */
+/**
+ * Rights stand outside everything: whoever may not ask is not told what is wrong with the question. Errors stand outside
+ * zod, so that what zod refuses becomes a member of a mutation's union. Of complexity only the figures are used here.
+ */
 export const builder = new SchemaBuilder<{
   Context: Context
+  AuthScopes: Scopes
   DefaultFieldNullability: false
   DefaultEdgesNullability: false
   DefaultNodeNullability: false
@@ -33,14 +41,14 @@ export const builder = new SchemaBuilder<{
     DateTime: { Input: Instant; Output: Instant }
   }
 }>({
-  plugins: [RelayPlugin, ErrorsPlugin, ZodPlugin],
+  plugins: [RelayPlugin, ScopeAuthPlugin, ErrorsPlugin, ZodPlugin, ComplexityPlugin],
   defaultFieldNullability: false,
   relay: {
     cursorType: 'String',
     encodeGlobalID: (typename, id) => encodeNodeId(typename, String(id)),
     decodeGlobalID: decodeNodeId,
     brandLoadedObjects: true,
-    edgesFieldOptions: { nullable: false, description: 'The items of this page, in order.' },
+    edgesFieldOptions: { nullable: false, complexity: costOfEdges, description: 'The items of this page, in order.' },
     nodeFieldOptions: { nullable: false, description: 'The item itself.' },
     cursorFieldOptions: { description: 'The position of this item: give it back as `after` or `before`.' },
     pageInfoFieldOptions: { description: 'Where this page lies in the whole list.' },
@@ -77,6 +85,7 @@ export const builder = new SchemaBuilder<{
     },
     nodesQueryOptions: {
       nullable: { list: true, items: true },
+      complexity: (({ ids }: { ids: readonly unknown[] }) => costOfIds(ids)) as never,
       description: `Things by their ids, in the same order, null where there is none. At most ${PAGE_SIZE_MAX}.`,
       args: {
         ids: {
@@ -89,6 +98,12 @@ export const builder = new SchemaBuilder<{
       },
     },
   },
+  scopeAuth: {
+    authScopes: scopesOf,
+    authorizeOnSubscribe: true,
+    unauthorizedError: (_parent, context) => unauthorized(context),
+  },
+  complexity: { disabled: true },
   errors: {
     directResult: true,
     defaultTypes: [],

@@ -1,12 +1,24 @@
+import type { Auth } from '../auth/auth.ts'
+import type { Viewer } from '../auth/viewer.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { createLoaders, type Loaders } from './loaders.ts'
 
+/** Who sent an operation. */
+export interface Caller {
+  viewer: Viewer
+  /** What they showed for it; null: nothing, and they are nobody. */
+  token: string | null
+  /** The address they come from. */
+  client: string
+}
+
 /** What every resolver is given; made anew for each operation. */
-export interface Context {
+export interface Context extends Caller {
   ledger: Ledger
+  auth: Auth
   loaders: Loaders
 }
 
-export function createContext(ledger: Ledger): Context {
-  return { ledger, loaders: createLoaders(ledger) }
+export function createContext(ledger: Ledger, auth: Auth, { viewer, token, client }: Caller): Context {
+  return { ledger, auth, viewer, token, client, loaders: createLoaders(ledger) }
 }

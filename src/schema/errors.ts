@@ -1,10 +1,13 @@
 import { errorTypeMap } from '@pothos/plugin-errors'
+import { HashQueueFullError } from '../auth/passwords.ts'
+import type { Viewer } from '../auth/viewer.ts'
 import type { Cents } from '../ledger/money.ts'
 import { type PayloadField, REFUSAL_MESSAGES, type Refusal } from '../ledger/refusal.ts'
 import type { LedgerTransaction } from '../ledger/transaction.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { builder } from './builder.ts'
 import { encodeNodeId } from './ids.ts'
+import { seesTransaction } from './rights.ts'
 import { Transaction } from './transaction.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -26,6 +29,9 @@ export const ErrorCode = builder.enumType('ErrorCode', {
     OVERLOADED: { description: 'Too many postings wait already. Nothing was written.' },
     RETRIES_EXHAUSTED: { description: 'It could not be done in time. Nothing was written.' },
     INTERNAL_SERVER_ERROR: { description: 'A fault of the server, for an operator to look into. Nothing was written.' },
+    INVALID_CREDENTIALS: { description: 'It is not the password of a user who can sign in.' },
+    TOO_MANY_ATTEMPTS: { description: 'There were too many attempts to sign in: see `retryAfterSeconds`.' },
+    API_TOKEN_NOT_FOUND: { description: 'There is no such API token.' },
     FAILED_TRANSACTION_NOT_FOUND: { description: 'There is no such failed attempt.' },
     OUTCOME_UNKNOWN: { description: 'The connection was lost at COMMIT: send it again with the same key to find out.' },
   } as const,
@@ -102,8 +108,8 @@ export class EmailTakenError extends MutationError {
 export class IdempotencyConflictError extends MutationError {
   readonly code = 'IDEMPOTENCY_CONFLICT'
   readonly differingFields: string[]
-  readonly transaction: LedgerTransaction
-  constructor(differingFields: string[], transaction: LedgerTransaction) {
+  readonly transaction: LedgerTransaction | null
+  constructor(differingFields: string[], transaction: LedgerTransaction | null) {
     super(REFUSAL_MESSAGES.IDEMPOTENCY_CONFLICT)
     this.differingFields = differingFields
     this.transaction = transaction
@@ -181,12 +187,12 @@ builder.objectType(IdempotencyConflictError, {
   fields: (t) => ({
     differingFields: t.exposeStringList('differingFields', {
       description:
-        'The input fields that differ from the first posting; `kind` when one was a deposit and the other a transfer.',
+        'The input fields that differ from the first posting; `kind` when one was a deposit and the other a transfer. None when that posting is not yours to see.',
     }),
     transaction: t.expose('transaction', {
       type: Transaction,
       nullable: true,
-      description: 'The transaction that holds the key.',
+      description: 'The transaction that holds the key. Null when it is not yours to see.',
     }),
   }),
 })
@@ -203,6 +209,11 @@ builder.objectType(UnavailableError, {
   interfaces: [ErrorInterface],
 })
 
+/** Says for clients that the server is busy with passwords. */
+export function passwordError(error: unknown): unknown {
+  return error instanceof HashQueueFullError ? new UnavailableError('OVERLOADED') : error
+}
+
 /** All that a posting can be answered with in place of success, once its input is valid. */
 export const POSTING_ERRORS = [
   InsufficientFundsError,
@@ -214,9 +225,10 @@ export const POSTING_ERRORS = [
 ] as const
 
 /** The typed error of a ledger's refusal. `names` gives the input field for each part of the payload. */
-export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, string>> = {}): MutationError {
+export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, string>>, viewer: Viewer): MutationError {
   switch (refusal.code) {
     case 'IDEMPOTENCY_CONFLICT':
+      if (!seesTransaction(viewer, refusal.transaction)) return new IdempotencyConflictError([], null)
       return new IdempotencyConflictError(
         refusal.differingFields.map((field) => names[field] ?? field),
         refusal.transaction,

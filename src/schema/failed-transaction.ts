@@ -4,9 +4,11 @@ import {
   pageFailedTransactions,
 } from '../ledger/failed-transactions.ts'
 import { builder } from './builder.ts'
+import { costOfConnection } from './cost.ts'
 import { ErrorCode, FailedTransactionNotFoundError } from './errors.ts'
 import { attemptId, userId } from './ids.ts'
 import { idConnection, idPageRequest, oneDirection } from './pages.ts'
+import { seesAttempt } from './rights.ts'
 import { User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -16,8 +18,13 @@ builder.node(FailedTransaction, {
   description:
     'An attempt that was definitely not posted: it was refused, or given up. One whose outcome is unknown is not here, nor one that a full queue turned away.',
   id: { resolve: (attempt) => attempt.id, description: 'Readable and lasting: `attempt_<uuid>`.' },
-  loadMany: (ids: string[], { loaders }) =>
-    Promise.all(ids.map(async (id) => (await loaders.failedTransactions.load(id)) ?? null)),
+  loadMany: (ids: string[], { loaders, viewer }) =>
+    Promise.all(
+      ids.map(async (id) => {
+        const attempt = await loaders.failedTransactions.load(id)
+        return attempt && seesAttempt(viewer, attempt) ? attempt : null
+      }),
+    ),
   fields: (t) => ({
     code: t.expose('code', { type: ErrorCode, description: 'Why it was not posted.' }),
     message: t.exposeString('message', { description: 'The same for people.' }),
@@ -67,13 +74,18 @@ builder.queryField('failedTransactions', (t) =>
     {
       type: FailedTransaction,
       nullable: true,
-      description: 'Attempts that were definitely not posted, newest first. Each is there a moment after its answer.',
+      description:
+        'Attempts of yours that were definitely not posted, newest first; of everybody, if you are an operator. Each is there a moment after its answer.',
+      complexity: costOfConnection,
       args: { filter: t.arg({ type: FailedTransactionFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],
-      resolve: async (_root, { filter, ...page }, { ledger }) => {
+      resolve: async (_root, { filter, ...page }, { ledger, viewer }) => {
         const list = { list: 'failedTransactions', era: ledger.era } as const
         const request = idPageRequest(page, list)
-        return idConnection(await pageFailedTransactions(ledger.database, request, (filter ?? {}) as never), list)
+        const { accountIds, role } = viewer
+        const posters = accountIds && { accountIds: [...accountIds], withDeposits: role === 'OPERATOR' }
+        const attempts = await pageFailedTransactions(ledger.database, request, (filter ?? {}) as never, posters)
+        return idConnection(attempts, list)
       },
     },
     { name: 'FailedTransactionsConnection', description: 'A page of failed attempts, newest first.' },
@@ -105,7 +117,8 @@ builder.mutationField('addressFailedTransaction', (t) =>
   t.field({
     type: AddressFailedTransactionSuccess,
     nullable: true,
-    description: 'Marks a failed attempt as seen to. Done twice, the first time stays.',
+    authScopes: { operator: true },
+    description: 'Marks a failed attempt as seen to. Done twice, the first time stays. For operators.',
     args: { input: t.arg({ type: AddressFailedTransactionInput, required: true, description: 'Which one.' }) },
     errors: {
       types: [ValidationError, FailedTransactionNotFoundError],

@@ -52,3 +52,5 @@ function idOf(prefix: string) {
 export const userId = idOf('user')
 export const transactionId = idOf('transaction')
 export const attemptId = idOf('attempt')
+export const apiTokenId = idOf('token')
+export const encodeApiTokenId = (id: string) => `token_${id}`

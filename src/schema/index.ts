@@ -12,10 +12,18 @@ import './post-transactions.ts'
 import './failed-transaction.ts'
 import './ledger.ts'
 import './transaction-posted.ts'
+import './sign-in.ts'
+import './api-token.ts'
 
-builder.queryType({ description: 'What can be read.' })
-builder.mutationType({ description: 'What can be changed. The fields of one operation run one after another.' })
-builder.subscriptionType({ description: 'What can be watched, over WebSocket (graphql-ws) or server-sent events.' })
+builder.queryType({ description: 'What can be read.', authScopes: { signedIn: true } })
+builder.mutationType({
+  description: 'What can be changed. The fields of one operation run one after another.',
+  authScopes: { signedIn: true },
+})
+builder.subscriptionType({
+  description: 'What can be watched, over WebSocket (graphql-ws) or server-sent events.',
+  authScopes: { signedIn: true },
+})
 
 /** The finished schema. */
 export const schema = builder.toSchema()

@@ -1,3 +1,4 @@
+import { holdsAccount } from '../auth/viewer.ts'
 import { decodeEntryCursor, encodeEntryCursor } from '../ledger/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/entry.ts'
 import { builder } from './builder.ts'
@@ -29,7 +30,7 @@ builder.node(LedgerEntry, {
     Promise.all(
       ids.map((id) => {
         const [accountId, sequence] = id.split('_') as [string, string]
-        return loadEntry(accountId, Number(sequence), context)
+        return holdsAccount(context.viewer, accountId) ? loadEntry(accountId, Number(sequence), context) : null
       }),
     ),
   fields: (t) => ({
@@ -99,12 +100,14 @@ builder.subscriptionField('entryPosted', (t) =>
       }),
     },
     subscribe: async (_root, { userId, since }, context) => {
+      const noSuchUser = () => invalidArgument('userId', "is no user's", { code: 'USER_NOT_FOUND' })
+      if (!holdsAccount(context.viewer, userId)) throw noSuchUser()
       const position = entryPosition('since', since, userId, context)
       const [user, { sequence: head }] = await Promise.all([
         context.loaders.users.load(userId),
         context.loaders.balances.load(userId),
       ])
-      if (!user) throw invalidArgument('userId', "is no user's", { code: 'USER_NOT_FOUND' })
+      if (!user) throw noSuchUser()
       if (position !== undefined && position > head)
         throw invalidArgument('since', 'is a position the account has not reached')
       const entries = context.ledger.feed.subscribe(userId, position ?? head, head)

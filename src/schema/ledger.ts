@@ -103,7 +103,8 @@ builder.queryField('ledger', (t) =>
   t.field({
     type: Ledger,
     nullable: true,
-    description: 'The ledger as a whole.',
+    authScopes: { operator: true },
+    description: 'The ledger as a whole. For operators.',
     resolve: (_root, _args, { ledger }) => {
       let totals: Promise<LedgerTotals> | undefined
       return {

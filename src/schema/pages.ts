@@ -1,10 +1,11 @@
+import type { Instant } from '../db/instant.ts'
 import { decodeIdCursor, decodeTransactionCursor, encodeIdCursor, type IdCursor } from '../ledger/cursor.ts'
 import type { FilteredPage } from '../ledger/filtered-page.ts'
 import type { IdPage, IdPageRequest } from '../ledger/id-page.ts'
-import type { Instant } from '../ledger/instant.ts'
 import type { Cents } from '../ledger/money.ts'
 import type { TransactionPageRequest } from '../ledger/transaction-list.ts'
 import { PAGE_SIZE_STANDARD } from './builder.ts'
+import { costOfTotalCount } from './cost.ts'
 import { invalidArgument } from './validation-error.ts'
 
 /** The arguments of a connection, as GraphQL gives them. */
@@ -95,6 +96,7 @@ export const totalCount = (things: string, unless = '') =>
   ({
     type: 'Sequence',
     nullable: true,
+    complexity: costOfTotalCount,
     description: `How many ${things} there are, whichever page this is. Counted only when asked for${unless}.`,
     resolve: (connection: unknown) => (connection as Counted).totalCount(),
   }) as const

@@ -1,11 +1,13 @@
 import { wrapErrorIfMatches } from '@pothos/plugin-errors'
+import { holdsAccount, type Viewer } from '../auth/viewer.ts'
 import type { PostingRequest } from '../ledger/posting.ts'
 import type { PayloadField } from '../ledger/refusal.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import { ErrorInterface, errorOf, MutationError, POSTING_ERRORS } from './errors.ts'
+import { ErrorInterface, errorOf, MutationError, POSTING_ERRORS, UserNotFoundError } from './errors.ts'
 import { DepositInput, type Success, successRef, TransferInput } from './posting.ts'
+import { unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
 
 /** How many postings one call may have. */
@@ -54,6 +56,7 @@ const PostTransactionsSuccess = builder.objectRef<{ results: unknown[] }>('PostT
     results: t.field({
       type: [PostTransactionSuccess],
       nullable: { list: false, items: true },
+      complexity: { field: 1, multiplier: 1 },
       description: 'One for each posting, in its place. Null where the server failed: see `errors`.',
       itemErrors: {
         types: [...POSTING_ERRORS],
@@ -110,21 +113,34 @@ function wishOf({ deposit, transfer }: typeof PostTransactionInput.$inferInput):
   return { request: transfer, input: 'transfer', accountId: transfer.sourceUserId, names: {} }
 }
 
-async function postTogether(wishes: readonly Wish[], { ledger }: Context): Promise<Result[]> {
+/** Why a posting is none of the viewer's business, if it is not. */
+function refusalFor({ accountId }: Wish, viewer: Viewer): UserNotFoundError | undefined {
+  return holdsAccount(viewer, accountId) ? undefined : new UserNotFoundError(accountId)
+}
+
+async function postTogether(wishes: readonly Wish[], { ledger, viewer }: Context): Promise<Result[]> {
+  const refused = wishes.findIndex((wish) => refusalFor(wish, viewer))
+  if (refused !== -1)
+    throw new PostingRefusedError(refusalFor(wishes[refused] as Wish, viewer) as MutationError, refused)
   const outcome = await ledger.posting.postTogether(wishes.map(({ request }) => request))
   if ('refusal' in outcome) {
-    throw new PostingRefusedError(errorOf(outcome.refusal, wishes[outcome.index]?.names), outcome.index)
+    throw new PostingRefusedError(errorOf(outcome.refusal, wishes[outcome.index]?.names ?? {}, viewer), outcome.index)
   }
   return outcome.posted.map((posted, index) => ({ posted, accountId: (wishes[index] as Wish).accountId }))
 }
 
 /** What went wrong with one is the result of that one, faults included. */
-async function postEach(wishes: readonly Wish[], { ledger }: Context): Promise<unknown[]> {
-  const settled = await Promise.allSettled(wishes.map(({ request }) => ledger.posting.post(request)))
+async function postEach(wishes: readonly Wish[], { ledger, viewer }: Context): Promise<unknown[]> {
+  const settled = await Promise.allSettled(
+    wishes.map((wish) => refusalFor(wish, viewer) ?? ledger.posting.post(wish.request)),
+  )
   return settled.map((each, index) => {
     const { accountId, names } = wishes[index] as Wish
     if (each.status === 'rejected') return each.reason
-    return 'refusal' in each.value ? errorOf(each.value.refusal, names) : { posted: each.value.posted, accountId }
+    if (each.value instanceof UserNotFoundError) return each.value
+    return 'refusal' in each.value
+      ? errorOf(each.value.refusal, names, viewer)
+      : { posted: each.value.posted, accountId }
   })
 }
 
@@ -143,7 +159,8 @@ builder.mutationField('postTransactions', (t) =>
   t.field({
     type: PostTransactionsSuccess,
     nullable: true,
-    description: 'Posts several deposits and transfers in one call.',
+    complexity: ({ input }) => ({ field: 1, multiplier: input.transactions.length }),
+    description: 'Posts several deposits and transfers in one call. Deposits are for operators.',
     args: { input: t.arg({ type: PostTransactionsInput, required: true, description: 'The postings.' }) },
     errors: {
       types: [ValidationError, PostingRefusedError, UnavailableError],
@@ -151,6 +168,8 @@ builder.mutationField('postTransactions', (t) =>
     },
     resolve: async (_root, { input }, context) => {
       const wishes = input.transactions.map(wishOf)
+      if (context.viewer.role !== 'OPERATOR' && wishes.some((wish) => wish.input === 'deposit'))
+        throw unauthorized(context)
       if (!input.atomic) return { results: await postEach(wishes, context) }
       refuseEqualKeys(wishes)
       return { results: await postTogether(wishes, context) }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { holdsAccount } from '../auth/viewer.ts'
 import type { LedgerEntry as Entry } from '../ledger/entry.ts'
 import { entriesOf } from '../ledger/entry.ts'
 import type { Posted } from '../ledger/fold.ts'
@@ -96,10 +97,12 @@ async function post(
   request: PostingRequest,
   accountId: string,
   names: Partial<Record<PayloadField, string>>,
-  { ledger }: Context,
+  { ledger, viewer }: Context,
 ): Promise<Success> {
+  // The account of somebody else is not there, as far as the viewer is told. The ledger never hears of it.
+  if (!holdsAccount(viewer, accountId)) throw new UserNotFoundError(accountId)
   const outcome = await ledger.posting.post(request)
-  if ('refusal' in outcome) throw errorOf(outcome.refusal, names)
+  if ('refusal' in outcome) throw errorOf(outcome.refusal, names, viewer)
   return { posted: outcome.posted, accountId }
 }
 
@@ -107,7 +110,8 @@ builder.mutationFields((t) => ({
   deposit: t.field({
     type: DepositSuccess,
     nullable: true,
-    description: 'Brings money into an account from the world outside.',
+    authScopes: { depositor: true },
+    description: 'Brings money into an account from the world outside. For operators.',
     args: { input: t.arg({ type: DepositInput, required: true, description: 'The deposit.' }) },
     errors: {
       types: [ValidationError, UserNotFoundError, BalanceLimitError, IdempotencyConflictError, UnavailableError],
@@ -124,7 +128,7 @@ builder.mutationFields((t) => ({
   transfer: t.field({
     type: TransferSuccess,
     nullable: true,
-    description: 'Moves money from one account to another, if the source holds enough.',
+    description: 'Moves money from your account to another, if it holds enough. An operator moves it from any account.',
     args: { input: t.arg({ type: TransferInput, required: true, description: 'The transfer.' }) },
     errors: {
       types: [ValidationError, ...POSTING_ERRORS],

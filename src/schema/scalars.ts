@@ -1,5 +1,5 @@
 import { GraphQLError, Kind, type ValueNode } from 'graphql'
-import { parseInstant } from '../ledger/instant.ts'
+import { parseInstant } from '../db/instant.ts'
 import { CENTS_MAX, CENTS_MIN } from '../ledger/money.ts'
 import { builder } from './builder.ts'
 

@@ -42,8 +42,9 @@ builder.subscriptionField('transactionPosted', (t) =>
   t.field({
     type: TransactionPosted,
     nullable: true,
+    authScopes: { operator: true },
     description:
-      'Each transaction of the whole ledger soon after it is committed, none missed and none repeated. Those of one account come in its order; others may come in another order than `transactions` shows them.',
+      'Each transaction of the whole ledger soon after it is committed, none missed and none repeated. For operators. Those of one account come in its order; others may come in another order than `transactions` shows them.',
     args: {
       since: t.arg.string({
         description:

@@ -2,8 +2,11 @@ import { encodeTransactionCursor } from '../ledger/cursor.ts'
 import { kindOf, type LedgerTransaction } from '../ledger/transaction.ts'
 import { countTransactions, pageTransactions, type TransactionPosition } from '../ledger/transaction-list.ts'
 import { builder } from './builder.ts'
+import type { Context } from './context.ts'
+import { costOfConnection } from './cost.ts'
 import { transactionId } from './ids.ts'
 import { amountRange, oneDirection, pageInfoOf, timeRange, totalCount, transactionPageRequest } from './pages.ts'
+import { seesKey, seesTransaction } from './rights.ts'
 import { User } from './user.ts'
 
 export const TransactionKind = builder.enumType('TransactionKind', {
@@ -19,8 +22,7 @@ export const Transaction = builder.objectRef<LedgerTransaction>('Transaction')
 builder.node(Transaction, {
   description: 'Money that moved. It is never changed and never deleted.',
   id: { resolve: (transaction) => transaction.id, description: 'Readable and lasting: `transaction_<uuid>`.' },
-  loadMany: (ids: string[], { loaders }) =>
-    Promise.all(ids.map(async (id) => (await loaders.transactions.load(id)) ?? null)),
+  loadMany: (ids: string[], context) => Promise.all(ids.map((id) => findTransaction(id, context))),
   fields: (t) => ({
     kind: t.field({ type: TransactionKind, description: 'Deposit or transfer.', resolve: kindOf }),
     source: t.field({
@@ -36,10 +38,12 @@ builder.node(Transaction, {
       resolve: ({ destinationUserId }) => ({ id: destinationUserId }),
     }),
     amount: t.expose('amount', { type: 'Cents', description: 'How much moved: always positive.' }),
-    idempotencyKey: t.expose('idempotencyKey', {
+    idempotencyKey: t.field({
       type: 'UUID',
       nullable: true,
-      description: 'The key its client made: posting with it again answers with this transaction.',
+      description:
+        'The key its client made: posting with it again answers with this transaction. Null for whoever was only paid.',
+      resolve: (transaction, _args, { viewer }) => (seesKey(viewer, transaction) ? transaction.idempotencyKey : null),
     }),
     createdAt: t.expose('createdAt', {
       type: 'DateTime',
@@ -47,6 +51,17 @@ builder.node(Transaction, {
     }),
   }),
 })
+
+/** A transaction that is there, and the viewer's to see. */
+async function findTransaction(id: string, { loaders, viewer }: Context) {
+  const transaction = await loaders.transactions.load(id)
+  return transaction && seesTransaction(viewer, transaction) ? transaction : null
+}
+
+async function findTransactionByKey(key: string, { loaders, viewer }: Context) {
+  const transaction = await loaders.transactionsByKey.load(key)
+  return transaction && seesKey(viewer, transaction) ? transaction : null
+}
 
 const TransactionFilter = builder.inputType('TransactionFilter', {
   description: 'Which transactions: those that match all that is given.',
@@ -64,7 +79,8 @@ builder.queryFields((t) => ({
   transaction: t.field({
     type: Transaction,
     nullable: true,
-    description: 'One transaction, by id or by the idempotency key it was posted with. Null when there is none.',
+    description:
+      'One transaction, by id or by the idempotency key you posted it with. Null when there is none, or you are on neither side.',
     args: {
       id: t.arg.id({
         description: '`transaction_<uuid>`, or the bare UUID.',
@@ -78,15 +94,17 @@ builder.queryFields((t) => ({
         { message: 'takes exactly one of `id` and `idempotencyKey`', path: ['id'] },
       ],
     ],
-    resolve: (_root, { id, idempotencyKey }, { loaders }) =>
-      id != null ? loaders.transactions.load(id) : loaders.transactionsByKey.load(idempotencyKey as string),
+    resolve: (_root, { id, idempotencyKey }, context) =>
+      id != null ? findTransaction(id, context) : findTransactionByKey(idempotencyKey as string, context),
   }),
   transactions: t.connection(
     {
       type: Transaction,
       nullable: true,
       description:
-        'The whole ledger, newest first by time, and then by id. A page with a filter looks through a bounded number of transactions: it may have fewer than asked for and still a next page, which goes on from there; and behind its cursor it looks no farther for a previous one.',
+        'The whole ledger, newest first by time, and then by id. For operators. A page with a filter looks through a bounded number of transactions: it may have fewer than asked for and still a next page, which goes on from there; and behind its cursor it looks no farther for a previous one.',
+      authScopes: { operator: true },
+      complexity: costOfConnection,
       args: { filter: t.arg({ type: TransactionFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],
       resolve: async (_root, { filter, ...page }, { ledger }) => {

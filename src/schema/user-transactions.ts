@@ -1,17 +1,18 @@
+import { type Instant, justBefore } from '../db/instant.ts'
 import { encodeEntryCursor } from '../ledger/cursor.ts'
 import type { LedgerEntry as Entry } from '../ledger/entry.ts'
 import { isSelective } from '../ledger/entry-filter.ts'
 import type { EntryList } from '../ledger/entry-matches.ts'
 import type { FilteredPage } from '../ledger/filtered-page.ts'
 import { type PageRequest, pageRange } from '../ledger/history.ts'
-import { type Instant, justBefore } from '../ledger/instant.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
+import { costOfConnection } from './cost.ts'
 import { userId } from './ids.ts'
 import { EntryDirection, entryPosition, LedgerEntry } from './ledger-entry.ts'
 import { amountRange, oneDirection, pageInfoOf, pageSizeOf, timeRange, totalCount } from './pages.ts'
 import { Transaction, TransactionKind } from './transaction.ts'
-import { User } from './user.ts'
+import { isSeen, User } from './user.ts'
 
 const LedgerEntryFilter = builder.inputType('LedgerEntryFilter', {
   description: 'Which entries of an account: those that match all that is given.',
@@ -46,7 +47,8 @@ builder.objectField(User, 'transactions', (t) =>
       type: Transaction,
       nullable: true,
       description:
-        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones. A page with a filter looks through a bounded number of entries: it may have fewer than asked for and still a next page, which goes on from there; and behind its cursor it looks no farther for a previous one.',
+        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones. Null where it is not yours. A page with a filter looks through a bounded number of entries: it may have fewer than asked for and still a next page, which goes on from there; and behind its cursor it looks no farther for a previous one.',
+      complexity: costOfConnection,
       args: {
         filter: t.arg({
           type: LedgerEntryFilter,
@@ -55,7 +57,8 @@ builder.objectField(User, 'transactions', (t) =>
       },
       validate: [oneDirection],
       resolve: async (user, { filter, ...page }, context) => {
-        const { ledger, loaders } = context
+        const { ledger, loaders, viewer } = context
+        if (!isSeen(user, viewer)) return null
         const request = {
           ...pageSizeOf(page),
           after: entryPosition('after', page.after, user.id, context),

@@ -1,16 +1,19 @@
 import { z } from 'zod'
 import { canonicalEmail, isPlausibleEmail } from '../auth/email.ts'
 import { hashPassword } from '../auth/passwords.ts'
+import { holdsAccount, type Viewer } from '../auth/viewer.ts'
+import { UnavailableError } from '../ledger/unavailable.ts'
 import { countUsers, createUser, type User as Profile, pageUsers } from '../ledger/users.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import { EmailTakenError } from './errors.ts'
+import { costOfConnection } from './cost.ts'
+import { EmailTakenError, passwordError } from './errors.ts'
 import { userId } from './ids.ts'
 import { idConnection, idPageRequest, oneDirection, totalCount } from './pages.ts'
 import { ValidationError } from './validation-error.ts'
 
 /** A user of whom at least the id is known: a transaction's sides cost no look-up until more is asked. */
-export type UserShape = { id: string } & Partial<Profile>
+export type UserShape = { id: string; hasJustSignedIn?: boolean } & Partial<Profile>
 
 export const Role = builder.enumType('Role', {
   description: 'What a user may do.',
@@ -22,13 +25,28 @@ export const Role = builder.enumType('Role', {
 
 export const User = builder.objectRef<UserShape>('User')
 
-const profileOf = (user: UserShape, { loaders }: Context) =>
-  user.email === undefined ? loaders.users.load(user.id) : user
+/** Whether what a user has is the viewer's to see. Whoever has just signed in sees it in the answer to that. */
+export const isSeen = ({ id, hasJustSignedIn = false }: UserShape, viewer: Viewer): boolean =>
+  hasJustSignedIn || holdsAccount(viewer, id)
+
+/** undefined where it is not the viewer's to see. */
+const profileOf = (user: UserShape, { loaders, viewer }: Context) => {
+  if (!isSeen(user, viewer)) return undefined
+  return user.email === undefined ? loaders.users.load(user.id) : user
+}
+
+/** A user who is there, and the viewer's to see. */
+async function findUser(key: { id: string } | { email: string }, { loaders, viewer }: Context) {
+  if ('id' in key) return holdsAccount(viewer, key.id) ? loaders.users.load(key.id) : undefined
+  const user = await loaders.usersByEmail.load(key.email)
+  return user && holdsAccount(viewer, user.id) ? user : undefined
+}
 
 builder.node(User, {
-  description: 'Somebody who holds money here. One user is one account.',
+  description:
+    'Somebody who holds money here. One user is one account. Of anybody but yourself you see the id alone, unless you are an operator.',
   id: { resolve: (user) => user.id, description: 'Readable and lasting: `user_<uuid>`.' },
-  loadMany: (ids: string[], { loaders }) => Promise.all(ids.map(async (id) => (await loaders.users.load(id)) ?? null)),
+  loadMany: (ids: string[], context) => Promise.all(ids.map(async (id) => (await findUser({ id }, context)) ?? null)),
   fields: (t) => ({
     email: t.string({
       nullable: true,
@@ -56,13 +74,13 @@ builder.node(User, {
   }),
 })
 
-const email = z.string().transform(canonicalEmail).refine(isPlausibleEmail, 'is not an e-mail address')
+export const email = z.string().transform(canonicalEmail).refine(isPlausibleEmail, 'is not an e-mail address')
 
 builder.queryFields((t) => ({
   user: t.field({
     type: User,
     nullable: true,
-    description: 'One user, by id or by e-mail. Null when there is none.',
+    description: 'One user, by id or by e-mail. Null when there is none, or none that is yours to see.',
     args: {
       id: t.arg.id({ description: '`user_<uuid>`, or the bare UUID.', validate: { schema: userId as never } }),
       email: t.arg.string({ description: 'In any spelling of the address.', validate: { schema: email as never } }),
@@ -73,14 +91,15 @@ builder.queryFields((t) => ({
         { message: 'takes exactly one of `id` and `email`', path: ['id'] },
       ],
     ],
-    resolve: (_root, { id, email }, { loaders }) =>
-      id != null ? loaders.users.load(id) : loaders.usersByEmail.load(email as string),
+    resolve: (_root, { id, email }, context) => findUser(id != null ? { id } : { email: email as string }, context),
   }),
   users: t.connection(
     {
       type: User,
       nullable: true,
-      description: 'All users, newest first.',
+      description: 'All users, newest first. For operators.',
+      authScopes: { operator: true },
+      complexity: costOfConnection,
       validate: [oneDirection],
       resolve: async (_root, page, { ledger, loaders }) => {
         const list = { list: 'users', era: ledger.era } as const
@@ -128,14 +147,20 @@ builder.mutationField('createUser', (t) =>
   t.field({
     type: CreateUserSuccess,
     nullable: true,
-    description: 'Makes a user, with an empty account.',
+    authScopes: { operator: true },
+    description: 'Makes a user, with an empty account. For operators.',
     args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The new user.' }) },
     errors: {
-      types: [ValidationError, EmailTakenError],
+      types: [ValidationError, EmailTakenError, UnavailableError],
       union: { description: 'The new user, or why there is none.' },
     },
     resolve: async (_root, { input }, { ledger }) => {
-      const passwordHash = input.password == null ? null : await hashPassword(input.password)
+      const passwordHash =
+        input.password == null
+          ? null
+          : await hashPassword(input.password).catch((error) => {
+              throw passwordError(error)
+            })
       const user = await createUser(ledger.database, { email: input.email, passwordHash, role: input.role ?? 'USER' })
       if (!user) throw new EmailTakenError()
       return { user }

@@ -9,8 +9,18 @@ import {
   visit,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { Context } from '../schema/context.ts'
 
 type Answer = ExecutionResult | Promise<ExecutionResult>
+
+export interface PerEventOptions {
+  /** The same caller's, made anew. */
+  createContext: (context: Context) => Context
+  authenticator: Authenticator
+  /** Of one viewer, on all transports together. */
+  subscriptionsMax: number
+}
 
 /**
  * Gives every event of a subscription a context of its own. With the one that Yoga makes for the whole subscription,
@@ -18,31 +28,52 @@ type Answer = ExecutionResult | Promise<ExecutionResult>
  *
  * A thousand subscribers of one account who ask the same of its next entry are given one answer, worked out once.
  *
+ * A subscription whose session is over ends with an error, and one viewer has only so many of them.
+ *
  * An error of the source itself becomes the last event: thrown on, it would close a whole socket.
  */
-export function contextPerEvent(createContext: () => object): Plugin {
+export function contextPerEvent({ createContext, authenticator, subscriptionsMax }: PerEventOptions): Plugin {
   const answers = new WeakMap<object, Map<string, Answer>>()
+  const counts = new Map<string, number>()
+  const count = (key: string, change: 1 | -1) => {
+    const now = (counts.get(key) ?? 0) + change
+    if (now > 0) counts.set(key, now)
+    else counts.delete(key)
+  }
   return {
     onSubscribe({ setSubscribeFn }) {
       setSubscribeFn(async (args: ExecutionArgs) => {
+        const context = args.contextValue as Context
+        const { token, viewer } = context
+        const counted = viewer.role === null ? context.client : viewer.key
+        if ((counts.get(counted) ?? 0) >= subscriptionsMax) return { errors: [tooMany(subscriptionsMax)] }
+        count(counted, 1)
         const source = await createSourceEventStream(args).catch(
           (error): ExecutionResult => ({ errors: [toldOf(error)] }),
         )
-        if (!(Symbol.asyncIterator in source)) return source
-        // Every caller may see the same so far. With sign-in, who asks belongs in here.
+        if (!(Symbol.asyncIterator in source)) {
+          count(counted, -1)
+          return source
+        }
         const question = questionOf(args)
         const answerTo = (event: object) => {
           const known = answers.get(event) ?? new Map<string, Answer>()
           answers.set(event, known)
           let answer = known.get(question)
           if (!answer) {
-            const contextValue = { ...(args.contextValue as object), ...createContext() }
+            const contextValue = { ...context, ...createContext(context) }
             answer = execute({ ...args, rootValue: event, contextValue })
             known.set(question, answer)
           }
           return answer
         }
-        return new Answers(source[Symbol.asyncIterator]() as AsyncIterator<object>, answerTo)
+        const events = new Answers(source[Symbol.asyncIterator]() as AsyncIterator<object>, answerTo, () => {
+          count(counted, -1)
+          stopWatching?.()
+        })
+        const stopWatching =
+          token === null ? undefined : authenticator.watch(token, viewer, () => events.end(signedOut()))
+        return events
       })
     },
   }
@@ -51,15 +82,15 @@ export function contextPerEvent(createContext: () => object): Plugin {
 const documents = new WeakMap<DocumentNode, { number: number; variables: ReadonlySet<string> }>()
 let documentCount = 0
 
-/** What two subscribers have in common who are to be told the same: all but the arguments of the subscription itself. */
-function questionOf({ document, operationName, variableValues }: ExecutionArgs): string {
+/** What two subscribers have in common who are to be told the same: who they are, and all but the arguments of the subscription itself. */
+function questionOf({ document, operationName, variableValues, contextValue }: ExecutionArgs): string {
   let known = documents.get(document)
   if (!known) {
     known = { number: ++documentCount, variables: variablesOf(document) }
     documents.set(document, known)
   }
   const variables = Object.entries(variableValues ?? {}).filter(([name]) => known.variables.has(name))
-  return JSON.stringify([known.number, operationName, variables.sort()])
+  return JSON.stringify([(contextValue as Context).viewer.key, known.number, operationName, variables.sort()])
 }
 
 /** The variables that a document uses beyond the arguments of its root fields. */
@@ -89,14 +120,35 @@ function toldOf(error: unknown): GraphQLError {
     : new GraphQLError('Unexpected error.', { originalError: error as Error })
 }
 
+const signedOut = () =>
+  new GraphQLError('The session is over. Sign in, and subscribe again with `since`: nothing is lost.', {
+    extensions: { code: 'UNAUTHENTICATED' },
+  })
+
+const tooMany = (max: number) =>
+  new GraphQLError(`One viewer may have ${max} subscriptions running at once.`, {
+    extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
+  })
+
 class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
   readonly #events: AsyncIterator<object>
   readonly #answerTo: (event: object) => Answer
+  readonly #onOver: () => void
   #ended = false
+  /** Told as the last event. */
+  #farewell: GraphQLError | undefined
 
-  constructor(events: AsyncIterator<object>, answerTo: (event: object) => Answer) {
+  constructor(events: AsyncIterator<object>, answerTo: (event: object) => Answer, onOver: () => void) {
     this.#events = events
     this.#answerTo = answerTo
+    this.#onOver = onOver
+  }
+
+  /** Ends the subscription from here, with an error as its last event. */
+  end(farewell: GraphQLError): void {
+    if (this.#ended || this.#farewell) return
+    this.#farewell = farewell
+    void this.#events.return?.()
   }
 
   [Symbol.asyncIterator](): this {
@@ -105,20 +157,32 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
 
   async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
     if (this.#ended) return { done: true, value: undefined }
-    let event: IteratorResult<object>
+    let event: IteratorResult<object> = { done: true, value: undefined }
     try {
-      event = await this.#events.next()
+      if (!this.#farewell) event = await this.#events.next()
     } catch (error) {
-      this.#ended = true
-      return { done: false, value: { errors: [toldOf(error)] } }
+      return this.#last(toldOf(error))
     }
-    if (event.done) return { done: true, value: undefined }
-    return { done: false, value: await this.#answerTo(event.value) }
+    if (this.#farewell) return this.#last(this.#farewell)
+    if (!event.done) return { done: false, value: await this.#answerTo(event.value) }
+    this.#over()
+    return { done: true, value: undefined }
   }
 
   async return(): Promise<IteratorResult<ExecutionResult, undefined>> {
-    this.#ended = true
+    this.#over()
     await this.#events.return?.()
     return { done: true, value: undefined }
+  }
+
+  #last(error: GraphQLError): IteratorResult<ExecutionResult, undefined> {
+    this.#over()
+    return { done: false, value: { errors: [error] } }
+  }
+
+  #over(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#onOver()
   }
 }

@@ -1,28 +1,52 @@
+import type { IncomingMessage } from 'node:http'
 import { GraphQLError } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Logger } from 'pino'
+import type { Auth } from '../auth/auth.ts'
 import { remedyFor } from '../db/sqlstate.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
-import { type Context, createContext } from '../schema/context.ts'
+import { type Caller, type Context, createContext } from '../schema/context.ts'
 import { schema } from '../schema/index.ts'
 import { contextPerEvent } from './context-per-event.ts'
+import { answersQueriesBy } from './deadline.ts'
+import { createDocumentCache } from './document-cache.ts'
+import { type CostLimits, limitsCost, limitsDocuments } from './limits.ts'
+import { type PersistedOperations, runsPersistedOperations } from './persisted-operations.ts'
 import { requestErrorsWithoutValues, unreadableRequest, withoutArgumentValue } from './request-errors.ts'
 import { tellsStatementCount } from './statement-count.ts'
 
 export const GRAPHQL_PATH = '/graphql'
 
-export type GraphqlServer = YogaServerInstance<Record<string, unknown>, Context>
+export type GraphqlServer = YogaServerInstance<ServerContext, Context>
+
+/** Who sent a request or a frame, found out before GraphQL hears of it. */
+export interface ServerContext extends Record<string, unknown> {
+  caller?: Caller
+  req?: IncomingMessage
+}
+
+export interface GraphqlOptions extends CostLimits {
+  ledger: Ledger
+  auth: Auth
+  logger: Logger
+  /** Who sent a request over HTTP. */
+  callerOf: (request: IncomingMessage) => Caller
+  tellsStatements: boolean
+  introspection: boolean
+  /** undefined: any document runs. */
+  persistedOperations: PersistedOperations | undefined
+  subscriptionsPerViewerMax: number
+  operationDeadlineMs: number
+}
 
 /** GraphQL itself, on every transport. What Yoga opens by default (CORS, uploads, batches, pages) is shut. */
-export function createGraphql(
-  ledger: Ledger,
-  logger: Logger,
-  { tellsStatements }: { tellsStatements: boolean },
-): GraphqlServer {
-  return createYoga<Record<string, unknown>, Context>({
+export function createGraphql(options: GraphqlOptions): GraphqlServer {
+  const { ledger, auth, logger, persistedOperations } = options
+  return createYoga<ServerContext, Context>({
     schema,
-    context: () => createContext(ledger),
+    context: ({ caller, req }) =>
+      createContext(ledger, auth, caller ?? options.callerOf(req as IncomingMessage)) as never,
     graphqlEndpoint: GRAPHQL_PATH,
     graphiql: false,
     landingPage: false,
@@ -32,13 +56,22 @@ export function createGraphql(
     maxRequestBodySize: false,
     batching: false,
     logging: false,
+    parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: createDocumentCache() },
+    extraParamNames: persistedOperations ? ['documentId'] : [],
     maskedErrors: { isDev: false, maskError: (error) => maskError(error, logger) },
     plugins: [
-      contextPerEvent(() => createContext(ledger)) as never,
-
-      requestErrorsWithoutValues as never,
+      ...(persistedOperations ? [runsPersistedOperations(persistedOperations) as never] : []),
+      limitsDocuments as never,
+      contextPerEvent({
+        createContext: (context) => createContext(ledger, auth, context),
+        authenticator: auth.authenticator,
+        subscriptionsMax: options.subscriptionsPerViewerMax,
+      }) as never,
+      requestErrorsWithoutValues(options) as never,
+      limitsCost(options) as never,
+      answersQueriesBy(options.operationDeadlineMs) as never,
       endsStreamsNobodyTakes as never,
-      ...(tellsStatements ? [tellsStatementCount as never] : []),
+      ...(options.tellsStatements ? [tellsStatementCount as never] : []),
     ],
   })
 }

@@ -10,6 +10,7 @@ import {
   isInputType,
   isNonNullType,
   Kind,
+  NoSchemaIntrospectionCustomRule,
   type SelectionSetNode,
   specifiedRules,
   typeFromAST,
@@ -21,6 +22,7 @@ import {
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { DepthRule } from './depth.ts'
+import { excessOf, TOKENS_MAX } from './limits.ts'
 
 /*
  * Request errors without the values in them. graphql-js echoes the whole input, passwords included, when a literal or
@@ -96,6 +98,7 @@ export function unreadableRequest(error: unknown): GraphQLError | undefined {
   if (!(error instanceof GraphQLError)) return undefined
   if (error.extensions.originalError) return refusal(error.message)
   if (!error.message.startsWith('Syntax Error: ')) return undefined
+  if (error.message.includes('Parsing aborted')) return refusal(`The document has more than ${TOKENS_MAX} tokens.`)
   const message = error.message.replace(/\b(Name|String|BlockString|Int|Float|Comment) ".*"/s, '$1')
   return new GraphQLError(message, { source: error.source, positions: error.positions, extensions: error.extensions })
 }
@@ -152,6 +155,9 @@ const OWN_RULES = [DepthRule, SubscriptionWithoutConditionsRule]
 
 const RULES = specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? LiteralsOfCorrectTypeRule : rule))
 
+/** A megabyte of nonsense is not answered with thirty. */
+const ISSUES_MAX = 50
+
 /** What is wrong with the variables of an operation, each with its path. */
 function variableIssues({ schema, document, operationName, variableValues }: ExecutionArgs): Issue[] {
   const issues: Issue[] = []
@@ -166,6 +172,7 @@ function variableIssues({ schema, document, operationName, variableValues }: Exe
       continue
     }
     coerceInputValue(value, type, (path, _value, error) => {
+      if (issues.length >= ISSUES_MAX) return
       issues.push({ path: [name, ...path].join('.'), message: isEnumType(type) ? reasonOf('enum') : messageOf(error) })
     })
   }
@@ -179,32 +186,53 @@ function withoutValues(args: ExecutionArgs, result: ExecutionResult): ExecutionR
   return issues.length > 0 ? { errors: [badUserInput(issues)] } : result
 }
 
+/** What graphql-js offers in place of a name that is wrong tells the schema to whoever may not read it. */
+const withoutSuggestions = (error: GraphQLError): GraphQLError =>
+  error.message.includes('Did you mean')
+    ? new GraphQLError(error.message.replace(/ ?Did you mean .*$/s, ''), {
+        nodes: error.nodes ?? null,
+        path: error.path ?? null,
+        extensions: error.extensions,
+      })
+    : error
+
 /** Keeps what clients sent out of the answers to requests that could not be begun, on every transport. */
-export const requestErrorsWithoutValues: Plugin = {
-  onParse({ parseFn, setParseFn }) {
-    setParseFn(read(parseFn))
-  },
-  onValidate({ params, validateFn, setValidationFn, addValidationRule }) {
-    for (const rule of OWN_RULES) addValidationRule(rule)
-    setValidationFn(read(validateFn))
-    return ({ valid, setResult }) => {
-      if (!valid) setResult([...validate(params.schema, params.documentAST, [...RULES, ...OWN_RULES])])
-    }
-  },
-  onExecute({ args }) {
-    return {
-      onExecuteDone({ result, setResult }) {
-        if (!(Symbol.asyncIterator in result)) setResult(withoutValues(args, result))
-      },
-    }
-  },
-  onSubscribe({ args }) {
-    return {
-      onSubscribeResult({ result, setResult }) {
-        if (Symbol.asyncIterator in result) return
-        const { errors, ...rest } = withoutValues(args, result as ExecutionResult)
-        setResult({ ...rest, ...(errors && { errors: errors.map(withoutArgumentValue) }) } as never)
-      },
-    }
-  },
+export function requestErrorsWithoutValues({ introspection }: { introspection: boolean }): Plugin {
+  const told = ({ errors, ...rest }: ExecutionResult): ExecutionResult =>
+    errors && !introspection
+      ? { errors: errors.map(withoutSuggestions), ...rest }
+      : { ...(errors && { errors }), ...rest }
+  return {
+    onParse({ parseFn, setParseFn }) {
+      setParseFn(read(parseFn))
+    },
+    onValidate({ params, validateFn, setValidationFn, addValidationRule, setResult }) {
+      const excess = excessOf(params.documentAST)
+      if (excess) return setResult([excess])
+      const ownRules = introspection ? OWN_RULES : [...OWN_RULES, NoSchemaIntrospectionCustomRule]
+      for (const rule of ownRules) addValidationRule(rule)
+      setValidationFn(read(validateFn))
+      return ({ valid, setResult }) => {
+        if (valid) return
+        const errors = validate(params.schema, params.documentAST, [...RULES, ...ownRules])
+        setResult(introspection ? [...errors] : errors.map(withoutSuggestions))
+      }
+    },
+    onExecute({ args }) {
+      return {
+        onExecuteDone({ result, setResult }) {
+          if (!(Symbol.asyncIterator in result)) setResult(told(withoutValues(args, result)))
+        },
+      }
+    },
+    onSubscribe({ args }) {
+      return {
+        onSubscribeResult({ result, setResult }) {
+          if (Symbol.asyncIterator in result) return
+          const { errors, ...rest } = told(withoutValues(args, result as ExecutionResult))
+          setResult({ ...rest, ...(errors && { errors: errors.map(withoutArgumentValue) }) } as never)
+        },
+      }
+    },
+  }
 }

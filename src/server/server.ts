@@ -1,13 +1,19 @@
 import { once } from 'node:events'
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
-import type { Config } from '../config.ts'
+import { type AuthOptions, openAuth } from '../auth/auth.ts'
+import { type Config, isOn } from '../config.ts'
 import { tellDemoStory } from '../ledger/demo.ts'
 import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
+import type { Caller } from '../schema/context.ts'
+import { callerOf } from './bearer.ts'
+import { isLocal } from './client-address.ts'
 import { createGraphiqlPage } from './graphiql.ts'
 import { createGraphql, GRAPHQL_PATH } from './graphql.ts'
 import { createHttpServer } from './http.ts'
+import { openOperatorToken } from './operator-token.ts'
+import { readPersistedOperations } from './persisted-operations.ts'
 import { watchAnswers } from './shutdown.ts'
 import { cutStalledStreams } from './stalled-streams.ts'
 import { openWebSocket } from './websocket.ts'
@@ -16,6 +22,8 @@ import { WELCOME_QUERY } from './welcome.ts'
 export interface RunningServer {
   /** Where it listens, as in `http://localhost:4000`. */
   address: string
+  /** Where the demo operator's token is, in development. */
+  operatorTokenPath: string | null
   /** Lets running operations end, sends subscribers away so that they come back, and frees everything. */
   close(): Promise<void>
 }
@@ -39,36 +47,90 @@ export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOpti
   }
 }
 
+/** The part of the configuration that sign-in needs. */
+export function authOptions(config: Config, url: string, onTrouble: AuthOptions['onTrouble']): AuthOptions {
+  return {
+    url,
+    onTrouble,
+    preparedStatements: config.PREPARED_STATEMENTS === 'on',
+    answerTimeoutMs: config.OPERATION_DEADLINE_MS + 1_000,
+    sessions: { idleTimeoutMs: config.SESSION_IDLE_MS, lifetimeMs: config.SESSION_LIFETIME_MS },
+  }
+}
+
 /**
  * Opens the server on a database that is migrated already. In development an empty ledger is told a demo story.
  */
 export async function openServer(config: Config, url: string, logger: Logger): Promise<RunningServer> {
-  const ledger = await openLedger(
-    ledgerOptions(config, url, (error) => logger.error({ err: error }, 'the ledger is in trouble')),
-  )
-  const graphql = createGraphql(ledger, logger, { tellsStatements: config.NODE_ENV !== 'production' })
+  const persistedOperations =
+    config.PERSISTED_OPERATIONS === undefined ? undefined : await readPersistedOperations(config.PERSISTED_OPERATIONS)
+  const onTrouble = (what: string) => (error: unknown) => logger.error({ err: error }, what)
+  const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger is in trouble')))
+  const auth = await openAuth(authOptions(config, url, onTrouble('sign-in is in trouble')))
+  const isProduction = config.NODE_ENV === 'production'
+  const callers = new WeakMap<IncomingMessage, Caller>()
+  const authenticate = (request: IncomingMessage, authorization: unknown) =>
+    callerOf(request, authorization, auth.authenticator, config.TRUSTED_PROXY_COUNT)
+  const graphql = createGraphql({
+    ledger,
+    auth,
+    logger,
+    persistedOperations,
+    callerOf: (request) => callers.get(request) as Caller,
+    tellsStatements: !isProduction,
+    introspection: isOn(config, 'INTROSPECTION'),
+    subscriptionsPerViewerMax: config.SUBSCRIPTIONS_PER_VIEWER_MAX,
+    operationDeadlineMs: config.OPERATION_DEADLINE_MS,
+    userCostMax: config.USER_COST_MAX,
+    operatorCostMax: config.OPERATOR_COST_MAX,
+  })
   const graphiql = createGraphiqlPage({
     endpoint: GRAPHQL_PATH,
     title: 'Thesaurum',
     defaultQuery: WELCOME_QUERY,
     onFault: (fault) => logger.error({ err: fault }, 'GraphiQL failed'),
   })
-  const http = createHttpServer({ ledger, graphql, graphiql, bodyBytesMax: config.BODY_BYTES_MAX })
+  let operator: { token: string; path: string } | undefined
+  const http = createHttpServer({
+    ledger,
+    graphql,
+    graphiql: isOn(config, 'GRAPHIQL') ? graphiql : null,
+    visitorOf: (request) =>
+      operator && isLocal(request)
+        ? { headers: JSON.stringify({ authorization: `Bearer ${operator.token}` }, null, 2) }
+        : {},
+    authenticate: (request) => authenticate(request, request.headers.authorization),
+    admit: (request, caller) => void callers.set(request, caller),
+    allowedOrigins: config.ALLOWED_ORIGINS,
+    bodyBytesMax: config.BODY_BYTES_MAX,
+    isProduction,
+  })
   const answers = watchAnswers(http)
   const stopCutting = cutStalledStreams(http)
-  const webSocket = openWebSocket(http, graphql, { subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX })
+  const webSocket = openWebSocket(http, graphql, {
+    authenticator: auth.authenticator,
+    authenticate,
+    allowedOrigins: config.ALLOWED_ORIGINS,
+    persistedOperations,
+    subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX,
+    socketsPerViewerMax: config.SOCKETS_PER_VIEWER_MAX,
+  })
   try {
-    if (config.NODE_ENV === 'development') await tellDemoStory(ledger)
+    if (config.NODE_ENV === 'development') {
+      await tellDemoStory(ledger)
+      operator = await openOperatorToken(auth, config.DATA_DIR)
+    }
     await listen(http, config)
   } catch (error) {
     stopCutting()
     await webSocket.close()
-    await ledger.close()
+    await Promise.all([ledger.close(), auth.close()])
     throw error
   }
 
   return {
     address: addressOf(http.address() as AddressInfo),
+    operatorTokenPath: operator?.path ?? null,
     async close() {
       stopCutting()
       const closed = new Promise((resolve) => http.close(resolve))
@@ -80,7 +142,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
       const timer = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
       await closed
       clearTimeout(timer)
-      await ledger.close()
+      await Promise.all([ledger.close(), auth.close()])
     },
   }
 }

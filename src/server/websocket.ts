@@ -1,10 +1,15 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
-import type { ServerOptions } from 'graphql-ws'
+import { CloseCode, type ServerOptions } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
+import type { Authenticator } from '../auth/authenticator.ts'
+import type { Caller } from '../schema/context.ts'
+import { BAD_TOKEN } from './bearer.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
+import { isAllowedOrigin } from './origins.ts'
+import { type PersistedOperations, persistedDocument } from './persisted-operations.ts'
 import { unreadableRequest } from './request-errors.ts'
 
 /** The largest message a client may send. */
@@ -12,6 +17,7 @@ const MESSAGE_BYTES_MAX = 64 * 1024
 
 /** RFC 6455's registry: the server goes away and comes back. Clients try again after it. */
 const SERVICE_RESTART = 1012
+const TRY_AGAIN_LATER = 1013
 
 /** How long a socket may take to close by itself. */
 const CLOSE_TIMEOUT_MS = 1_000
@@ -20,8 +26,16 @@ const CLOSE_TIMEOUT_MS = 1_000
 const PING_INTERVAL_MS = 12_000
 
 export interface WebSocketOptions {
+  authenticator: Authenticator
+  /** Who opens a socket, from what `connection_init` shows. */
+  authenticate: (request: IncomingMessage, authorization: unknown) => MaybePromise<Caller | typeof BAD_TOKEN>
+  allowedOrigins: readonly string[]
+  /** undefined: any document runs. */
+  persistedOperations: PersistedOperations | undefined
   /** Operations that may run on one socket at once. */
   subscriptionsMax: number
+  /** Sockets that one viewer may have; of nobody, those from one address. */
+  socketsPerViewerMax: number
   pingIntervalMs?: number
 }
 
@@ -30,12 +44,36 @@ export interface WebSocketTransport {
   close(): Promise<void>
 }
 
+type MaybePromise<Value> = Value | Promise<Value>
+
 /** GraphQL over WebSocket (the graphql-transport-ws protocol) on an HTTP server's upgrades. */
-export function openWebSocket(
-  server: Server,
-  graphql: GraphqlServer,
-  { subscriptionsMax, pingIntervalMs = PING_INTERVAL_MS }: WebSocketOptions,
-): WebSocketTransport {
+export function openWebSocket(server: Server, graphql: GraphqlServer, options: WebSocketOptions): WebSocketTransport {
+  const { subscriptionsMax, socketsPerViewerMax, authenticator, persistedOperations } = options
+  const callers = new WeakMap<WebSocket, Caller>()
+  const socketCounts = new Map<string, number>()
+  /** Lets a caller have a socket, for as long as their session lasts. */
+  const admit = (socket: WebSocket, caller: Caller): boolean => {
+    const { viewer, token, client } = caller
+    const counted = viewer.role === null ? client : viewer.key
+    const count = socketCounts.get(counted) ?? 0
+    if (count >= socketsPerViewerMax) {
+      socket.close(TRY_AGAIN_LATER, 'Too many sockets')
+      return false
+    }
+    if (socket.readyState !== socket.OPEN) return false
+    socketCounts.set(counted, count + 1)
+    callers.set(socket, caller)
+    // Its subscriptions are told first.
+    const onEnd = () => setImmediate(() => socket.close(CloseCode.Forbidden, 'Forbidden'))
+    const stopWatching = token === null ? undefined : authenticator.watch(token, viewer, onEnd)
+    socket.once('close', () => {
+      stopWatching?.()
+      const left = (socketCounts.get(counted) ?? 1) - 1
+      if (left > 0) socketCounts.set(counted, left)
+      else socketCounts.delete(counted)
+    })
+    return true
+  }
   /** Operations of a socket that the server is working on, or whose subscription it is making. */
   const atWork = new WeakMap<WebSocket, number>()
   const whileAtWork = async <Result>(socket: WebSocket, work: () => Result): Promise<Awaited<Result>> => {
@@ -53,20 +91,28 @@ export function openWebSocket(
       isProd: true,
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
+      onConnect: async ({ extra, connectionParams }) => {
+        const caller = await options.authenticate(extra.request, authorizationOf(connectionParams))
+        return caller !== BAD_TOKEN && admit(extra.socket, caller)
+      },
       onSubscribe: async ({ extra, subscriptions }, _id, params) => {
         // The one that asks is among them already. What is completed by the client may still be worked on.
         const running = Object.keys(subscriptions).length - 1
         if (Math.max(running, atWork.get(extra.socket) ?? 0) >= subscriptionsMax)
           return [tooManySubscriptions(subscriptionsMax)]
+        const caller = callers.get(extra.socket) as Caller
+        // Also what keeps the session from being idle.
+        const viewer = caller.token === null ? caller.viewer : await authenticator.check(caller.token)
+        if (viewer?.key !== caller.viewer.key) return [sessionOver()]
         const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
-          req: extra.request,
+          caller,
           socket: extra.socket,
           params,
         })
         // A syntax error hurts this operation alone: thrown on, it would close the whole socket with 4500.
         let document: ReturnType<typeof parse>
         try {
-          document = parse(params.query)
+          document = parse(persistedOperations ? persistedDocument(params, persistedOperations) : params.query)
           const errors = validate(schema, document)
           if (errors.length > 0) return errors
         } catch (error) {
@@ -89,7 +135,7 @@ export function openWebSocket(
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
     },
     sockets,
-    pingIntervalMs,
+    options.pingIntervalMs ?? PING_INTERVAL_MS,
   )
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -97,7 +143,7 @@ export function openWebSocket(
     const path = request.url?.split('?', 1)[0]
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, '400 Bad Request')
     if (path !== GRAPHQL_PATH) return refuse(socket, '404 Not Found')
-    if (!isSameOrigin(request)) return refuse(socket, '403 Forbidden')
+    if (!isAllowedOrigin(request, options.allowedOrigins)) return refuse(socket, '403 Forbidden')
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request))
   }
   server.on('upgrade', upgrade)
@@ -123,11 +169,15 @@ interface Enveloped {
   subscribe: (args: ExecutionArgs) => ReturnType<NonNullable<ServerOptions['subscribe']>>
 }
 
-/** Browsers send the page's origin with a socket and ask nobody: only our own pages may open one. Programs send none. */
-function isSameOrigin({ headers }: IncomingMessage): boolean {
-  if (headers.origin === undefined) return true
-  return URL.canParse(headers.origin) && new URL(headers.origin).host === headers.host
+/** As a header is written, in either case of its name. */
+function authorizationOf(connectionParams: Readonly<Record<string, unknown>> | undefined): unknown {
+  return connectionParams?.authorization ?? connectionParams?.Authorization
 }
+
+const sessionOver = () =>
+  new GraphQLError('The session is over. Sign in, and open another socket.', {
+    extensions: { code: 'UNAUTHENTICATED' },
+  })
 
 function tooManySubscriptions(max: number): GraphQLError {
   return new GraphQLError(`A socket may have ${max} operations running at once. Open another one.`, {

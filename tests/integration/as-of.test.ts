@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import { remedyFor } from '../../src/db/sqlstate.ts'
-import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
 import { SettledClock } from '../../src/ledger/settled-clock.ts'
 import { FutureMomentError } from '../../src/ledger/settling.ts'
 import { verifyLedger } from '../../src/ledger/verify.ts'

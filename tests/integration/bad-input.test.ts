@@ -24,6 +24,7 @@ import {
   NO_INPUT,
   NO_KEY,
   NO_KIND,
+  NO_LOGIN_PASSWORD,
   NO_MOMENT,
   NO_NODE_ID,
   NO_NODE_IDS,
@@ -35,9 +36,11 @@ import {
   NO_TRANSACTIONS,
   NO_USER_ID,
   NO_USER_IDS,
+  TOO_MANY_TRANSACTIONS,
   text,
   UUID,
 } from '../support/bad-values.ts'
+import { signInOperator } from '../support/operator.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* Every argument of every field, with every kind of value that it must not take, as a variable and as a literal. */
@@ -50,6 +53,8 @@ const operations = operationsOn(ids)
 
 beforeAll(async () => {
   server = await openTestServer()
+  // Tokens are made by somebody who is signed in.
+  server.authorization = { authorization: `Bearer ${await signInOperator(server.database)}` }
   await server.database.pool.query(
     `insert into users (id, email) values ($1, 'ada@example.com'), ($2, 'grace@example.com')`,
     [ids.ada, ids.grace],
@@ -111,6 +116,20 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ['Mutation.postTransactions', 'input', NO_INPUT],
   ['Mutation.postTransactions', 'input.atomic', [...NO_BOOLEAN, 'null']],
   ['Mutation.postTransactions', 'input.transactions', NO_TRANSACTIONS],
+  ['Mutation.login', 'input', NO_INPUT],
+  ['Mutation.login', 'input.email', [...NO_EMAIL, 'null']],
+  ['Mutation.login', 'input.password', [...NO_LOGIN_PASSWORD, 'null']],
+  ['Mutation.createApiToken', 'input', NO_INPUT],
+  ['Mutation.createApiToken', 'input.name', ['null', '""', '5', '{}', text(CANARY.repeat(20))]],
+  ['Mutation.createApiToken', 'input.role', NO_ROLE.concat('null')],
+  ['Mutation.createApiToken', 'input.accountIds', [...NO_USER_IDS.filter((source) => source !== '[]'), '[]']],
+  ['Mutation.createApiToken', 'input.expiresAt', NO_DATE_TIME],
+  ['Mutation.revokeApiToken', 'input', NO_INPUT],
+  [
+    'Mutation.revokeApiToken',
+    'input.id',
+    [...NO_USER_ID.map((source) => source.replaceAll('user_', 'token_')), 'null'],
+  ],
   ['Mutation.addressFailedTransaction', 'input', NO_INPUT],
   ['Mutation.addressFailedTransaction', 'input.id', [...NO_ATTEMPT_ID, 'null']],
   ['Subscription.entryPosted', 'userId', [...NO_USER_ID, 'null']],
@@ -120,6 +139,7 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
 
 /** Bad in one form alone: a number has all its digits in a document, and an enum value has no quotes there. */
 const IN_ONE_FORM: readonly (readonly [operation: string, path: string, form: Form, bad: Source[]])[] = [
+  ['Mutation.postTransactions', 'input.transactions', 'variable', TOO_MANY_TRANSACTIONS],
   ['Mutation.deposit', 'input.amount', 'variable', ['9007199254740993', '9223372036854775807']],
   ['Mutation.transfer', 'input.amount', 'variable', ['9007199254740993', '9223372036854775807']],
   ['Mutation.deposit', 'input.amount', 'literal', ['1e3', '1.0', CANARY.replace('-', '_'), '"""\n+5"""']],

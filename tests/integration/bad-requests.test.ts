@@ -38,7 +38,7 @@ interface Sent {
 async function send({ method = 'POST', path = '', headers, body }: Sent) {
   const response = await fetch(server.endpoint + path, {
     method,
-    headers: headers ?? { 'content-type': 'application/json' },
+    headers: { ...server.authorization, ...(headers ?? { 'content-type': 'application/json' }) },
     ...(body === undefined ? {} : { body, duplex: 'half' }),
     redirect: 'manual',
     signal: AbortSignal.timeout(10_000),
@@ -170,13 +170,17 @@ const DOCUMENTS: readonly (readonly [name: string, document: string, word: RegEx
     /Cannot spread fragment "A" within itself/,
   ],
   ['defines a type', `type ${CANARY.replace('-', '_')} { id: ID }`, /not executable|operation/],
-  ['is nested without end', `{${'user{balance{'.repeat(1_500)}`, /nested too deeply|Syntax Error/],
+  [
+    'is nested without end',
+    `{${'user{balance{'.repeat(1_500)}`,
+    /nested too deeply|Syntax Error|more than 2000 tokens/,
+  ],
   [
     'nests lists without end',
     `{ user(email: ${'['.repeat(10_000)}"${CANARY}"${']'.repeat(10_000)}) { id } }`,
-    /nested too deeply/,
+    /nested too deeply|more than 2000 tokens/,
   ],
-  ['closes nothing', '{'.repeat(30_000), /Syntax Error/],
+  ['closes nothing', '{'.repeat(30_000), /Syntax Error|more than 2000 tokens/],
 ]
 
 test.each(DOCUMENTS)('a document that %s is refused with a reason', async (_name, query, word) => {
@@ -205,7 +209,12 @@ test('a nested variable is refused however deep it is', async () => {
 })
 
 test('a socket refuses the same documents one by one, and lives', async () => {
-  const client = createClient({ url: server.socketEndpoint, webSocketImpl: WebSocket, retryAttempts: 0 })
+  const client = createClient({
+    url: server.socketEndpoint,
+    webSocketImpl: WebSocket,
+    retryAttempts: 0,
+    connectionParams: server.authorization,
+  })
   const closed: unknown[] = []
   client.on('closed', (event) => closed.push(event))
   const errorsOf = (query: string) =>

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import { loadEntries } from '../../src/ledger/history.ts'
-import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
 import { CENTS_MAX } from '../../src/ledger/money.ts'
 import { verifyLedger } from '../../src/ledger/verify.ts'
 import { deposit, readAccount, transfer } from '../support/faults.ts'

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { WELCOME_QUERY } from '../../src/server/welcome.ts'
 import { type Run, runCommand } from '../support/command-line.ts'
 import { openTestDatabase } from '../support/database.ts'
 import { openClient } from '../support/graphql-transport.ts'
+import { authorizationFor, OPERATOR_TOKENS } from '../support/operator.ts'
 import type { Answer } from '../support/server.ts'
 
 vi.setConfig({ testTimeout: 90_000 })
@@ -34,13 +35,15 @@ const serve = (environment: Record<string, string> = {}) =>
 /** Waits for the banner; answers with the endpoint it tells. */
 async function endpointOf(run: Run): Promise<string> {
   const [, endpoint] = await run.waitFor(/Thesaurum is ready at (http:\/\/\S+\/graphql)/)
+  const [, path] = /the token in (\S+):/.exec(run.stdout()) ?? []
+  if (path) OPERATOR_TOKENS.set(new URL(endpoint as string).host, (await readFile(path, 'utf8')).trim())
   return endpoint as string
 }
 
 async function ask(endpoint: string, query: string, variables: Record<string, unknown> = {}, operationName?: string) {
   const response = await fetch(endpoint, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...authorizationFor(endpoint) },
     body: JSON.stringify({ query, variables, operationName }),
   })
   return (await response.json()) as Answer
@@ -210,7 +213,7 @@ describe('serve, on a PostgreSQL of its own', () => {
     return url.href
   }
 
-  test('serves the database of DATABASE_URL, and makes no folder', async () => {
+  test('serves the database of DATABASE_URL, and keeps nothing but the token of the demo operator, for its owner alone', async () => {
     const database = await openTestDatabase()
     onTestFinished(() => database.close())
     const folder = join(tmpdir(), `thesaurum-none-${randomUUID()}`)
@@ -219,7 +222,9 @@ describe('serve, on a PostgreSQL of its own', () => {
     expect((await ask(endpoint, WELCOME_QUERY, {}, 'Account')).data.user.balance.amount).toBe('178755')
     run.child.kill('SIGINT')
     expect(await run.waitForExit()).toBe(0)
-    await expect(readFile(folder)).rejects.toThrow('ENOENT')
+    expect(await readdir(folder)).toEqual(['operator-token'])
+    expect((await stat(join(folder, 'operator-token'))).mode & 0o777).toBe(0o600)
+    await rm(folder, { recursive: true })
   })
 
   describe('while an operation is under way', () => {
@@ -388,9 +393,14 @@ describe('the environment', () => {
     ])
   })
 
-  test('production is refused, before anything is made', async () => {
+  test('production says what it needs, before anything is made', async () => {
     const folder = join(tmpdir(), `thesaurum-none-${randomUUID()}`)
-    await expectRefusal(serve({ NODE_ENV: 'production', DATA_DIR: folder }), /^NODE_ENV=production is refused until/)
+    const run = serve({ NODE_ENV: 'production', DATA_DIR: folder })
+    expect(await run.waitForExit()).toBe(1)
+    expect(run.stderr().trimEnd().split('\n')).toEqual([
+      expect.stringMatching(/^DATABASE_URL must be set where NODE_ENV is production: /),
+      expect.stringMatching(/^TRUSTED_PROXY_COUNT must be set where NODE_ENV is production: /),
+    ])
     await expect(readFile(folder)).rejects.toThrow('ENOENT')
   })
 })
@@ -455,7 +465,7 @@ describe('the other commands', () => {
     for (const endpoint of await Promise.all(runs.map(endpointOf))) {
       counts.push((await ask(endpoint, '{ ledger { userCount transactionCount } }')).data.ledger)
     }
-    expect(counts).toEqual(runs.map(() => ({ userCount: 4, transactionCount: 10 })))
+    expect(counts).toEqual(runs.map(() => ({ userCount: 5, transactionCount: 10 })))
     for (const run of runs) run.child.kill('SIGTERM')
     expect(await Promise.all(runs.map((run) => run.waitForExit()))).toEqual([0, 0, 0])
   })

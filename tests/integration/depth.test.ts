@@ -40,6 +40,9 @@ test('what is asked for as deep as may be is answered', async () => {
   expect((await server.ask(getIntrospectionQuery())).errors).toBeUndefined()
 })
 
+/** Whichever limit is the first to be met. */
+const TOO_MUCH = /nested too deeply|more than 1000 fields|more than 2000 tokens|longer than 65536 characters/
+
 test.each([DEPTH_MAX + 1, 100, 1_100, 1_300, 1_600, 2_000, 20_000])(
   'a posting that is asked for %i deep is refused before it is made, and hurts nothing else',
   async (depth) => {
@@ -47,7 +50,7 @@ test.each([DEPTH_MAX + 1, 100, 1_100, 1_300, 1_600, 2_000, 20_000])(
     const overHttp = await server.ask(post(depth))
     expect(overHttp.data ?? null).toBeNull()
     expect(overHttp.errors?.[0]).toMatchObject({
-      message: expect.stringContaining('nested too deeply'),
+      message: expect.stringMatching(TOO_MUCH),
       extensions: { code: 'BAD_REQUEST' },
     })
     if (post(depth).length > 60_000) return
@@ -57,7 +60,7 @@ test.each([DEPTH_MAX + 1, 100, 1_100, 1_300, 1_600, 2_000, 20_000])(
     expect(await client.waitForMessage()).toMatchObject({
       type: 'error',
       id: 'deep',
-      payload: [{ message: expect.stringContaining('nested too deeply') }],
+      payload: [{ message: expect.stringMatching(TOO_MUCH) }],
     })
     expect(await client.drain()).toEqual([])
     expect(await countPosted()).toBe(before)

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import { directionOf } from '../../src/ledger/entry.ts'
 import type { EntryFilter } from '../../src/ledger/entry-filter.ts'
 import { countMatches, loadMatches } from '../../src/ledger/entry-matches.ts'
-import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
 import { kindOf } from '../../src/ledger/transaction.ts'
 import {
   countTransactions,

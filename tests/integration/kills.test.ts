@@ -13,6 +13,7 @@ import { type Run, runCommand } from '../support/command-line.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openBeside, postUntilDefinite, transfer } from '../support/faults.ts'
 import { makeAccounts } from '../support/ledger.ts'
+import { makeTestOperator } from '../support/operator.ts'
 import type { Answer } from '../support/server.ts'
 
 /* What was acknowledged survives whatever is killed, while postings go on all the time. */
@@ -143,6 +144,7 @@ test('a server is killed, five times, and another one goes on', async () => {
   const accounts = await makeAccounts(ledger, ACCOUNTS, OPENING)
   await ledger.close()
 
+  const authorization = `Bearer ${await makeTestOperator(database)}`
   const start = () => runCommand(['serve'], { DATABASE_URL: database.url, PORT: '0', NODE_ENV: 'test' })
   const endpointOf = async (run: Run) => (await run.waitFor(/ready at (\S+)/))[1] as string
   const runs = [start(), start()] as const as [Run, Run]
@@ -154,7 +156,7 @@ test('a server is killed, five times, and another one goes on', async () => {
     for (;;) {
       const answer = await fetch(endpoints[turn++ % 2] as string, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', authorization },
         body: JSON.stringify({ query: TRANSFER, variables: { input } }),
       })
         .then((response) => response.json() as Promise<Answer>)
@@ -189,6 +191,7 @@ test('an unknown key of a killed server is posted once, whoever is asked again',
   const ledger = await openBeside(database)
   onTestFinished(() => ledger.close())
   const [payer, payee] = (await makeAccounts(ledger, 2, OPENING)) as [string, string]
+  const authorization = `Bearer ${await makeTestOperator(database)}`
   const run = runCommand(['serve'], { DATABASE_URL: database.url, PORT: '0', NODE_ENV: 'test' })
   const [, endpoint] = await run.waitFor(/ready at (\S+)/)
   const requests = Array.from({ length: 200 }, () => transfer(payer, payee, 1n, randomUUID()))
@@ -196,7 +199,7 @@ test('an unknown key of a killed server is posted once, whoever is asked again',
   const asked = requests.map((request) =>
     fetch(endpoint as string, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', authorization },
       body: JSON.stringify({ query: TRANSFER, variables: { input: { ...request, amount: String(request.amount) } } }),
     }).then(
       () => answered++,

@@ -1,21 +1,27 @@
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { createGraphql, type GraphqlServer } from '../../src/server/graphql.ts'
+import type { GraphqlServer } from '../../src/server/graphql.ts'
+import { openTestGraphql } from '../support/graphql.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
 let ledger: TestLedger
 let graphql: GraphqlServer
 let query: string
+let closeAuth: () => Promise<void>
 const present = () => ledger.feed.subscriberCount
 
 beforeAll(async () => {
   ledger = await openTestLedger()
   const [accountId] = await makeAccounts(ledger, 1)
   query = `subscription { entryPosted(userId: "${accountId}") { id } }`
-  graphql = createGraphql(ledger, pino({ level: 'silent' }), { tellsStatements: false })
+  const test = await openTestGraphql(ledger)
+  graphql = test.graphql
+  closeAuth = test.close
 })
 
-afterAll(() => ledger.close())
+afterAll(async () => {
+  await closeAuth()
+  await ledger.close()
+})
 
 const subscribe = (accept: string) =>
   graphql.fetch('http://localhost/graphql', {

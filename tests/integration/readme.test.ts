@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { readConfig } from '../../src/config.ts'
@@ -139,6 +141,12 @@ test('the first five minutes go as the README says', async () => {
   const { transactions } = (await runUnder('Find an entry')).account
   expect(transactions).toMatchObject({ totalCount: 1, edges: [{ sequence: 2, change: '-2500' }] })
 
+  const { login } = await runUnder('Sign in')
+  expect(login).toMatchObject({ token: expect.stringMatching(/^thesaurum_session_/), user: { id: marie.user.id } })
+  const mine = await server.ask(block('Sign in', 'graphql', 1), {}, { authorization: `Bearer ${login.token}` })
+  expect(mine.data.viewer).toMatchObject({ email: 'marie@example.org', role: 'USER', balance: { amount: '7500' } })
+  expect(mine.data.viewer.transactions.edges[0].node.destination).toEqual({ id: emmy.user.id, email: null })
+
   const { postTransactions } = await runUnder('Post many at once')
   expect(postTransactions.results).toMatchObject([
     { replayed: false, entry: { sequence: 2, change: '500', balanceAfter: '3000' } },
@@ -172,7 +180,11 @@ test('its subscription tells of an entry, in GraphiQL and with curl', async () =
 })
 
 test('its program watches over WebSocket, and goes on where it was when the server starts again', async () => {
-  const program = filled(block('Watch an account', 'js')).replace('localhost:4000', new URL(server.address).host)
+  const tokenPath = join(await mkdtemp(join(tmpdir(), 'thesaurum-readme-')), 'operator-token')
+  await writeFile(tokenPath, `${server.token}\n`)
+  const program = filled(block('Watch an account', 'js'))
+    .replace('localhost:4000', new URL(server.address).host)
+    .replace('.data/operator-token', tokenPath)
   const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -207,6 +219,10 @@ test('its table of configuration has every variable, with the value it has when 
     ...Object.fromEntries(standards),
     DATABASE_URL: undefined,
     DIRECT_DATABASE_URL: undefined,
+    ALLOWED_ORIGINS: undefined,
+    GRAPHIQL: undefined,
+    INTROSPECTION: undefined,
+    PERSISTED_OPERATIONS: undefined,
   })
 })
 
@@ -215,9 +231,9 @@ test('what it names is there', async () => {
   expect(links).toContain('ARCHITECTURE.md')
   for (const path of links) await readFile(new URL(`../../${path}`, import.meta.url))
   const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
-  const named = [...readme.matchAll(/\bnpm (?:run )?(start|test|seed|verify|checkpoints|[a-z]+:[a-z]+)\b/g)].map(
-    ([, name]) => name,
-  )
+  const named = [
+    ...readme.matchAll(/\bnpm (?:run )?(start|test|seed|verify|checkpoints|operator|[a-z]+:[a-z]+)\b/g),
+  ].map(([, name]) => name)
   expect(named).toContain('db:migrate')
   for (const name of named) expect(scripts).toHaveProperty([name as string])
 })

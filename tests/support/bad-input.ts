@@ -82,6 +82,7 @@ export async function judge(server: TestServer, { kind, field }: Operation, requ
   const response = await fetch(server.endpoint, {
     method: 'POST',
     headers: {
+      ...server.authorization,
       'content-type': 'application/json',
       accept: kind === 'subscription' ? 'text/event-stream' : 'application/json',
     },
@@ -194,6 +195,13 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
       atomic: 'true',
       transactions: `[{"deposit": {"idempotencyKey": ${text(randomUUID())}, "userId": ${text(ada)}, "amount": 1}}]`,
     }),
+    mutation('login', 'LoginInput!', { email: text('mary@example.com'), password: text('correct horse') }),
+    mutation('createApiToken', 'CreateApiTokenInput!', {
+      name: text('a service'),
+      role: '<USER>',
+      accountIds: `[${text(ada)}]`,
+    }),
+    mutation('revokeApiToken', 'RevokeApiTokenInput!', { id: text(randomUUID()) }),
     mutation('addressFailedTransaction', 'AddressFailedTransactionInput!', { id: text(randomUUID()) }),
     {
       name: 'Subscription.entryPosted',

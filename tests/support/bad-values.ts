@@ -165,6 +165,9 @@ export const NO_EMAIL = [
     `${CANARY}'; drop table users; --@example.com`,
   ),
 ]
+/** Of any length up to the largest: a password that is too short is wrong, and no more. */
+export const NO_LOGIN_PASSWORD: Source[] = ['5', '{}', '[]', 'true', text('a'.repeat(257))]
+
 export const NO_PASSWORD = [
   ...OF_ANOTHER_KIND.slice(1),
   ...NUMBERS,
@@ -242,9 +245,11 @@ export const NO_TRANSACTIONS = [
   ...OF_ANOTHER_KIND,
   'null',
   ...['[]', '[null]', '[{}]', `[{"deposit": null}]`, `[{"deposit": ${goodDeposit}, "transfer": null}]`],
-  postings(...Array.from({ length: 1_001 }, () => `{"deposit": ${goodDeposit}}`)),
   ...NO_CENTS.map((amount) => postings(`{"deposit": ${goodDeposit.replace('1}', `${amount}}`)}}`)),
   postings(`{"withdrawal": ${goodDeposit}}`),
   // Twice the same key, in an atomic call.
   postings(`{"deposit": ${goodDeposit}}`, `{"deposit": ${goodDeposit}}`),
 ]
+
+/** One more than may be. As a literal it would be more than a document may hold. */
+export const TOO_MANY_TRANSACTIONS = [postings(...Array.from({ length: 1_001 }, () => `{"deposit": ${goodDeposit}}`))]

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
+import { operatorTokenFor } from './operator.ts'
 import type { Answer } from './server.ts'
 
 /*
@@ -45,6 +46,8 @@ export interface SocketOptions {
   /** What the client offers; none: an empty list. */
   protocol?: string | string[]
   headers?: Record<string, string>
+  /** What to show; without it an operator's token, and with null nothing. */
+  token?: string | null
 }
 
 /** Opens a socket, and says nothing on it. */
@@ -86,7 +89,8 @@ export async function openSocket(
 /** Opens a socket that is ready for operations. */
 export async function openClient(endpoint: string, options?: SocketOptions): Promise<SocketClient> {
   const client = await openSocket(endpoint, options)
-  client.send({ type: 'connection_init' })
+  const token = options?.token === undefined ? operatorTokenFor(endpoint) : options.token
+  client.send({ type: 'connection_init', payload: token === null ? {} : { authorization: `Bearer ${token}` } })
   const { type } = await client.waitForMessage()
   if (type !== 'connection_ack') throw new Error(`expected connection_ack, got ${type}`)
   return client
@@ -122,12 +126,20 @@ export interface StreamClient {
 }
 
 /** Runs an operation over server-sent events, with nothing but fetch. Once it is there, the server has subscribed. */
-export async function openStream(endpoint: string, operation: Operation): Promise<StreamClient> {
+export async function openStream(
+  endpoint: string,
+  operation: Operation,
+  token: string | null = operatorTokenFor(endpoint),
+): Promise<StreamClient> {
   const hangUp = new AbortController()
   onTestFinished(() => hangUp.abort())
   const response = await fetch(endpoint, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+    headers: {
+      'content-type': 'application/json',
+      accept: 'text/event-stream',
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+    },
     body: JSON.stringify(operation),
     signal: hangUp.signal,
   })

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
-import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
+import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 
 /* Ledgers that follow from a seed, kept in memory as plain rows: what every reader answers is added up from these. */
 

@@ -2,6 +2,7 @@ import { type Config, readConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/server/log.ts'
 import { openServer } from '../../src/server/server.ts'
 import { openTestDatabase, type TestDatabase } from './database.ts'
+import { makeTestOperator, OPERATOR_TOKENS } from './operator.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
 export type Answer = { data?: any; errors?: { message: string; path?: unknown; extensions?: any }[] }
@@ -13,10 +14,13 @@ export interface TestServer {
   endpoint: string
   socketEndpoint: string
   database: TestDatabase
+  /** The token of an operator; and as a header. Every way of these tests to ask sends it by itself. */
+  token: string
+  authorization: { authorization: string }
   /** What was logged, one JSON line each. */
   logged: string[]
-  /** Sends one operation as JSON over HTTP. */
-  ask(query: string, variables?: Record<string, unknown>): Promise<Answer>
+  /** Sends one operation as JSON over HTTP; as an operator, unless other headers are given. */
+  ask(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -31,16 +35,21 @@ export async function openTestServer(
   const logger = createLogger(config.LOG_LEVEL, { write: (line: string) => logged.push(line) })
   const server = await openServer(config, database.url, logger)
   const endpoint = `${server.address}/graphql`
+  const token = await makeTestOperator(database)
+  const authorization = { authorization: `Bearer ${token}` }
+  OPERATOR_TOKENS.set(new URL(endpoint).host, token)
   return {
     address: server.address,
     endpoint,
     socketEndpoint: endpoint.replace(/^http/, 'ws'),
     database,
     logged,
-    async ask(query, variables = {}) {
+    token,
+    authorization,
+    async ask(query, variables = {}, headers = authorization) {
       const response = await fetch(endpoint, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify({ query, variables }),
       })
       return (await response.json()) as Answer

@@ -17,6 +17,16 @@ const BAD: Readonly<Record<string, string[]>> = {
   BATCH_SIZE_MAX: [CANARY, '0', '10001'],
   QUEUE_LENGTH_MAX: [CANARY, '0', '1000001'],
   BATCH_LOCK_WAIT_MS: [CANARY, '0', '60001'],
+  SESSION_IDLE_MS: [CANARY, '0', '999'],
+  SESSION_LIFETIME_MS: [CANARY, '0', '999'],
+  TRUSTED_PROXY_COUNT: [CANARY, '-1', '11'],
+  ALLOWED_ORIGINS: [CANARY, '*', 'null', 'https://a.example/', 'https://a.example,', `https://a.example/${CANARY}`],
+  GRAPHIQL: [CANARY, 'true'],
+  INTROSPECTION: [CANARY, 'true'],
+  USER_COST_MAX: [CANARY, '99'],
+  OPERATOR_COST_MAX: [CANARY, '99'],
+  SOCKETS_PER_VIEWER_MAX: [CANARY, '0'],
+  SUBSCRIPTIONS_PER_VIEWER_MAX: [CANARY, '0'],
   CLOCK_AHEAD_MAX_MS: [CANARY, '-1', '3600001'],
 }
 
@@ -46,6 +56,14 @@ test('an empty environment is a whole configuration, for one at their own machin
     CLOCK_AHEAD_MAX_MS: 5_000,
     FILTER_SCAN_MAX: 10_000,
     SUBSCRIPTIONS_PER_SOCKET_MAX: 100,
+    SUBSCRIPTIONS_PER_VIEWER_MAX: 1_000,
+    SOCKETS_PER_VIEWER_MAX: 100,
+    USER_COST_MAX: 50_000,
+    OPERATOR_COST_MAX: 500_000,
+    SESSION_IDLE_MS: 3_600_000,
+    SESSION_LIFETIME_MS: 86_400_000,
+    TRUSTED_PROXY_COUNT: 0,
+    ALLOWED_ORIGINS: [],
   })
 })
 
@@ -67,11 +85,23 @@ test('every variable is read, and strangers are left alone', () => {
     CLOCK_AHEAD_MAX_MS: '0',
     FILTER_SCAN_MAX: '200',
     SUBSCRIPTIONS_PER_SOCKET_MAX: '1',
+    SUBSCRIPTIONS_PER_VIEWER_MAX: '1',
+    SOCKETS_PER_VIEWER_MAX: '1',
+    USER_COST_MAX: '100',
+    OPERATOR_COST_MAX: '100',
+    SESSION_IDLE_MS: '1000',
+    SESSION_LIFETIME_MS: '1000',
+    TRUSTED_PROXY_COUNT: '1',
+    GRAPHIQL: 'on',
+    INTROSPECTION: 'off',
+    PERSISTED_OPERATIONS: '/etc/thesaurum/operations.json',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(9)
-  expect(readConfig({ ...environment, HOME: '/root', PATH: '' })).toEqual({
+  expect(numbers).toHaveLength(16)
+  const origins = 'https://app.example.com, http://localhost:3000'
+  expect(readConfig({ ...environment, ALLOWED_ORIGINS: origins, HOME: '/root', PATH: '' })).toEqual({
     ...environment,
+    ALLOWED_ORIGINS: ['https://app.example.com', 'http://localhost:3000'],
     ...Object.fromEntries(numbers.map(([name, text]) => [name, Number(text)])),
   })
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { instantOf } from '../../src/db/instant.ts'
 import {
   decodeEntryCursor,
   decodeIdCursor,
@@ -8,7 +9,6 @@ import {
   encodeIdCursor,
   encodeTransactionCursor,
 } from '../../src/ledger/cursor.ts'
-import { instantOf } from '../../src/ledger/instant.ts'
 
 const cursors = fc.record({
   era: fc.uuid(),

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import { fold as foldCalls, type Head, type LedgerState, type Outcome, type Posting } from '../../src/ledger/fold.ts'
-import { instantOf, microsecondsOf } from '../../src/ledger/instant.ts'
 import { CENTS_MAX } from '../../src/ledger/money.ts'
 
 const ACCOUNTS = ['ada', 'grace', 'linus'] as const

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { instantOf, microsecondsOf, parseInstant } from '../../src/ledger/instant.ts'
+import { instantOf, microsecondsOf, parseInstant } from '../../src/db/instant.ts'
 
 const two = (value: number) => String(value).padStart(2, '0')
 

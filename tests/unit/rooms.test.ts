@@ -12,29 +12,34 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   '@graphql-yoga/render-graphiql': ['server'],
   '@node-rs/argon2': ['auth'],
   '@pothos/core': ['schema'],
+  // The server only adds up what fields cost.
+  '@pothos/plugin-complexity': ['schema', 'server'],
   '@pothos/plugin-errors': ['schema'],
   '@pothos/plugin-relay': ['schema'],
+  '@pothos/plugin-scope-auth': ['schema'],
   '@pothos/plugin-zod': ['schema'],
-  // Of one operation in the schema, and of all together in the ledger.
-  dataloader: ['schema', 'ledger'],
-  // Statements are written where they are meant, in the ledger, and sent from db.
-  'drizzle-orm': ['db', 'ledger'],
+  // Of one operation in the schema, and of all together below.
+  dataloader: ['schema', 'db'],
+  // Statements are written where they are meant, in the ledger and in auth, and sent from db.
+  'drizzle-orm': ['db', 'ledger', 'auth'],
   // main prints the schema.
   graphql: ['main', 'server', 'schema'],
   'graphql-ws': ['server'],
   'graphql-yoga': ['server'],
+  'lru-cache': ['auth', 'server'],
   pg: ['db'],
   pino: ['server'],
   postgres: ['db'],
   'prom-client': ['server'],
+  'rate-limiter-flexible': ['auth'],
   'temporal-polyfill': ['ledger'],
-  uuid: ['ledger'],
+  uuid: ['ledger', 'auth'],
   ws: ['server'],
   zod: ['config', 'schema'],
 }
 
 /** Libraries of which a room may name the types, and run nothing. */
-const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = { pg: ['ledger'] }
+const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = { pg: ['ledger', 'auth'] }
 
 interface Import {
   from: string

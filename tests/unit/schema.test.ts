@@ -78,6 +78,8 @@ const CONTRACT = buildSchema(`
   type TransactionsEdge { cursor: String!  node: Transaction! }
 
   type Query {
+    viewer: User
+    apiTokens: [ApiToken!]
     user(id: ID, email: String): User
     users(first: Int, after: String, last: Int, before: String): UsersConnection
     balances(userIds: [ID!]!, asOf: DateTime): [Balance]
@@ -98,12 +100,37 @@ const CONTRACT = buildSchema(`
   }
 
   type Mutation {
+    login(input: LoginInput!): LoginResult
+    logout: LogoutResult
+    createApiToken(input: CreateApiTokenInput!): CreateApiTokenResult
+    revokeApiToken(input: RevokeApiTokenInput!): RevokeApiTokenResult
     createUser(input: CreateUserInput!): CreateUserResult
     deposit(input: DepositInput!): DepositResult
     transfer(input: TransferInput!): TransferResult
     postTransactions(input: PostTransactionsInput!): PostTransactionsResult
     addressFailedTransaction(input: AddressFailedTransactionInput!): AddressFailedTransactionResult
   }
+  input LoginInput { email: String!  password: String! }
+  type LoginSuccess { token: String!  expiresAt: DateTime!  user: User }
+  type InvalidCredentialsError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  type TooManyAttemptsError implements Error {
+    code: ErrorCode!  message: String!  retryable: Boolean!  retryAfterSeconds: Int!
+  }
+  union LoginResult =
+    LoginSuccess | ValidationError | InvalidCredentialsError | TooManyAttemptsError | UnavailableError
+  type LogoutSuccess { endedAt: DateTime! }
+  union LogoutResult = LogoutSuccess | ValidationError
+  type ApiToken {
+    id: ID!  name: String!  role: Role!  accounts: [User!]  createdBy: User  createdAt: DateTime!  expiresAt: DateTime
+    revokedAt: DateTime
+  }
+  input CreateApiTokenInput { name: String!  role: Role!  accountIds: [ID!]  expiresAt: DateTime }
+  type CreateApiTokenSuccess { token: String!  apiToken: ApiToken! }
+  union CreateApiTokenResult = CreateApiTokenSuccess | ValidationError
+  input RevokeApiTokenInput { id: ID! }
+  type RevokeApiTokenSuccess { apiToken: ApiToken! }
+  type ApiTokenNotFoundError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  union RevokeApiTokenResult = RevokeApiTokenSuccess | ValidationError | ApiTokenNotFoundError
   input CreateUserInput { email: String!  password: String  role: Role }
   input DepositInput { idempotencyKey: UUID!  userId: ID!  amount: Cents! }
   input TransferInput { idempotencyKey: UUID!  sourceUserId: ID!  destinationUserId: ID!  amount: Cents! }

@@ -53,6 +53,7 @@ describe.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))('%
     const watching = watchAccount({
       endpoint: server.endpoint,
       userId,
+      token: server.token,
       signal: stop.signal,
       onBalance: ({ amount }) => balances.push(amount),
       onEntry: (entry) => entries.push(entry),
@@ -103,6 +104,7 @@ test.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))(
     const watching = watchAccount({
       endpoint: server.endpoint,
       userId,
+      token: server.token,
       signal: stop.signal,
       onBalance: () => {
         begun = true
@@ -124,7 +126,11 @@ test.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))(
 test.each(['graphql-ws', 'apollo-client', 'urql', 'event-stream'])('%s runs from the command line', async (name) => {
   const userId = await createUser()
   await deposit(userId, 7)
-  const run = runCommand([server.endpoint, userId], {}, ['--import', 'tsx', `examples/${name}.ts`])
+  const run = runCommand([server.endpoint, userId], { THESAURUM_TOKEN: server.token }, [
+    '--import',
+    'tsx',
+    `examples/${name}.ts`,
+  ])
   await run.waitFor(/balance 7/)
   await deposit(userId, 3)
   await run.waitFor(/entry 2 3 balance 10/)

@@ -2,13 +2,12 @@ import { once } from 'node:events'
 import { createServer, get, type IncomingMessage } from 'node:http'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { AccountSubscriber } from '../../src/ledger/account-subscriber.ts'
 import type { LedgerEntry } from '../../src/ledger/entry.ts'
-import { createGraphql } from '../../src/server/graphql.ts'
 import { cutStalledStreams } from '../../src/server/stalled-streams.ts'
 import { deposit, holdSession, openBeside } from '../support/faults.ts'
+import { openTestGraphql } from '../support/graphql.ts'
 import { openClient } from '../support/graphql-transport.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
@@ -30,7 +29,8 @@ test.each(['entryPosted(userId: "ID") { id }', 'transactionPosted { cursor }'])(
   'a client that goes away while %s is being subscribed leaves no subscriber behind',
   async (field) => {
     const [account] = (await makeAccounts(ledger, 1)) as [string]
-    const graphql = createGraphql(ledger, pino({ level: 'silent' }), { tellsStatements: false })
+    const { graphql, close } = await openTestGraphql(ledger)
+    onTestFinished(close)
     const http = createServer((request, response) => void graphql(request, response))
     http.listen(0, '127.0.0.1')
     await once(http, 'listening')

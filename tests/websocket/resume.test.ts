@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { runCommand } from '../support/command-line.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openClient, openStream } from '../support/graphql-transport.ts'
+import { OPERATOR_TOKENS } from '../support/operator.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* Subscribers that are cut again and again, on either side, and resume through whichever server is there. */
@@ -143,6 +144,7 @@ test('a subscriber resumes through another process when its own is killed', asyn
   const start = async () => {
     const run = runCommand(['serve'], { DATABASE_URL: database.url, NODE_ENV: 'test', PORT: '0' })
     const [, address] = await run.waitFor(/ready at http:\/\/(\S+)\/graphql/)
+    OPERATOR_TOKENS.set(address as string, (servers[0] as TestServer).token)
     return { run, endpoint: `ws://${address}/graphql` }
   }
   const processes = await Promise.all([start(), start()])

@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
-import { createGraphql } from '../../src/server/graphql.ts'
 import { openWebSocket } from '../../src/server/websocket.ts'
 import { deposit } from '../support/faults.ts'
+import { OPERATOR, openTestGraphql } from '../support/graphql.ts'
 import { openClient } from '../support/graphql-transport.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
@@ -132,9 +131,18 @@ test('one socket has so many operations at once, and one too many hurts only its
 })
 
 test('a peer that is gone without a word is let go after two pings, and its subscriber with it', async () => {
-  const graphql = createGraphql(ledger, pino({ level: 'silent' }), { tellsStatements: false })
+  const { graphql, auth, close } = await openTestGraphql(ledger)
+  onTestFinished(close)
   const http = createServer()
-  const sockets = openWebSocket(http, graphql, { subscriptionsMax: 10, pingIntervalMs: 100 })
+  const sockets = openWebSocket(http, graphql, {
+    authenticator: auth.authenticator,
+    authenticate: () => OPERATOR,
+    allowedOrigins: [],
+    persistedOperations: undefined,
+    subscriptionsMax: 10,
+    socketsPerViewerMax: 10,
+    pingIntervalMs: 100,
+  })
   http.listen(0, '127.0.0.1')
   await once(http, 'listening')
   const { port } = http.address() as { port: number }

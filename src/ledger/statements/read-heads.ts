@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
+import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
-import { type Instant, selectInstant } from '../instant.ts'
 
 /**
  * Where each account stands: its last checkpoint, and over the entries after it their sum, count, last number and last

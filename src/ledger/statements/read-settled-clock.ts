@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
+import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
-import { type Instant, selectInstant } from '../instant.ts'
 
 /**
  * `now`, and the moment before which no entry can appear any more (null: cannot be told, a backend hides its start).

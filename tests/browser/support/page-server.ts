@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { pino } from 'pino'
 import { createGraphiqlPage, type GraphiqlOptions } from '../../../src/server/graphiql.ts'
-import { createGraphql, GRAPHQL_PATH } from '../../../src/server/graphql.ts'
+import { GRAPHQL_PATH } from '../../../src/server/graphql.ts'
 import { createHttpServer } from '../../../src/server/http.ts'
+import { OPERATOR, openTestGraphql } from '../../support/graphql.ts'
 import { openTestLedger } from '../../support/ledger.ts'
 
 export interface PageServer {
@@ -23,14 +23,20 @@ export async function openPageServer(
     onFault: (fault) => console.error(fault),
     ...options,
   })
+  const { graphql, auth } = await openTestGraphql(ledger)
   const http = createHttpServer({
     ledger,
-    graphql: createGraphql(ledger, pino({ level: 'silent' }), { tellsStatements: false }),
+    graphql,
     graphiql: {
       ownsPath: page.ownsPath,
       respond: (request, response) => page.respond(request, response, { headers: options.visitorHeaders }),
     },
     bodyBytesMax: 2 ** 20,
+    visitorOf: () => ({}),
+    authenticate: () => OPERATOR,
+    admit: () => {},
+    allowedOrigins: [],
+    isProduction: false,
   })
   await once(http.listen(0, '127.0.0.1'), 'listening')
   return {
@@ -40,7 +46,7 @@ export async function openPageServer(
       http.close()
       http.closeAllConnections()
       await closed
-      await ledger.close()
+      await Promise.all([ledger.close(), auth.close()])
     },
   }
 }

@@ -1,5 +1,5 @@
 import DataLoader from 'dataloader'
-import { countStatements, currentCount, type StatementCount } from '../db/statement-count.ts'
+import { countStatements, currentCount, type StatementCount } from './statement-count.ts'
 
 /** Calls that may share a statement. */
 const CALLS_MAX = 100

@@ -1,0 +1,170 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { LRUCache } from 'lru-cache'
+import type { Database } from '../db/pool.ts'
+import { remedyFor } from '../db/sqlstate.ts'
+import { type Grant, grantReader } from './grants.ts'
+import { touchSessions } from './sessions.ts'
+import { hashToken, tokenKindOf } from './token.ts'
+import type { Viewer } from './viewer.ts'
+
+/** How long an answer of the database is taken for true. With the read itself, an end is noticed well within a second. */
+const TRUSTED_MS = 400
+/** What is remembered of tokens, good and bad. */
+const TOKENS_MAX = 10_000
+/** While the database comes back, whoever asks is kept waiting so long: postings would be kept waiting too. */
+const PATIENCE_MS = 5_000
+const RETRY_INTERVAL_MS = 100
+
+interface Known {
+  grant: Grant | undefined
+  /** By the clock of this process: when it was asked for, and when it is over at the latest. */
+  askedAt: number
+  endsAt: number
+  isNoted: boolean
+}
+
+interface Watcher {
+  viewer: Viewer
+  onEnd: () => void
+}
+
+/**
+ * Knows who holds a token. It trades the database's answer for one that is at most `TRUSTED_MS` old, so a thousand requests
+ * with one token cost two reads a second, and reads of many tokens at once are one statement.
+ *
+ * Whoever stays (a subscription, a socket) is watched: when the token is revoked, its session ends, or it comes to give
+ * something else, its watchers are told within a second, also while the database is away, if the end was known.
+ */
+export class Authenticator {
+  readonly #database: Database
+  readonly #read: (tokens: readonly string[]) => Promise<(Grant | undefined)[]>
+  readonly #onTrouble: (error: unknown) => void
+  readonly #known = new LRUCache<string, Known>({ max: TOKENS_MAX })
+  readonly #reading = new Map<string, Promise<Known>>()
+  readonly #watchers = new Map<string, Set<Watcher>>()
+  readonly #notes = new Set<Promise<void>>()
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(database: Database, onTrouble: (error: unknown) => void) {
+    this.#database = database
+    this.#read = grantReader(database)
+    this.#onTrouble = onTrouble
+  }
+
+  /**
+   * Who holds a token, for a request that is made with it now; undefined: nobody (any more). At once where it is known.
+   *
+   * Rejects as the database does, once it has been away for longer than a moment.
+   */
+  check(token: string): Viewer | undefined | Promise<Viewer | undefined> {
+    if (!tokenKindOf(token)) return undefined
+    const known = this.#known.get(token)
+    if (known && performance.now() - known.askedAt < TRUSTED_MS) return this.#use(token, known)
+    return this.#look(token).then((known) => this.#use(token, known))
+  }
+
+  /**
+   * Tells when a token does not give what it gave any more.
+   *
+   * @returns ends the watching.
+   */
+  watch(token: string, viewer: Viewer, onEnd: () => void): () => void {
+    const watcher = { viewer, onEnd }
+    const watchers = this.#watchers.get(token) ?? new Set()
+    watchers.add(watcher)
+    this.#watchers.set(token, watchers)
+    this.#timer ??= setInterval(() => void this.#lookAgain(), TRUSTED_MS)
+    return () => {
+      watchers.delete(watcher)
+      if (watchers.size === 0 && this.#watchers.get(token) === watchers) this.#watchers.delete(token)
+      if (this.#watchers.size > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
+  }
+
+  /** After a token was revoked by this process: what was known of it is wrong from now on. */
+  forget(token: string): void {
+    this.#known.delete(token)
+    this.#tell(token, undefined)
+  }
+
+  /** After tokens were revoked that are not at hand. */
+  forgetAll(): void {
+    this.#known.clear()
+    void this.#lookAgain()
+  }
+
+  get watcherCount(): number {
+    let count = 0
+    for (const watchers of this.#watchers.values()) count += watchers.size
+    return count
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#timer)
+    await Promise.all(this.#notes)
+  }
+
+  #use(token: string, known: Known): Viewer | undefined {
+    const { grant } = known
+    if (!grant || performance.now() >= known.endsAt) return undefined
+    if (grant.isStale && !known.isNoted) {
+      known.isNoted = true
+      const note = touchSessions(this.#database, [hashToken(token)])
+        .catch(this.#onTrouble)
+        .finally(() => this.#notes.delete(note))
+      this.#notes.add(note)
+    }
+    return grant.viewer
+  }
+
+  #look(token: string): Promise<Known> {
+    const reading = this.#reading.get(token)
+    if (reading) return reading
+    const look = this.#readPatiently(token).finally(() => this.#reading.delete(token))
+    this.#reading.set(token, look)
+    return look
+  }
+
+  async #readPatiently(token: string): Promise<Known> {
+    const giveUpAt = performance.now() + PATIENCE_MS
+    for (;;) {
+      const askedAt = performance.now()
+      try {
+        const [grant] = await this.#read([token])
+        const known = { grant, askedAt, endsAt: askedAt + (grant?.leftMs ?? 0), isNoted: false }
+        this.#known.set(token, known)
+        return known
+      } catch (error) {
+        if (this.#closed || remedyFor(error) === 'fault' || performance.now() > giveUpAt) throw error
+        await pause(RETRY_INTERVAL_MS)
+      }
+    }
+  }
+
+  /** Asks for every token that is watched, and tells those whose watchers were promised something else. */
+  async #lookAgain(): Promise<void> {
+    const now = performance.now()
+    const look = async (token: string) => {
+      if (this.#reading.has(token)) {
+        // The database does not answer. Of an end that was known there is nothing to ask.
+        const known = this.#known.peek(token)
+        if (known && now >= known.endsAt) this.#tell(token, undefined)
+        return
+      }
+      // Not known is not over: it is asked again.
+      const known = await this.#look(token).catch(() => undefined)
+      if (known) this.#tell(token, known.grant?.viewer)
+    }
+    await Promise.all([...this.#watchers.keys()].map(look))
+  }
+
+  #tell(token: string, viewer: Viewer | undefined): void {
+    for (const watcher of [...(this.#watchers.get(token) ?? [])]) {
+      if (viewer?.key !== watcher.viewer.key) watcher.onEnd()
+    }
+  }
+}

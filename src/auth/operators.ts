@@ -1,0 +1,39 @@
+import { randomBytes } from 'node:crypto'
+import { eq, sql } from 'drizzle-orm'
+import { v7 as uuidv7 } from 'uuid'
+import type { Database } from '../db/pool.ts'
+import { users } from '../db/tables.ts'
+import { hashPassword } from './passwords.ts'
+import { endSessionsOf } from './sessions.ts'
+
+/**
+ * Makes an operator, or gives one a new password: the way in, and the way back in. Sessions from before end.
+ *
+ * @param email in its canonical form.
+ * @returns the password, which is told once.
+ */
+export async function makeOperator(database: Database, email: string): Promise<{ password: string; userId: string }> {
+  const password = randomBytes(18).toString('base64url')
+  const passwordHash = await hashPassword(password)
+  const [user] = await database
+    .insert(users)
+    .values({ id: uuidv7(), email, passwordHash, role: 'OPERATOR' })
+    .onConflictDoUpdate({ target: users.email, set: { passwordHash, role: 'OPERATOR', updatedAt: sql`now()` } })
+    .returning({ id: users.id })
+  const userId = (user as { id: string }).id
+  await endSessionsOf(database, userId)
+  return { password, userId }
+}
+
+/** The demo operator of a development database, who has no password: the token that is kept in a file is the only way in. */
+const DEMO_OPERATOR = 'operator@example.com'
+
+/** @returns the id of the demo operator, who is made if there is none. */
+export async function findDemoOperator(database: Database): Promise<string> {
+  await database
+    .insert(users)
+    .values({ id: uuidv7(), email: DEMO_OPERATOR, passwordHash: null, role: 'OPERATOR' })
+    .onConflictDoNothing({ target: users.email })
+  const [user] = await database.select({ id: users.id }).from(users).where(eq(users.email, DEMO_OPERATOR))
+  return (user as { id: string }).id
+}

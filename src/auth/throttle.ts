@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import { isIPv6 } from 'node:net'
+import type pg from 'pg'
+import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
+
+export interface ThrottleOptions {
+  /** Sign-ins that fail within `windowMs`: of one client for one account, for all accounts, and of all clients for one. */
+  attemptsMax: number
+  clientAttemptsMax: number
+  accountAttemptsMax: number
+  windowMs: number
+}
+
+export const THROTTLE: ThrottleOptions = {
+  attemptsMax: 10,
+  clientAttemptsMax: 100,
+  accountAttemptsMax: 50,
+  windowMs: 15 * 60_000,
+}
+
+/** How long a client is known by which somebody has signed in. */
+const KNOWN_MS = 90 * 24 * 3_600_000
+
+/** Somebody tried too often. */
+export class TooManyAttemptsError extends Error {
+  override name = 'TooManyAttemptsError'
+  /** In milliseconds. */
+  readonly retryAfterMs: number
+  constructor(retryAfterMs: number) {
+    super('too many attempts to sign in')
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
+/**
+ * Counts attempts to sign in, in the database: a restart forgets none, and all processes count together. An attempt counts
+ * before its password is looked at, so that no number of them at once gets past.
+ *
+ * Whoever guesses at one account from many places shuts it to places that it does not know. Its owner goes on signing in
+ * from where they have signed in before: nobody can lock them out from there.
+ */
+export class Throttle {
+  readonly #limits: Record<'attempts' | 'client' | 'account' | 'known', RateLimiterPostgres>
+
+  constructor(pool: pg.Pool, options: ThrottleOptions) {
+    const limit = (keyPrefix: string, points: number, durationMs: number) =>
+      new RateLimiterPostgres({
+        storeClient: pool,
+        storeType: 'pool',
+        schemaName: 'private',
+        tableName: 'sign_in_limits',
+        tableCreated: true,
+        clearExpiredByTimeout: keyPrefix === 'client',
+        keyPrefix,
+        points,
+        duration: durationMs / 1_000,
+        // A storm of attempts that are refused anyhow is kept from the database.
+        inMemoryBlockOnConsumed: points + 1,
+      })
+    this.#limits = {
+      attempts: limit('attempts', options.attemptsMax, options.windowMs),
+      client: limit('client', options.clientAttemptsMax, options.windowMs),
+      account: limit('account', options.accountAttemptsMax, options.windowMs),
+      known: limit('known', 1, KNOWN_MS),
+    }
+  }
+
+  /**
+   * Counts an attempt.
+   *
+   * @param email in its canonical form, whether there is such a user or not.
+   * @param client the address that asks.
+   * @throws {TooManyAttemptsError} saying when to try again.
+   */
+  async count(email: string, client: string): Promise<void> {
+    const { attempts, account, known } = this.#limits
+    const keys = keysOf(email, client)
+    try {
+      await this.#limits.client.consume(keys.client)
+      await attempts.consume(keys.pair)
+      if (!(await known.get(keys.pair))) await account.consume(keys.account)
+    } catch (refusal) {
+      if (refusal instanceof RateLimiterRes) throw new TooManyAttemptsError(refusal.msBeforeNext)
+      throw refusal
+    }
+  }
+
+  /** Takes an attempt back that was none: its password was right. From now on the client is known for the account. */
+  async clear(email: string, client: string): Promise<void> {
+    const { attempts, account, known } = this.#limits
+    const keys = keysOf(email, client)
+    const wasKnown = await known.get(keys.pair)
+    await known.set(keys.pair, 1, KNOWN_MS / 1_000)
+    await attempts.delete(keys.pair)
+    await this.#limits.client.reward(keys.client)
+    if (!wasKnown) await account.reward(keys.account)
+  }
+}
+
+/** Addresses are hashed: what was tried is nobody's business. */
+function keysOf(email: string, client: string) {
+  const account = createHash('sha256').update(email).digest('base64url')
+  const network = networkOf(client)
+  return { account, client: network, pair: `${account} ${network}` }
+}
+
+/** One IPv6 customer has a whole /64 to come from. */
+function networkOf(address: string): string {
+  if (!isIPv6(address) || address.includes('.')) return address
+  const [head = '', tail] = address.split('::')
+  const groups = (text: string) => (text === '' ? [] : text.split(':'))
+  const [left, right] = [groups(head), groups(tail ?? '')]
+  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - left.length - right.length)).fill('0')
+  return `${[...left, ...zeros, ...right]
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')}::/64`
+}

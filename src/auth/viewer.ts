@@ -1,0 +1,35 @@
+export type Role = 'USER' | 'OPERATOR'
+
+/** Who asks, and what is theirs. */
+export interface Viewer {
+  /** The user who is signed in; null: nobody is, or a service with a token of its own. */
+  userId: string | null
+  /** null: nobody is signed in. */
+  role: Role | null
+  /** The accounts this viewer sees and moves; null: all of them. */
+  accountIds: ReadonlySet<string> | null
+  /** Equal for viewers who see and may do the same. */
+  key: string
+}
+
+export const NOBODY: Viewer = { userId: null, role: null, accountIds: new Set(), key: 'nobody' }
+
+/** Somebody who signed in: an operator has all accounts, anybody else their own. */
+export function viewerOfUser(userId: string, role: Role): Viewer {
+  return { userId, role, accountIds: role === 'OPERATOR' ? null : new Set([userId]), key: `${role} ${userId}` }
+}
+
+/** A service. */
+export function viewerOfApiToken(id: string, role: Role, accountIds: readonly string[] | null): Viewer {
+  return { userId: null, role, accountIds: accountIds && new Set(accountIds), key: `${role} token ${id}` }
+}
+
+/** Whether an account is the viewer's to see, and to pay from. */
+export function holdsAccount({ accountIds }: Viewer, accountId: string): boolean {
+  return accountIds === null || accountIds.has(accountId)
+}
+
+/** Whether the viewer runs the whole ledger. An operator's token may be for some accounts only. */
+export function runsLedger({ role, accountIds }: Viewer): boolean {
+  return role === 'OPERATOR' && accountIds === null
+}

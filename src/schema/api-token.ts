@@ -1,0 +1,165 @@
+import { API_TOKENS_LISTED_MAX, type ApiToken as Token } from '../auth/api-tokens.ts'
+import { builder, PAGE_SIZE_MAX } from './builder.ts'
+import { ErrorInterface, MutationError } from './errors.ts'
+import { apiTokenId, encodeApiTokenId, userId } from './ids.ts'
+import { Role, User } from './user.ts'
+import { ValidationError } from './validation-error.ts'
+
+class ApiTokenNotFoundError extends MutationError {
+  readonly code = 'API_TOKEN_NOT_FOUND'
+  constructor() {
+    super('There is no such API token.')
+  }
+}
+
+builder.objectType(ApiTokenNotFoundError, {
+  name: 'ApiTokenNotFoundError',
+  description: 'There is no such API token.',
+  interfaces: [ErrorInterface],
+})
+
+const ApiToken = builder.objectRef<Token>('ApiToken').implement({
+  description: "A service's way in: it acts for some accounts, or for all of them, until it is revoked.",
+  fields: (t) => ({
+    id: t.id({
+      description: 'To revoke it by: `token_<uuid>`. It opens nothing.',
+      resolve: ({ id }) => encodeApiTokenId(id),
+    }),
+    name: t.exposeString('name', { description: 'What it is for, in the words of who made it.' }),
+    role: t.expose('role', {
+      type: Role,
+      description: '`USER`: sees and moves what the owners of its accounts do. `OPERATOR`: deposits too.',
+    }),
+    accounts: t.field({
+      type: [User],
+      nullable: { list: true, items: false },
+      description: 'The accounts it is for. Null: all of them, and the ledger as a whole.',
+      resolve: ({ accountIds }) => accountIds?.map((id) => ({ id })) ?? null,
+    }),
+    createdBy: t.field({
+      type: User,
+      nullable: true,
+      description: 'The operator who made it. Null: it was not made through the API.',
+      resolve: ({ createdBy }) => (createdBy === null ? null : { id: createdBy }),
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it ends by itself. Null: it does not.',
+    }),
+    revokedAt: t.expose('revokedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was revoked. Null: it was not.',
+    }),
+  }),
+})
+
+builder.queryField('apiTokens', (t) =>
+  t.field({
+    type: [ApiToken],
+    nullable: true,
+    authScopes: { operator: true },
+    complexity: { field: 1, multiplier: 100 },
+    description: `The API tokens that are not revoked, newest first, at most ${API_TOKENS_LISTED_MAX}. For operators.`,
+    resolve: (_root, _args, { auth }) => auth.listApiTokens(),
+  }),
+)
+
+/** A token of a user is for some accounts; of whom, it has to say. */
+const accountsOrOperator: [
+  (input: { role: string; accountIds?: readonly string[] | null | undefined }) => boolean,
+  { message: string; path: string[] },
+] = [
+  ({ role, accountIds }) => role === 'OPERATOR' || accountIds != null,
+  { message: 'is needed, unless the role is OPERATOR', path: ['accountIds'] },
+]
+
+const CreateApiTokenInput = builder.inputType('CreateApiTokenInput', {
+  description: 'What a service may do.',
+  validate: [accountsOrOperator] as never,
+  fields: (t) => ({
+    name: t.string({
+      required: true,
+      description: 'What it is for, in at most 100 characters.',
+      validate: {
+        minLength: [1, { message: 'must not be empty' }],
+        maxLength: [100, { message: 'must have at most 100 characters' }],
+      },
+    }),
+    role: t.field({ type: Role, required: true, description: 'What it may do with its accounts.' }),
+    accountIds: t.idList({
+      description: `The users whose accounts it is for, at most ${PAGE_SIZE_MAX}. Without them an operator's token is for all.`,
+      validate: {
+        items: { schema: userId as never },
+        minLength: [1, { message: 'must not be empty' }],
+        maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
+      },
+    }),
+    expiresAt: t.field({ type: 'DateTime', description: 'When it ends by itself; without it, when it is revoked.' }),
+  }),
+})
+
+const CreateApiTokenSuccess = builder.objectRef<{ token: string; apiToken: Token }>('CreateApiTokenSuccess').implement({
+  description: 'The token was made.',
+  fields: (t) => ({
+    token: t.exposeString('token', {
+      description: 'To be sent as `Authorization: Bearer <token>`. It is told this once: only its hash is kept.',
+    }),
+    apiToken: t.expose('apiToken', { type: ApiToken, description: 'What it may do.' }),
+  }),
+})
+
+const RevokeApiTokenInput = builder.inputType('RevokeApiTokenInput', {
+  description: 'A token to be revoked.',
+  fields: (t) => ({
+    id: t.id({
+      required: true,
+      description: '`token_<uuid>`, or the bare UUID.',
+      validate: { schema: apiTokenId as never },
+    }),
+  }),
+})
+
+const RevokeApiTokenSuccess = builder.objectRef<{ apiToken: Token }>('RevokeApiTokenSuccess').implement({
+  description: 'It gives nothing any more; what it had subscribed to ends within a second.',
+  fields: (t) => ({
+    apiToken: t.expose('apiToken', { type: ApiToken, description: 'It, as it is now.' }),
+  }),
+})
+
+builder.mutationFields((t) => ({
+  createApiToken: t.field({
+    type: CreateApiTokenSuccess,
+    nullable: true,
+    authScopes: { signedInOperator: true },
+    description: 'Makes a token for a service. For operators who are signed in: no token makes another.',
+    args: { input: t.arg({ type: CreateApiTokenInput, required: true, description: 'What it may do.' }) },
+    errors: { types: [ValidationError], union: { description: 'The token, or why there is none.' } },
+    resolve: (_root, { input: { name, role, accountIds, expiresAt } }, { auth, viewer }) =>
+      auth.createApiToken({
+        name,
+        role,
+        accountIds: accountIds ? [...new Set(accountIds)] : null,
+        expiresAt: expiresAt ?? null,
+        createdBy: viewer.userId as string,
+      }),
+  }),
+  revokeApiToken: t.field({
+    type: RevokeApiTokenSuccess,
+    nullable: true,
+    authScopes: { operator: true },
+    description: 'Revokes a token. Done twice, the first time stays. For operators.',
+    args: { input: t.arg({ type: RevokeApiTokenInput, required: true, description: 'Which one.' }) },
+    errors: {
+      types: [ValidationError, ApiTokenNotFoundError],
+      union: { description: 'The token, or why it was not revoked.' },
+    },
+    resolve: async (_root, { input }, { auth }) => {
+      const apiToken = await auth.revokeApiToken(input.id)
+      if (!apiToken) throw new ApiTokenNotFoundError()
+      return { apiToken }
+    },
+  }),
+}))

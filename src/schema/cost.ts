@@ -1,0 +1,41 @@
+import { microsecondsOf } from '../db/instant.ts'
+import { PAGE_SIZE_MAX, PAGE_SIZE_STANDARD } from './builder.ts'
+import type { PageArguments } from './pages.ts'
+
+/*
+ * What an operation costs: about as many points as its answer can have fields, and some more for what the database has to do.
+ * It is worked out before anything is carried out, with the variables and defaults it came with.
+ */
+
+/** A count, a page or a sum that may look through thousands of rows. */
+const SCAN_COST = 500
+
+/** More is refused by the field itself, for its own reasons. */
+const bounded = (count: number, max: number) => Math.max(1, Math.min(max, count))
+
+/** The items lie below `edges`, which is a list of as many as the page has. */
+export const costOfEdges = { field: 1, multiplier: 1 }
+
+/** Of a connection, by the size of its page. */
+export function costOfConnection({ first, last, filter }: PageArguments & { filter?: unknown }) {
+  return {
+    field: filter == null ? 10 : SCAN_COST,
+    multiplier: bounded(last ?? first ?? PAGE_SIZE_STANDARD, PAGE_SIZE_MAX),
+  }
+}
+
+/** Of a list with an item for each of the ids given. */
+export const costOfIds = (ids: readonly unknown[]) => ({ field: 1, multiplier: bounded(ids.length, PAGE_SIZE_MAX) })
+
+export const costOfTotalCount = SCAN_COST
+
+/** Microseconds, and at least so many: the days on which clocks go forward and the short months. */
+const BUCKET_SIZES = { HOUR: 3_600e6, DAY: 23 * 3_600e6, WEEK: 167 * 3_600e6, MONTH: 27 * 86_400e6 }
+const BUCKETS_MAX = 1_000
+
+/** Of a history, by the number of its buckets. An end in the future stands for now. */
+export function costOfHistory({ from, to, bucket }: { from: string; to: string; bucket: keyof typeof BUCKET_SIZES }) {
+  const end = Math.min(microsecondsOf(to), Date.now() * 1_000)
+  const buckets = Math.ceil((end - microsecondsOf(from)) / BUCKET_SIZES[bucket]) + 1
+  return { field: 10, multiplier: bounded(buckets, BUCKETS_MAX) }
+}

@@ -1,0 +1,52 @@
+import { GraphQLError } from 'graphql'
+import { holdsAccount, runsLedger, type Viewer } from '../auth/viewer.ts'
+import type { FailedTransaction } from '../ledger/failed-transactions.ts'
+import type { LedgerTransaction } from '../ledger/transaction.ts'
+import type { Context } from './context.ts'
+
+/*
+ * Who may see and do what; docs/security.md has the table of it. "Not yours" and "not there" are one answer, so most rules
+ * are asked where a thing is read, and what is not allowed is simply not there.
+ */
+
+/** What a field may ask of whoever asks for it. */
+export interface Scopes {
+  signedIn: boolean
+  /** Runs the whole ledger. */
+  operator: boolean
+  /** An operator, perhaps for some accounts only. */
+  depositor: boolean
+  /** Runs the ledger and is a person: no token makes another token. */
+  signedInOperator: boolean
+}
+
+export function scopesOf({ viewer }: Context): Scopes {
+  return {
+    signedIn: viewer.role !== null,
+    operator: runsLedger(viewer),
+    depositor: viewer.role === 'OPERATOR',
+    signedInOperator: runsLedger(viewer) && viewer.userId !== null,
+  }
+}
+
+export function unauthorized({ viewer }: Context): GraphQLError {
+  return viewer.role === null
+    ? new GraphQLError('Sign in first: this takes a token.', { extensions: { code: 'UNAUTHENTICATED' } })
+    : new GraphQLError('This is for operators.', { extensions: { code: 'FORBIDDEN' } })
+}
+
+/** Both sides of a transaction see it. */
+export function seesTransaction(viewer: Viewer, { sourceUserId, destinationUserId }: LedgerTransaction): boolean {
+  return (sourceUserId !== null && holdsAccount(viewer, sourceUserId)) || holdsAccount(viewer, destinationUserId)
+}
+
+/** A key belongs to who posted with it: the source, and of a deposit an operator. */
+export function seesKey(viewer: Viewer, posting: { sourceUserId: string | null; destinationUserId: string }): boolean {
+  const { sourceUserId, destinationUserId } = posting
+  return sourceUserId === null
+    ? viewer.role === 'OPERATOR' && holdsAccount(viewer, destinationUserId)
+    : holdsAccount(viewer, sourceUserId)
+}
+
+/** So does an attempt. Whoever would have been paid was not. */
+export const seesAttempt: (viewer: Viewer, attempt: FailedTransaction) => boolean = seesKey

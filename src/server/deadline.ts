@@ -1,0 +1,29 @@
+import { type ExecutionResult, GraphQLError, getOperationAST, OperationTypeNode } from 'graphql'
+import type { Plugin } from 'graphql-yoga'
+
+/**
+ * Answers a query that takes too long. What it still waits for ends by the time limits of its statements. Postings have a
+ * deadline of their own, and tell what became of them.
+ */
+export function answersQueriesBy(deadlineMs: number): Plugin {
+  return {
+    onExecute({ args, executeFn, setExecuteFn }) {
+      const operation = getOperationAST(args.document, args.operationName)
+      if (operation?.operation !== OperationTypeNode.QUERY) return
+      setExecuteFn((args) => {
+        const answer = executeFn(args)
+        return answer instanceof Promise ? inTime(answer, deadlineMs) : answer
+      })
+    },
+  }
+}
+
+function inTime<Answer>(answer: Promise<Answer>, deadlineMs: number): Promise<Answer | ExecutionResult> {
+  return new Promise((resolve, reject) => {
+    const late = new GraphQLError('It took too long. Ask for less, or again a little later.', {
+      extensions: { code: 'DEADLINE_EXCEEDED', retryable: true },
+    })
+    const timer = setTimeout(resolve, deadlineMs, { errors: [late] })
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
