@@ -275,7 +275,7 @@ function everythingAboutAda(): [string, string][] {
   return Object.values(query.getFields()).flatMap((field) =>
     (calls[field.name] ?? ['']).map((call): [string, string] => [
       `${field.name}${call}`,
-      `{ ${field.name}${call} ${everythingOf(field.type, 4)} }`,
+      `{ ${field.name}${call} ${everythingOf(field.type, field.name.startsWith('node') ? 3 : 4)} }`,
     ]),
   )
 }
