@@ -7,8 +7,8 @@ import { OPERATIONS, type OperationName } from './requests.ts'
  * what was acknowledged is known to the last transfer.
  *
  * Of our own, since on two cores a generator's time is taken from the server's: a request costs this one 15 µs of a core and
- * autocannon 9 28 µs, with a body made and an answer looked at for each; at 35,000 a second, which bare-server.ts answers
- * to trivial queries, autocannon is what is slow. The rates that both measure are the same otherwise.
+ * autocannon 9 28 µs, with a body made and an answer looked at for each, so that autocannon takes a whole core where
+ * bare-server.ts answers trivial queries. What both measured is in docs/performance.md.
  */
 
 export interface SliceRequest {
