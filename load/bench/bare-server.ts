@@ -175,7 +175,7 @@ const server = createServer((request, response) => {
   console.log(JSON.stringify({ address: `http://127.0.0.1:${port}`, token: null }))
 })
 
-process.once('SIGTERM', () => {
+process.stdin.resume().once('end', () => {
   server.close(() => void pool.end())
   server.closeAllConnections()
 })

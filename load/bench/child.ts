@@ -17,7 +17,8 @@ export interface ServerProcess {
 }
 
 /**
- * @param file the program, beside this one. Its first line says where it listens.
+ * @param file the program, beside this one. Its first line says where it listens; it ends when its standard input does, and so also
+ *   with us, however we end.
  * @param nodeOptions for Node itself.
  */
 export async function startServer(
@@ -27,7 +28,7 @@ export async function startServer(
 ): Promise<ServerProcess> {
   const child = spawn(process.execPath, [...nodeOptions, '--import', 'tsx', pathOf(file)], {
     env: { ...process.env, ...environment },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   const lines = createInterface({ input: child.stdout })
   const [line] = await Promise.race([
@@ -39,7 +40,10 @@ export async function startServer(
     address,
     token,
     cpuSeconds: () => cpuSecondsOf(child.pid as number),
-    close: () => end(child, 'SIGTERM'),
+    async close() {
+      child.stdin.end()
+      await exitOf(child)
+    },
   }
 }
 
@@ -53,10 +57,8 @@ function cpuSecondsOf(pid: number): number {
   }
 }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  child.kill(signal)
-  await once(child, 'exit')
+async function exitOf(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
 /** The generator of load, in a process of its own. */
@@ -78,6 +80,9 @@ export function startGenerator(): GeneratorProcess {
       const [result] = await Promise.race([once(child, 'message'), ended])
       return result as SliceResult
     },
-    close: () => end(child, 'SIGTERM'),
+    async close() {
+      if (child.connected) child.disconnect()
+      await exitOf(child)
+    },
   }
 }

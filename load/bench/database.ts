@@ -36,9 +36,19 @@ export async function openBenchServer({ preload }: { preload?: string } = {}): P
       embedded = await open()
     }
     closers.unshift(() => embedded.close())
+    // Its PostgreSQL does not hear Ctrl-C, and would stay behind.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, async () => {
+        await embedded.close()
+        await rm(folder, { recursive: true, force: true })
+        process.exit(1)
+      })
+    }
     url = embedded.url
   }
   const client = new pg.Client({ connectionString: url })
+  // When PostgreSQL goes first, as after Ctrl-C.
+  client.on('error', () => {})
   await client.connect()
   closers.unshift(() => client.end())
   const { rows } = await client.query('show server_version')

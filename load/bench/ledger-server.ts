@@ -17,4 +17,4 @@ if (config.DATABASE_URL === undefined) throw new Error('DATABASE_URL is missing'
 const server = await openServer(config, config.DATABASE_URL, createLogger(config.LOG_LEVEL, process.stderr))
 console.log(JSON.stringify({ address: server.address, token: null }))
 
-process.once('SIGTERM', () => void server.close())
+process.stdin.resume().once('end', () => void server.close())

@@ -25,6 +25,10 @@ if (!Object.hasOwn(OPERATIONS, operation)) throw new Error(`${operation} is none
 
 const nowMicroseconds = () => Number(process.hrtime.bigint() / 1_000n)
 
+/** Printed when all is closed: whoever reads only the beginning must not leave a PostgreSQL behind. */
+const printed: string[] = []
+const print = (text: string) => void printed.push(text)
+
 const folder = process.env.FOLDER || (await mkdtemp(join(tmpdir(), 'thesaurum-profile-')))
 const closers: (() => Promise<void>)[] = []
 if (!process.env.FOLDER) closers.unshift(() => rm(folder, { recursive: true, force: true }))
@@ -57,7 +61,7 @@ try {
   await server.close()
   const profile = await readCpuProfile(join(folder, await mainThreadProfile()), from, to)
 
-  console.log(
+  print(
     `PostgreSQL ${bench.version}, Node ${process.version}: ${operation}, 100 connections, ${(answered / seconds).toFixed(0)}/s while observed, ${failed} failed\n`,
   )
   printServer(profile, answered)
@@ -65,6 +69,7 @@ try {
 } finally {
   for (const close of closers) await close()
 }
+console.log(printed.join('\n'))
 
 /** tsx has a thread of its own, and each thread its profile: CPU.<date>.<time>.<process>.<thread>.<number>.cpuprofile */
 async function mainThreadProfile(): Promise<string> {
@@ -79,20 +84,20 @@ function printServer({ idle, buckets, functions }: CpuProfile, answered: number)
     [...sums]
       .sort(([, a], [, b]) => b - a)
       .map(([name, time]) => [name, share(time, busy), (time / answered).toFixed(1)])
-  console.log(
+  print(
     table(
       ['in the server, by self time', 'of busy', 'µs each'],
       [...rows(buckets), ['all', share(busy, busy), (busy / answered).toFixed(1)]],
     ),
   )
-  console.log(`\nIdle ${share(idle, idle + busy)} of the time. By function:\n`)
-  console.log(table(['', 'of busy', 'µs each'], rows(functions).slice(0, FUNCTIONS_SHOWN)))
+  print(`\nIdle ${share(idle, idle + busy)} of the time. By function:\n`)
+  print(table(['', 'of busy', 'µs each'], rows(functions).slice(0, FUNCTIONS_SHOWN)))
 }
 
 function printStatements(times: readonly StatementTime[], answered: number): void {
   const all = times.reduce((sum, { microseconds }) => sum + microseconds, 0)
-  console.log(`\nIn PostgreSQL, ${(all / answered).toFixed(1)} µs each:\n`)
-  console.log(
+  print(`\nIn PostgreSQL, ${(all / answered).toFixed(1)} µs each:\n`)
+  print(
     table(
       ['statement', 'of all', 'µs each', 'calls', 'rows a call', 'µs a call'],
       times

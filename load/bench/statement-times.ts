@@ -22,6 +22,7 @@ export interface StatementTimes {
  */
 export async function openStatementTimes(url: string): Promise<StatementTimes | undefined> {
   const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
   await client.connect()
   try {
     await client.query('create extension if not exists pg_stat_statements')
