@@ -15,20 +15,40 @@ export interface BenchServer {
   version: string
   /** A migrated, empty database; or a copy of another one, to which nobody may be connected. */
   createDatabase(name: string, template?: string): Promise<string>
+  /** The same database for somebody who may do more: of the embedded PostgreSQL, its superuser. */
+  asAdmin(url: string): string
   close(): Promise<void>
 }
 
-export async function openBenchServer(): Promise<BenchServer> {
+/** @param preload a library that the embedded PostgreSQL is to start with. */
+export async function openBenchServer({ preload }: { preload?: string } = {}): Promise<BenchServer> {
   const closers: (() => Promise<unknown>)[] = []
   let url = process.env.DATABASE_URL
+  const isEmbedded = !url
   if (!url) {
     const folder = await mkdtemp(join(tmpdir(), 'thesaurum-bench-'))
     closers.unshift(() => rm(folder, { recursive: true, force: true }))
-    const embedded = await openEmbedded({ dataDir: folder, log: () => {} })
+    const open = () => openEmbedded({ dataDir: folder, log: () => {} })
+    let embedded = await open()
+    if (preload) {
+      await preloadLibrary(superuserOf(embedded.url), preload)
+      await embedded.close()
+      embedded = await open()
+    }
     closers.unshift(() => embedded.close())
+    // Its PostgreSQL does not hear Ctrl-C, and would stay behind.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, async () => {
+        await embedded.close()
+        await rm(folder, { recursive: true, force: true })
+        process.exit(1)
+      })
+    }
     url = embedded.url
   }
   const client = new pg.Client({ connectionString: url })
+  // When PostgreSQL goes first, as after Ctrl-C.
+  client.on('error', () => {})
   await client.connect()
   closers.unshift(() => client.end())
   const { rows } = await client.query('show server_version')
@@ -47,10 +67,24 @@ export async function openBenchServer(): Promise<BenchServer> {
       if (!template) await migrateDatabase(database.href)
       return database.href
     },
+    asAdmin: (url) => (isEmbedded ? superuserOf(url) : url),
     async close() {
       for (const close of closers) await close()
     },
   }
+}
+
+/** They share the password that was made for the cluster. */
+function superuserOf(url: string): string {
+  return Object.assign(new URL(url), { username: 'postgres' }).href
+}
+
+/** From the next start on. */
+async function preloadLibrary(url: string, library: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(`alter system set shared_preload_libraries = ${pg.escapeLiteral(library)}`)
+  await client.end()
 }
 
 /** What every account is given first, in cents. */

@@ -1,0 +1,20 @@
+import { readConfig } from '../../src/config.ts'
+
+/*
+ * Our server, on the database of DATABASE_URL, in a process of its own. It tells its parent in one line of JSON where it
+ * listens, and the token that every request is to carry (null: none).
+ *
+ * What runs is the build, as with `npm start`: tsx would compile the sources with esbuild's keepNames, which sets a name on
+ * every closure each time it is made, and so slow down what is measured here.
+ */
+
+const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url).href
+const { createLogger }: typeof import('../../src/server/log.ts') = await import(built('server/log.js'))
+const { openServer }: typeof import('../../src/server/server.ts') = await import(built('server/server.js'))
+
+const config = readConfig()
+if (config.DATABASE_URL === undefined) throw new Error('DATABASE_URL is missing')
+const server = await openServer(config, config.DATABASE_URL, createLogger(config.LOG_LEVEL, process.stderr))
+console.log(JSON.stringify({ address: server.address, token: null }))
+
+process.stdin.resume().once('end', () => void server.close())
