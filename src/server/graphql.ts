@@ -91,7 +91,7 @@ const endsStreamsNobodyTakes: Plugin = {
 }
 
 /** What a client may see of an error: its own words when we wrote them for clients, and nothing of any other. */
-function maskError(error: unknown, logger: Logger): Error {
+export function maskError(error: unknown, logger: Logger): Error {
   const unreadable = unreadableRequest(error)
   if (unreadable) return unreadable
   const original = error instanceof GraphQLError ? error.originalError : error

@@ -6,6 +6,7 @@ import type { GraphiqlPage, Visitor } from './graphiql.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { isHealthy } from './health.ts'
 import { allowOrigin, answerPreflight } from './origins.ts'
+import { answerOnSlimPath } from './slim-path.ts'
 
 export interface HttpOptions {
   ledger: Ledger
@@ -20,6 +21,9 @@ export interface HttpOptions {
   admit: (request: IncomingMessage, caller: Caller) => void
   allowedOrigins: readonly string[]
   bodyBytesMax: number
+  /** Whether common requests are answered without Yoga's layer of requests and responses. Their answers are the same. */
+  slimPath: boolean
+  maskError: (error: unknown) => Error
   isProduction: boolean
 }
 
@@ -74,7 +78,7 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
     }
     if (headers['content-encoding'] !== undefined) return answer(response, 415, 'The body must not be compressed.')
     if (Number(headers['content-length'] ?? 0) > options.bodyBytesMax) {
-      return answer(response, 413, `The body is larger than ${options.bodyBytesMax} bytes.`, undefined, true)
+      return answerTooLarge(response, options)
     }
   }
   let caller: ReturnType<HttpOptions['authenticate']>
@@ -108,29 +112,54 @@ function answerCaller(
     return answer(response, 401, message, { code: 'UNAUTHENTICATED' })
   }
   options.admit(request, caller)
-  if (request.method === 'POST' && request.headers['content-length'] === undefined) {
-    return answerUnmeasured(request, response, options)
-  }
-  return options.graphql(request, response)
+  if (request.method !== 'POST') return options.graphql(request, response)
+  return readBody(request, options.bodyBytesMax, (body) => {
+    if (body === undefined) return response.destroy()
+    if (body === TOO_LARGE) return answerTooLarge(response, options)
+    const { graphql, slimPath, maskError } = options
+    if (slimPath && answerOnSlimPath(request, response, body, graphql, maskError)) return
+    // An empty body would be taken for one that is still to be read.
+    return graphql(Object.assign(request, { body: body || ' ' }), response)
+  })
 }
 
-/** A body that does not tell its length is read here, up to the limit, before anything else is done with it. */
-async function answerUnmeasured(request: IncomingMessage, response: ServerResponse, options: HttpOptions) {
-  const { graphql, bodyBytesMax } = options
+const TOO_LARGE = Symbol('too large')
+
+/**
+ * Reads a body, up to the limit, before anything is done with it: it may not tell its length, or be another one.
+ *
+ * @param done undefined: the client left in the middle of it.
+ */
+function readBody(
+  request: IncomingMessage,
+  bytesMax: number,
+  done: (body: string | typeof TOO_LARGE | undefined) => unknown,
+): void {
   const chunks: Buffer[] = []
   let bytes = 0
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      bytes += chunk.length
-      if (bytes > bodyBytesMax) {
-        return answer(response, 413, `The body is larger than ${bodyBytesMax} bytes.`, undefined, true)
-      }
-      chunks.push(chunk)
-    }
-  } catch {
-    return response.destroy()
+  const end = (body: string | typeof TOO_LARGE | undefined) => {
+    request.off('data', take).off('end', finish).off('close', leave)
+    done(body)
   }
-  return graphql(Object.assign(request, { body: Buffer.concat(chunks).toString() }), response)
+  const take = (chunk: Buffer) => {
+    bytes += chunk.length
+    chunks.push(chunk)
+    if (bytes <= bytesMax) return
+    end(TOO_LARGE)
+    // What still comes is thrown away, until the connection is closed behind the answer.
+    request.resume()
+  }
+  const finish = () => end((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString())
+  const leave = () => end(undefined)
+  request
+    .on('data', take)
+    .on('end', finish)
+    .on('close', leave)
+    .on('error', () => {})
+}
+
+function answerTooLarge(response: ServerResponse, { bodyBytesMax }: HttpOptions): void {
+  answer(response, 413, `The body is larger than ${bodyBytesMax} bytes.`, undefined, true)
 }
 
 async function answerHealth(response: ServerResponse, ledger: Ledger): Promise<void> {

@@ -10,7 +10,7 @@ import type { Caller } from '../schema/context.ts'
 import { callerOf } from './bearer.ts'
 import { isLocal } from './client-address.ts'
 import { createGraphiqlPage } from './graphiql.ts'
-import { createGraphql, GRAPHQL_PATH } from './graphql.ts'
+import { createGraphql, GRAPHQL_PATH, maskError } from './graphql.ts'
 import { createHttpServer } from './http.ts'
 import { openOperatorToken } from './operator-token.ts'
 import { readPersistedOperations } from './persisted-operations.ts'
@@ -103,6 +103,8 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     admit: (request, caller) => void callers.set(request, caller),
     allowedOrigins: config.ALLOWED_ORIGINS,
     bodyBytesMax: config.BODY_BYTES_MAX,
+    slimPath: true,
+    maskError: (error) => maskError(error, logger),
     isProduction,
   })
   const answers = watchAnswers(http)

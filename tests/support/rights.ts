@@ -43,8 +43,7 @@ export function everythingOf(type: GraphQLOutputType, depth: number): string {
   const named = getNamedType(type)
   if (isLeafType(named)) return ''
   if (isAbstractType(named)) {
-    const parts = schema.getPossibleTypes(named).map((type) => `... on ${type.name} ${fieldsOf(type, depth)}`)
-    return `{ __typename ${parts.join(' ')} }`
+    throw new Error(`${named.name} is several types: ask for each by itself`)
   }
   return fieldsOf(named as GraphQLObjectType, depth)
 }
@@ -56,8 +55,7 @@ function fieldsOf(type: GraphQLObjectType, depth: number): string {
     const args = ARGUMENTS[`${type.name}.${field.name}`] ?? ''
     if (args === '' && field.args.some(isRequiredArgument))
       throw new Error(`no arguments for ${type.name}.${field.name}`)
-    // Of two members of a union, fields of one name may differ in what may be null.
-    return `${type.name}_${field.name}: ${field.name}${args} ${everythingOf(field.type, depth - 1)}`
+    return `${field.name}${args} ${everythingOf(field.type, depth - 1)}`
   })
   return `{ __typename ${fields.join(' ')} }`
 }

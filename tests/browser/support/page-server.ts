@@ -36,6 +36,8 @@ export async function openPageServer(
     authenticate: () => OPERATOR,
     admit: () => {},
     allowedOrigins: [],
+    slimPath: true,
+    maskError: () => new Error('a test failed'),
     isProduction: false,
   })
   await once(http.listen(0, '127.0.0.1'), 'listening')
