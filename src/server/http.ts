@@ -118,6 +118,8 @@ function answerCaller(
     if (body === TOO_LARGE) return answerTooLarge(response, options)
     const { graphql, slimPath, maskError } = options
     if (slimPath && answerOnSlimPath(request, response, body, graphql, maskError)) return
+    // Yoga knows the type in lower case alone.
+    request.headers['content-type'] = request.headers['content-type']?.toLowerCase()
     // An empty body would be taken for one that is still to be read.
     return graphql(Object.assign(request, { body: body || ' ' }), response)
   })
