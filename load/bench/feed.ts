@@ -9,6 +9,7 @@ import pg from 'pg'
 import { WebSocket } from 'ws'
 import { openBenchServer } from './database.ts'
 import { median, percentile, table } from './measure.ts'
+import { makeToken } from './token.ts'
 
 /*
  * The live feed: a server in a process of its own, a thousand WebSockets with a subscription each, and deposits in an open
@@ -32,9 +33,15 @@ const ROUNDS = Number(options.rounds)
 // The server closes an idle connection after 5 s: never to be caught using one of those.
 const agent = new Agent({ keepAlive: true, maxSockets: 100, timeout: 3_000 })
 
+/** All subscribers are one viewer's. */
+const LIMITS = { SOCKETS_PER_VIEWER_MAX: '10000', SUBSCRIPTIONS_PER_VIEWER_MAX: '10000' }
+
+let authorization = ''
+
 async function startServer(url: string): Promise<{ child: ChildProcess; address: string }> {
+  authorization = `Bearer ${await makeToken(url)}`
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'serve'], {
-    env: { ...process.env, DATABASE_URL: url, NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'warn' },
+    env: { ...process.env, DATABASE_URL: url, NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'warn', ...LIMITS },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const address = await new Promise<string>((resolve, reject) => {
@@ -62,7 +69,7 @@ function deposit(address: string, userId: string): Promise<number> {
       {
         method: 'POST',
         agent,
-        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
+        headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), authorization },
       },
       (response) => {
         let text = ''
@@ -115,7 +122,7 @@ async function openSubscriber(address: string): Promise<Subscriber> {
       else if (type !== 'complete') throw new Error(text)
     })
   })
-  say({ type: 'connection_init' })
+  say({ type: 'connection_init', payload: { authorization } })
   await acknowledged
   return {
     subscribe(userId) {

@@ -1,4 +1,5 @@
 import { readConfig } from '../../src/config.ts'
+import { makeToken } from './token.ts'
 
 /*
  * Our server, on the database of DATABASE_URL, in a process of its own. It tells its parent in one line of JSON where it
@@ -15,6 +16,7 @@ const { openServer }: typeof import('../../src/server/server.ts') = await import
 const config = readConfig()
 if (config.DATABASE_URL === undefined) throw new Error('DATABASE_URL is missing')
 const server = await openServer(config, config.DATABASE_URL, createLogger(config.LOG_LEVEL, process.stderr))
-console.log(JSON.stringify({ address: server.address, token: null }))
+const token = await makeToken(config.DATABASE_URL)
+console.log(JSON.stringify({ address: server.address, token }))
 
 process.stdin.resume().once('end', () => void server.close())

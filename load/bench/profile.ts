@@ -41,7 +41,7 @@ try {
   if (statements) closers.unshift(() => statements.close())
   const server = await startServer(
     'ledger-server.ts',
-    { NODE_ENV: 'production', DATABASE_URL: url, PORT: '0', LOG_LEVEL: 'warn' },
+    { NODE_ENV: 'production', TRUSTED_PROXY_COUNT: '0', DATABASE_URL: url, PORT: '0', LOG_LEVEL: 'warn' },
     ['--cpu-prof', `--cpu-prof-dir=${folder}`],
   )
   closers.unshift(() => server.close())

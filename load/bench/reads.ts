@@ -14,6 +14,7 @@ import { createLogger } from '../../src/server/log.ts'
 import { ledgerOptions, openServer } from '../../src/server/server.ts'
 import { openBenchServer } from './database.ts'
 import { median, percentile, table } from './measure.ts'
+import { makeToken } from './token.ts'
 
 /*
  * Reads: balances of accounts of very different lengths, pages at both ends of a long account, histories of fifty users.
@@ -207,6 +208,7 @@ async function measureHistories(
   lengths: readonly number[],
 ): Promise<void> {
   const config = readConfig({ NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'silent' })
+  const token = await makeToken(url)
   const running = await openServer(config, url, createLogger('silent', process.stdout))
   const ledger = await openLedger(ledgerOptions(config, url, console.error))
   // Local midnight to local midnight, so that there are 365 whole days.
@@ -230,7 +232,7 @@ async function measureHistories(
     work[`http ${index}`] = async () => {
       const response = await fetch(`${running.address}/graphql`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
         body: JSON.stringify({ query: HISTORY, variables: { ids: ids.map((id) => `user_${id}`), from, to } }),
       })
       const { data, errors } = (await response.json()) as {

@@ -159,6 +159,7 @@ try {
   const start = async (file: string, environment: Record<string, string> = {}) => {
     const server = await startServer(file, {
       NODE_ENV: 'production',
+      TRUSTED_PROXY_COUNT: '0',
       DATABASE_URL: url,
       PORT: '0',
       LOG_LEVEL: 'warn',

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { v7 as uuidv7 } from 'uuid'
 import type { Database } from '../db/pool.ts'
 import { remedyFor } from '../db/sqlstate.ts'
 import type { Posting } from './fold.ts'
 import type { RefusalCode } from './refusal.ts'
+import { makeRowId } from './row-id.ts'
 import { insertFailedTransactions } from './statements/insert-failed-transactions.ts'
 
 /*
@@ -58,7 +58,7 @@ export class Attempts {
       this.#lose(1)
       return
     }
-    this.#waiting.push({ ...attempt, id: uuidv7(), failedAt: performance.now() })
+    this.#waiting.push({ ...attempt, id: makeRowId(), failedAt: performance.now() })
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined
     })

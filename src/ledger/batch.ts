@@ -203,7 +203,8 @@ function tailsOf(
     const head = heads.get(userId)
     if (!transaction || !head) return []
     const { id: transactionId, createdAt } = transaction
-    return [{ ...head, accountId: userId, createdAt, transactionId, length: head.sequence - checkpointSequence }]
+    const { sequence, balance } = head
+    return [{ sequence, balance, accountId: userId, createdAt, transactionId, length: sequence - checkpointSequence }]
   })
 }
 

@@ -1,3 +1,4 @@
+import { jointStatement } from '../db/joint-statement.ts'
 import { countedDatabaseOf, type Database, databaseOf, openPool, type PoolOptions } from '../db/pool.ts'
 import { ledger as ledgerTable } from '../db/tables.ts'
 import { Attempts } from './attempts.ts'
@@ -12,6 +13,7 @@ import { loadEntries } from './history.ts'
 import { PostingEngine } from './posting.ts'
 import { Settling } from './settling.ts'
 import { TransactionFeed } from './transaction-feed.ts'
+import { findUsersByKey, type User, type UserKey } from './users.ts'
 import { type Finding, verifyLedger } from './verify.ts'
 
 export interface LedgerOptions {
@@ -34,6 +36,8 @@ export interface Ledger {
   era: string
   /** For plain reads. */
   database: Database
+  /** Users in the order of the keys; those that are asked for at once, by whomever, in one statement. */
+  findUsers(keys: readonly UserKey[]): Promise<(User | undefined)[]>
   posting: PostingEngine
   attempts: Attempts
   balances: Balances
@@ -135,6 +139,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     return {
       era: row.era,
       database,
+      findUsers: jointStatement((keys) => findUsersByKey(database, keys)),
       posting,
       attempts,
       balances,

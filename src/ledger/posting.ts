@@ -1,5 +1,4 @@
 import { EventEmitter, once } from 'node:events'
-import { v7 as uuidv7 } from 'uuid'
 import type { FailureCode } from './attempts.ts'
 import { AccountsLockedError, type BatchLimits, type BatchResult, runBatch, runBatchAround } from './batch.ts'
 import type { CallOutcome, Outcome, Posting } from './fold.ts'
@@ -8,6 +7,7 @@ import { PendingCall } from './pending-call.ts'
 import type { PostingOptions } from './posting-options.ts'
 import { REFUSAL_MESSAGES } from './refusal.ts'
 import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './retry.ts'
+import { makeRowId } from './row-id.ts'
 import { UnavailableError } from './unavailable.ts'
 import { WaitingRooms } from './waiting-rooms.ts'
 
@@ -95,7 +95,7 @@ export class PostingEngine {
     const { queueLengthMax, deadlineMs } = this.#options
     if (this.#length + requests.length > queueLengthMax && this.#length > 0) throw new UnavailableError('OVERLOADED')
     const call = new PendingCall(
-      requests.map((request) => ({ ...request, id: uuidv7() })),
+      requests.map((request) => ({ ...request, id: makeRowId() })),
       performance.now() + deadlineMs,
     )
     this.#length += requests.length

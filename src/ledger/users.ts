@@ -1,9 +1,9 @@
-import { or, sql } from 'drizzle-orm'
-import { v7 as uuidv7 } from 'uuid'
 import { type Instant, selectInstant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { users } from '../db/tables.ts'
 import { type IdPage, type IdPageRequest, pageById } from './id-page.ts'
+import { makeRowId } from './row-id.ts'
+import { readUsers } from './statements/read-users.ts'
 
 export type Role = 'USER' | 'OPERATOR'
 
@@ -17,7 +17,7 @@ export interface User {
   updatedAt: Instant
 }
 
-const userColumns = {
+export const userColumns = {
   id: users.id,
   email: users.email,
   role: users.role,
@@ -37,7 +37,7 @@ export interface NewUser {
 export async function createUser(database: Database, user: NewUser): Promise<User | undefined> {
   const [created] = await database
     .insert(users)
-    .values({ id: uuidv7(), ...user })
+    .values({ id: makeRowId(), ...user })
     .onConflictDoNothing({ target: users.email })
     .returning(userColumns)
   return created
@@ -50,12 +50,7 @@ export type UserKey = { id: string; email?: never } | { email: string; id?: neve
 export async function findUsersByKey(database: Database, keys: readonly UserKey[]): Promise<(User | undefined)[]> {
   const ids = keys.flatMap(({ id }) => id ?? [])
   const emails = keys.flatMap(({ email }) => email ?? [])
-  const rows = await database
-    .select(userColumns)
-    .from(users)
-    .where(
-      or(sql`${users.id} = any(${sql.param(ids)}::uuid[])`, sql`${users.email} = any(${sql.param(emails)}::text[])`),
-    )
+  const rows = await readUsers(database).execute({ ids, emails })
   const byId = new Map(rows.map((user) => [user.id, user]))
   const byEmail = new Map(rows.map((user) => [user.email, user]))
   return keys.map(({ id, email }) => (id === undefined ? byEmail.get(email) : byId.get(id)))

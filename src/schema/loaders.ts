@@ -10,7 +10,7 @@ import { findTransactions, findTransactionsByKey } from '../ledger/journal.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { AccountMoment } from '../ledger/settling.ts'
 import type { LedgerTransaction } from '../ledger/transaction.ts'
-import { findUsersByKey, type User, type UserKey } from '../ledger/users.ts'
+import type { User, UserKey } from '../ledger/users.ts'
 
 /**
  * What one operation reads, gathered so that equal questions of a level are one statement. Only users are kept for the
@@ -35,11 +35,18 @@ export interface Loaders {
   matchCounts: DataLoader<EntryList, number | null>
 }
 
-export function createLoaders({ database, balances, histories, filterScanMax, noteStretch }: Ledger): Loaders {
+export function createLoaders({
+  database,
+  findUsers,
+  balances,
+  histories,
+  filterScanMax,
+  noteStretch,
+}: Ledger): Loaders {
   const fresh = { cache: false }
   // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
   // them (their balances, which have to add up) is gathered together too.
-  const lookups = new DataLoader<UserKey, User | undefined>((keys) => findUsersByKey(database, keys), fresh)
+  const lookups = new DataLoader<UserKey, User | undefined>((keys) => findUsers(keys), fresh)
   return {
     users: new DataLoader((ids) => Promise.all(ids.map((id) => lookups.load({ id })))),
     usersByEmail: new DataLoader((emails) => Promise.all(emails.map((email) => lookups.load({ email }))), fresh),
