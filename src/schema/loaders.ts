@@ -17,6 +17,7 @@ import type { User, UserKey } from '../ledger/users.ts'
  * operation: mutations run one after another and must see each other's balances and entries.
  */
 export interface Loaders {
+  lookups: DataLoader<UserKey, User | undefined>
   users: DataLoader<string, User | undefined>
   usersByEmail: DataLoader<string, User | undefined>
   transactions: DataLoader<string, LedgerTransaction | undefined>
@@ -35,30 +36,49 @@ export interface Loaders {
   matchCounts: DataLoader<EntryList, number | null>
 }
 
-export function createLoaders({
-  database,
-  findUsers,
-  balances,
-  histories,
-  filterScanMax,
-  noteStretch,
-}: Ledger): Loaders {
+/** What makes each loader, for one ledger. */
+function makersOf({ database, findUsers, balances, histories, filterScanMax, noteStretch }: Ledger) {
   const fresh = { cache: false }
-  // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
-  // them (their balances, which have to add up) is gathered together too.
-  const lookups = new DataLoader<UserKey, User | undefined>((keys) => findUsers(keys), fresh)
   return {
-    users: new DataLoader((ids) => Promise.all(ids.map((id) => lookups.load({ id })))),
-    usersByEmail: new DataLoader((emails) => Promise.all(emails.map((email) => lookups.load({ email }))), fresh),
-    transactions: new DataLoader((ids) => findTransactions(database, ids), fresh),
-    transactionsByKey: new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
-    failedTransactions: new DataLoader((ids) => findFailedTransactions(database, ids), fresh),
-    balances: new DataLoader((ids) => balances.current(ids), fresh),
-    balancesAsOf: new DataLoader<AccountMoment, AccountBalance>((moments) => balances.asOf(moments), fresh),
-    histories: new DataLoader<HistoryRequest, BalanceBucket[]>((requests) => histories.load(requests), fresh),
-    positions: new DataLoader((moments) => balances.positionsAt(moments), fresh),
-    entries: new DataLoader((ranges) => loadEntries(database, ranges, noteStretch), fresh),
-    matches: new DataLoader((requests) => loadMatches(database, requests, filterScanMax, noteStretch), fresh),
-    matchCounts: new DataLoader((lists) => countMatches(database, lists), fresh),
+    // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
+    // them (their balances, which have to add up) is gathered together too.
+    lookups: () => new DataLoader<UserKey, User | undefined>((keys) => findUsers(keys), fresh),
+    users: ({ lookups }) => new DataLoader((ids) => Promise.all(ids.map((id) => lookups.load({ id })))),
+    usersByEmail: ({ lookups }) =>
+      new DataLoader((emails) => Promise.all(emails.map((email) => lookups.load({ email }))), fresh),
+    transactions: () => new DataLoader((ids) => findTransactions(database, ids), fresh),
+    transactionsByKey: () => new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
+    failedTransactions: () => new DataLoader((ids) => findFailedTransactions(database, ids), fresh),
+    balances: () => new DataLoader((ids) => balances.current(ids), fresh),
+    balancesAsOf: () => new DataLoader<AccountMoment, AccountBalance>((moments) => balances.asOf(moments), fresh),
+    histories: () => new DataLoader<HistoryRequest, BalanceBucket[]>((requests) => histories.load(requests), fresh),
+    positions: () => new DataLoader((moments) => balances.positionsAt(moments), fresh),
+    entries: () => new DataLoader((ranges) => loadEntries(database, ranges, noteStretch), fresh),
+    matches: () => new DataLoader((requests) => loadMatches(database, requests, filterScanMax, noteStretch), fresh),
+    matchCounts: () => new DataLoader((lists) => countMatches(database, lists), fresh),
+  } satisfies { [Name in keyof Loaders]: (loaders: Loaders) => Loaders[Name] }
+}
+
+/**
+ * Loaders by ledger, as a class whose instances make each loader when it is first asked for: an operation uses two or three
+ * of them, and there are many operations.
+ */
+const classes = new WeakMap<Ledger, new () => Loaders>()
+
+export function createLoaders(ledger: Ledger): Loaders {
+  let Lazy = classes.get(ledger)
+  if (!Lazy) {
+    Lazy = class {} as new () => Loaders
+    for (const [name, make] of Object.entries(makersOf(ledger))) {
+      Object.defineProperty(Lazy.prototype, name, {
+        get(this: Loaders) {
+          const value = make(this)
+          Object.defineProperty(this, name, { value })
+          return value
+        },
+      })
+    }
+    classes.set(ledger, Lazy)
   }
+  return new Lazy()
 }

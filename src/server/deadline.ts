@@ -18,12 +18,14 @@ export function answersQueriesBy(deadlineMs: number): Plugin {
   }
 }
 
+const tooLate = () =>
+  new GraphQLError('It took too long. Ask for less, or again a little later.', {
+    extensions: { code: 'DEADLINE_EXCEEDED', retryable: true },
+  })
+
 function inTime<Answer>(answer: Promise<Answer>, deadlineMs: number): Promise<Answer | ExecutionResult> {
   return new Promise((resolve, reject) => {
-    const late = new GraphQLError('It took too long. Ask for less, or again a little later.', {
-      extensions: { code: 'DEADLINE_EXCEEDED', retryable: true },
-    })
-    const timer = setTimeout(resolve, deadlineMs, { errors: [late] })
+    const timer = setTimeout(() => resolve({ errors: [tooLate()] }), deadlineMs)
     answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }

@@ -3,10 +3,14 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   GraphQLError,
+  type GraphQLSchema,
   getOperationAST,
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { runsLedger } from '../auth/viewer.ts'
@@ -116,25 +120,48 @@ export function limitsCost(limits: CostLimits): Plugin {
   }
 }
 
-/** One operation of a document with all fragments, which is what the costs of fields are added up over. */
-const alone = new WeakMap<OperationDefinitionNode, DocumentNode>()
+/** An operation, for the adding up. */
+interface Question {
+  /** The operation with all fragments of its document: what the costs of fields are added up over. */
+  document: DocumentNode
+  /** What it costs, where no variable has a say in that. */
+  cost?: number
+}
+
+const questions = new WeakMap<OperationDefinitionNode, Question>()
 
 function costOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs): number {
   const operation = getOperationAST(document, operationName)
   // Which there is none, or too many, execution tells.
   if (!operation) return 0
-  let question = alone.get(operation)
+  let question = questions.get(operation)
   if (!question) {
     const fragments = document.definitions.filter(({ kind }) => kind === Kind.FRAGMENT_DEFINITION)
-    question = { kind: Kind.DOCUMENT, definitions: [operation, ...fragments] }
-    alone.set(operation, question)
+    question = { document: { kind: Kind.DOCUMENT, definitions: [operation, ...fragments] } }
+    questions.set(operation, question)
   }
+  if (question.cost !== undefined) return question.cost
   try {
-    return complexityFromQuery(question, { schema, variables: variableValues ?? {}, ctx: contextValue as object })
-      .complexity
+    const options = { schema, variables: variableValues ?? {}, ctx: contextValue as object }
+    const { complexity } = complexityFromQuery(question.document, options)
+    if (!dependsOnVariables(question.document, schema)) question.cost = complexity
+    return complexity
   } catch (error) {
     // Of variables, or of literals beside them, that are not what they should be: execution tells what is wrong.
     if (error instanceof GraphQLError) return 0
     throw error
   }
+}
+
+/** Whether a variable stands in an argument of a field whose cost goes by its arguments. */
+function dependsOnVariables(document: DocumentNode, schema: GraphQLSchema): boolean {
+  const types = new TypeInfo(schema)
+  let depends = false
+  const follow = visitWithTypeInfo(types, {
+    Variable() {
+      if (typeof types.getFieldDef()?.extensions.complexity === 'function') depends = true
+    },
+  })
+  visit(document, follow)
+  return depends
 }
