@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Auth } from '../auth/auth.ts'
 import { findDemoOperator } from '../auth/operators.ts'
 import { openSession } from '../auth/sessions.ts'
+import { ConfigError } from '../config.ts'
 
 /** For as long as anybody develops on one database. */
 const DEMO_SESSION_MS = 10 * 365 * 24 * 3_600_000
@@ -18,10 +19,18 @@ export async function openOperatorToken(auth: Auth, dataDir: string): Promise<{ 
   if (viewer?.role === 'OPERATOR') return { token: kept, path }
   const sessions = { idleTimeoutMs: DEMO_SESSION_MS, lifetimeMs: DEMO_SESSION_MS }
   const { token } = await openSession(auth.database, await findDemoOperator(auth.database), sessions)
+  try {
+    await keep(token, dataDir, path)
+  } catch {
+    throw new ConfigError(`DATA_DIR: ${path} cannot be written, which is to keep the token of the demo operator.`)
+  }
+  return { token, path }
+}
+
+async function keep(token: string, dataDir: string, path: string): Promise<void> {
   await mkdir(dataDir, { recursive: true, mode: 0o711 })
   // At once, and with a mode of its own: several servers may start together, and a file that was there may be open to others.
   const written = `${path}.${process.pid}`
   await writeFile(written, `${token}\n`, { mode: 0o600 })
   await rename(written, path)
-  return { token, path }
 }
