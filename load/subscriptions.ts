@@ -7,10 +7,10 @@ import { watchAccounts } from './lib/watchers.ts'
 
 export { handleSummary } from './lib/summary.ts'
 
-/* An account a socket, cut and resumed once, while deposits come to all of them. */
+/* A thousand accounts watched on a few sockets, each cut and resumed once, while deposits come to all of them. */
 
 const seconds = durationSeconds(30)
-const vus = virtualUsers(50)
+const vus = virtualUsers(40)
 
 export const options = suiteOptions(
   {

@@ -2,9 +2,8 @@ import { check } from 'k6'
 import { type Account, accounts, anyAccount } from './accounts.ts'
 import { ask } from './ledger-api.ts'
 
-const BALANCES = `query Balances($userIds: [ID!]!, $asOf: DateTime) {
-  balances(userIds: $userIds, asOf: $asOf) { amount asOf sequence cursor }
-}`
+/** How many ids `balances` takes. */
+const USER_IDS_MAX = 100
 
 export interface Balance {
   amount: string
@@ -13,12 +12,20 @@ export interface Balance {
   cursor: string
 }
 
+/** Asks in one operation, whose fields of one level the server reads in one statement: together they add up. */
 export function askBalances(
   operation: string,
   of: readonly Account[],
   asOf: string | null = null,
 ): Balance[] | undefined {
-  return ask(operation, BALANCES, { userIds: of.map(({ id }) => id), asOf })?.balances ?? undefined
+  const names = Array.from({ length: Math.ceil(of.length / USER_IDS_MAX) }, (_, index) => `ids${index}`)
+  const query = `query Balances($asOf: DateTime ${names.map((name) => `$${name}: [ID!]!`).join(' ')}) {
+    ${names.map((name) => `${name}: balances(userIds: $${name}, asOf: $asOf) { amount asOf sequence cursor }`).join('\n')}
+  }`
+  const ids = of.map(({ id }) => id)
+  const lists = names.map((name, index) => [name, ids.slice(index * USER_IDS_MAX, (index + 1) * USER_IDS_MAX)])
+  const data = ask(operation, query, { asOf, ...Object.fromEntries(lists) })
+  return data && names.flatMap((name) => data[name])
 }
 
 /** The balance of one account that nobody posts to, beside what its postings came to. */

@@ -7,17 +7,26 @@ const WATCH = `subscription Watch($userId: ID!, $since: String) {
   entryPosted(userId: $userId, since: $since) { cursor sequence createdAt }
 }`
 
-export interface Subscription {
-  /** The number of the last entry that came. */
-  sequence(): number
-  /** Cuts the connection and resumes from the last cursor on another. */
+export interface Watched {
+  account: Account
+  /** Of the last entry that came; at first, of the balance it started from. */
+  cursor: string
+  sequence: number
+}
+
+export interface Subscriptions {
+  /** Cuts the connection, and resumes each from its last cursor on another. */
   resume(): void
   close(): void
 }
 
-/** Watches one account on a socket of its own. Whatever is not the next entry is a failure. */
-export function openSubscription({ id }: Account, since: { cursor: string; sequence: number }): Subscription {
-  let { cursor, sequence } = since
+/**
+ * Watches accounts, all on one socket: a viewer may have only so many. What comes is noted in `watched`; whatever is not the next
+ * entry of its account is a failure.
+ */
+export function openSubscriptions(watched: Watched[]): Subscriptions {
+  let isClosed = false
+  let liveFrom = Number.POSITIVE_INFINITY
   let socket = connect()
 
   function connect(): WebSocket {
@@ -31,39 +40,47 @@ export function openSubscription({ id }: Account, since: { cursor: string; seque
     opened.onerror = (event) => {
       if (opened === socket) failed(`socket: ${event?.error}`)
     }
+    opened.onclose = () => {
+      if (opened === socket && !isClosed) failed('socket: the server closed it')
+    }
     return opened
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: a suite knows what it asked for
-  function receive({ type, payload }: { type: string; payload?: any }): void {
-    if (type === 'connection_ack') {
-      const subscribe = { query: WATCH, variables: { userId: id, since: cursor } }
-      socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: subscribe }))
-      return
+  function receive({ id, type, payload }: { id?: string; type: string; payload?: any }): void {
+    if (type === 'connection_ack') subscribeAll()
+    else if (type === 'ping') socket.send(JSON.stringify({ type: 'pong' }))
+    else if (type === 'next' && payload?.data?.entryPosted) note(watched[Number(id)], payload.data.entryPosted)
+    else failed(`subscription: ${type} ${JSON.stringify(payload)}`)
+  }
+
+  function subscribeAll(): void {
+    for (const [id, { account, cursor }] of watched.entries()) {
+      const payload = { query: WATCH, variables: { userId: account.id, since: cursor } }
+      socket.send(JSON.stringify({ id: String(id), type: 'subscribe', payload }))
     }
-    if (type === 'ping') {
-      socket.send(JSON.stringify({ type: 'pong' }))
-      return
-    }
-    const entry = payload?.data?.entryPosted
-    if (type !== 'next' || !entry) {
-      failed(`subscription: ${type} ${JSON.stringify(payload)}`)
-      return
-    }
+    liveFrom = Date.now()
+  }
+
+  function note(of: Watched | undefined, entry: { cursor: string; sequence: number; createdAt: string }): void {
+    if (entry.sequence !== (of?.sequence ?? 0) + 1) failed(`subscription: ${entry.sequence} after ${of?.sequence}`)
+    if (of) Object.assign(of, { cursor: entry.cursor, sequence: entry.sequence })
     frames.add(1)
-    frameTime.add(Date.now() - Date.parse(entry.createdAt))
-    if (entry.sequence !== sequence + 1) failed(`subscription: entry ${entry.sequence} after ${sequence}`)
-    sequence = entry.sequence
-    cursor = entry.cursor
+    const createdAt = Date.parse(entry.createdAt)
+    // An older one was waiting for us to come.
+    if (createdAt >= liveFrom) frameTime.add(Date.now() - createdAt)
   }
 
   return {
-    sequence: () => sequence,
     resume() {
       const cut = socket
+      liveFrom = Number.POSITIVE_INFINITY
       socket = connect()
       cut.close()
     },
-    close: () => socket.close(),
+    close() {
+      isClosed = true
+      socket.close()
+    },
   }
 }
