@@ -41,7 +41,7 @@ test('a suite that is not there is answered with those that are', async () => {
 })
 
 /** The smoke suite with the k6 of this machine, if it has one. */
-function runSmoke(environment: { DATA_DIR: string; THESAURUM_URL: string }) {
+function runSmoke(environment: { DATA_DIR: string; THESAURUM_URL: string; THESAURUM_TOKEN: string }) {
   const k6 = findK6()
   const PATH = k6 ? dirname(k6) : ''
   return runCommand(['smoke'], { PATH, HOME: environment.DATA_DIR, DURATION: '2s', ...environment }, PROGRAM)
@@ -50,7 +50,11 @@ function runSmoke(environment: { DATA_DIR: string; THESAURUM_URL: string }) {
 test('the smoke suite finds every answer right, or says how to get k6', async () => {
   const server = await openTestServer()
   onTestFinished(() => server.close())
-  const run = runSmoke({ DATA_DIR: await openEmptyFolder(), THESAURUM_URL: server.address })
+  const run = runSmoke({
+    DATA_DIR: await openEmptyFolder(),
+    THESAURUM_URL: server.address,
+    THESAURUM_TOKEN: server.token,
+  })
   const code = await run.waitForExit()
   if (!findK6()) {
     expect(code).toBe(1)
@@ -79,7 +83,11 @@ test('a ledger that is not sound in the end fails the suite', async () => {
     `insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id)
      select destination_user_id, destination_sequence, amount + 1, created_at, id from transactions`,
   )
-  const run = runSmoke({ DATA_DIR: await openEmptyFolder(), THESAURUM_URL: server.address })
+  const run = runSmoke({
+    DATA_DIR: await openEmptyFolder(),
+    THESAURUM_URL: server.address,
+    THESAURUM_TOKEN: server.token,
+  })
   const code = await run.waitForExit()
   if (!findK6()) {
     expect(run.stderr()).toBe(`${HOW_TO_GET_K6}\n`)
