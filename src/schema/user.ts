@@ -10,6 +10,7 @@ import { costOfConnection } from './cost.ts'
 import { EmailTakenError, passwordError } from './errors.ts'
 import { userId } from './ids.ts'
 import { idConnection, idPageRequest, oneDirection, totalCount } from './pages.ts'
+import { unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
 
 /** A user of whom at least the id is known: a transaction's sides cost no look-up until more is asked. */
@@ -148,13 +149,17 @@ builder.mutationField('createUser', (t) =>
     type: CreateUserSuccess,
     nullable: true,
     authScopes: { operator: true },
-    description: 'Makes a user, with an empty account. For operators.',
+    description:
+      'Makes a user, with an empty account. For operators; another operator is made by one who is signed in.',
     args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The new user.' }) },
     errors: {
       types: [ValidationError, EmailTakenError, UnavailableError],
       union: { description: 'The new user, or why there is none.' },
     },
-    resolve: async (_root, { input }, { ledger }) => {
+    resolve: async (_root, { input }, context) => {
+      const { ledger, viewer } = context
+      // Or a token could make itself a person, who may make tokens.
+      if (input.role === 'OPERATOR' && viewer.userId === null) throw unauthorized(context)
       const passwordHash =
         input.password == null
           ? null

@@ -40,10 +40,9 @@ const OPTIONS = {
 /** The routes of the server. What is not GraphQL is answered here; so is what must never reach it. */
 export function createHttpServer(options: HttpOptions): Server {
   return createServer(OPTIONS, (request, response) => {
-    for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value)
-    if (options.isProduction) response.setHeader('strict-transport-security', 'max-age=31536000')
     const path = (request.url ?? '/').split('?', 1)[0] as string
     if (path === GRAPHQL_PATH) return void answerGraphql(request, response, options)
+    secure(response, options)
     if (options.graphiql?.ownsPath(path)) return options.graphiql.respond(request, response)
     if (path === '/health') return void answerHealth(response, options.ledger)
     if (path === '/') return void response.writeHead(302, { location: GRAPHQL_PATH }).end()
@@ -52,19 +51,28 @@ export function createHttpServer(options: HttpOptions): Server {
 }
 
 /** For answers that are data and no pages: nothing of them is to be shown, framed, referred to or kept. GraphiQL has its own. */
-const SECURITY_HEADERS = [
-  ['x-content-type-options', 'nosniff'],
-  ['content-security-policy', "default-src 'none'; frame-ancestors 'none'"],
-  ['cross-origin-resource-policy', 'same-origin'],
-  ['referrer-policy', 'no-referrer'],
-  ['cache-control', 'no-store'],
-] as const
+const SECURITY_HEADERS = {
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+}
+const PRODUCTION_HEADERS = { ...SECURITY_HEADERS, 'strict-transport-security': 'max-age=31536000' }
+
+const securityHeaders = ({ isProduction }: HttpOptions) => (isProduction ? PRODUCTION_HEADERS : SECURITY_HEADERS)
+
+/** Sets them beforehand, for whoever writes the answer. Written together with the others they cost less: a common request does that. */
+function secure(response: ServerResponse, options: HttpOptions): void {
+  for (const [name, value] of Object.entries(securityHeaders(options))) response.setHeader(name, value)
+}
 
 /** The usual forms: to parse a URL takes longer than all else that is done here. */
 const PLAIN_HOST = /^[a-z0-9-]+(\.[a-z][a-z0-9-]*)*(:\d{1,4})?$/i
 
 function answerGraphql(request: IncomingMessage, response: ServerResponse, options: HttpOptions): unknown {
   const { method = 'GET', headers } = request
+  if (method !== 'POST') secure(response, options)
   allowOrigin(request, response, options.allowedOrigins)
   if (method === 'OPTIONS') return answerPreflight(response)
   // Yoga makes a URL of it, and would show its stack.
@@ -121,7 +129,10 @@ function answerCaller(
     if (body === undefined) return response.destroy()
     if (body === TOO_LARGE) return answerTooLarge(response, options)
     const { graphql, slimPath, maskError } = options
-    if (slimPath && answerOnSlimPath(request, response, body, graphql, maskError)) return
+    const isCommon =
+      slimPath && answerOnSlimPath(request, response, body, { graphql, maskError, headers: securityHeaders(options) })
+    if (isCommon) return
+    secure(response, options)
     // Yoga knows the type in lower case alone.
     request.headers['content-type'] = request.headers['content-type']?.toLowerCase()
     // An empty body would be taken for one that is still to be read.
@@ -183,6 +194,7 @@ function answer(
   isLast = false,
 ): void {
   if (isLast) response.setHeader('connection', 'close')
+  for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value)
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
   response.end(JSON.stringify({ errors: [{ message, ...(extensions && { extensions }) }] }))
 }

@@ -96,18 +96,24 @@ class PlainResponse {
   }
 }
 
+export interface SlimPathOptions {
+  graphql: GraphqlServer
+  /** As Yoga was given it. */
+  maskError: (error: unknown) => Error
+  /** Of every answer. */
+  headers: Readonly<Record<string, string>>
+}
+
 /**
  * Answers a request whose body has been read, if it is a common one.
  *
- * @param maskError as Yoga was given it.
  * @returns whether it is: if not, nothing was done.
  */
 export function answerOnSlimPath(
   request: IncomingMessage,
   response: ServerResponse,
   body: string,
-  graphql: GraphqlServer,
-  maskError: (error: unknown) => Error,
+  { graphql, maskError, headers }: SlimPathOptions,
 ): boolean {
   const mediaType = mediaTypeOf(request.headers.accept)
   const params = mediaType && paramsOf(body)
@@ -118,7 +124,11 @@ export function answerOnSlimPath(
       { Response: PlainResponse } as never,
       mediaType,
     ) as unknown as PlainResponse
-    response.writeHead(answer.status, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
+    response.writeHead(answer.status, {
+      ...headers,
+      ...answer.headers,
+      'content-length': Buffer.byteLength(answer.body),
+    })
     response.end(answer.body)
   }
   const sendError = (error: unknown) => send({ errors: [maskError(error) as never] })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { verify } from '@node-rs/argon2'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { countRows } from '../support/bad-input.ts'
+import { signInOperator } from '../support/operator.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -27,16 +28,24 @@ async function createUser(input: Record<string, unknown>) {
 }
 
 test('a new user has an empty account, and an address in its canonical form', async () => {
-  const { __typename, user } = await createUser({ email: '  New.User@EXAMPLE.com ', role: 'OPERATOR' })
+  const { __typename, user } = await createUser({ email: '  New.User@EXAMPLE.com ' })
   expect(__typename).toBe('CreateUserSuccess')
   expect(user).toMatchObject({
     id: expect.stringMatching(/^user_[0-9a-f]{8}-[0-9a-f]{4}-7/),
     email: 'new.user@example.com',
-    role: 'OPERATOR',
+    role: 'USER',
     createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/),
     balance: { amount: '0', sequence: 0 },
   })
   expect(user.updatedAt).toBe(user.createdAt)
+})
+
+test('an operator is made by one who is signed in, and by no token of a service', async () => {
+  const make =
+    'mutation { createUser(input: { email: "second@example.com", role: OPERATOR }) { ... on CreateUserSuccess { user { role } } } }'
+  expect((await server.ask(make)).errors?.[0]?.extensions.code).toBe('FORBIDDEN')
+  const signedIn = { authorization: `Bearer ${await signInOperator(server.database)}` }
+  expect((await server.ask(make, {}, signedIn)).data.createUser.user).toEqual({ role: 'OPERATOR' })
 })
 
 test.each([
