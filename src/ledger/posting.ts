@@ -86,6 +86,11 @@ export class PostingEngine {
     return requests.length === 0 ? { posted: [] } : this.#call(requests)
   }
 
+  /** How many postings wait for their answer. */
+  get unansweredCount(): number {
+    return this.#length
+  }
+
   /** Resolves when every call is answered. New ones are still taken. */
   async idle(): Promise<void> {
     while (this.#length > 0) await once(this.#events, 'idle')

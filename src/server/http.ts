@@ -1,16 +1,19 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { runsLedger } from '../auth/viewer.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Caller } from '../schema/context.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import type { GraphiqlPage, Visitor } from './graphiql.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { isHealthy } from './health.ts'
+import type { Metrics } from './metrics.ts'
 import { allowOrigin, answerPreflight } from './origins.ts'
 import { answerOnSlimPath } from './slim-path.ts'
 
 export interface HttpOptions {
   ledger: Ledger
   graphql: GraphqlServer
+  metrics: Metrics
   /** null: off. */
   graphiql: GraphiqlPage | null
   /** What a page on this machine finds in its header editor, if anything. */
@@ -44,6 +47,7 @@ export function createHttpServer(options: HttpOptions): Server {
     if (path === GRAPHQL_PATH) return void answerGraphql(request, response, options)
     secure(response, options)
     if (options.graphiql?.ownsPath(path)) return options.graphiql.respond(request, response)
+    if (path === '/metrics') return void answerMetrics(request, response, options)
     if (path === '/health') return void answerHealth(response, options.ledger)
     if (path === '/') return void response.writeHead(302, { location: GRAPHQL_PATH }).end()
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`)
@@ -177,6 +181,16 @@ function readBody(
 
 function answerTooLarge(response: ServerResponse, { bodyBytesMax }: HttpOptions): void {
   answer(response, 413, `The body is larger than ${bodyBytesMax} bytes.`, undefined, true)
+}
+
+/** For whoever runs the ledger. */
+async function answerMetrics(request: IncomingMessage, response: ServerResponse, options: HttpOptions): Promise<void> {
+  const caller = await Promise.resolve(options.authenticate(request)).catch((): typeof BAD_TOKEN => BAD_TOKEN)
+  if (caller === BAD_TOKEN || !runsLedger(caller.viewer)) {
+    response.setHeader('www-authenticate', 'Bearer')
+    return answer(response, 401, "Metrics take an operator's token.", { code: 'UNAUTHENTICATED' })
+  }
+  response.writeHead(200, { 'content-type': options.metrics.contentType }).end(await options.metrics.read())
 }
 
 async function answerHealth(response: ServerResponse, ledger: Ledger): Promise<void> {

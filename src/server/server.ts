@@ -12,6 +12,7 @@ import { isLocal } from './client-address.ts'
 import { createGraphiqlPage } from './graphiql.ts'
 import { createGraphql, GRAPHQL_PATH, maskError } from './graphql.ts'
 import { createHttpServer } from './http.ts'
+import { createMetrics } from './metrics.ts'
 import { openOperatorToken } from './operator-token.ts'
 import { readPersistedOperations } from './persisted-operations.ts'
 import { watchAnswers } from './shutdown.ts'
@@ -100,6 +101,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   const http = createHttpServer({
     ledger,
     graphql,
+    metrics: createMetrics(ledger, auth),
     graphiql: isOn(config, 'GRAPHIQL') ? graphiql : null,
     visitorOf: (request) =>
       operator && isLocal(request)

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signUp } from '../support/rights.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer
@@ -20,4 +21,17 @@ test('the server is healthy, shows GraphiQL to a browser, and sends others to Gr
   expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
   expect(await page.text()).toContain('<title>Thesaurum')
   expect((await get('/nowhere')).status).toBe(404)
+})
+
+test('metrics are for whoever runs the ledger, and tell what waits and what watches', async () => {
+  const get = (headers: Record<string, string>) => fetch(`${server.address}/metrics`, { headers })
+  const ada = await signUp(server, 'ada')
+  for (const headers of [{}, ada.authorization, { authorization: 'Bearer nonsense' }]) {
+    const refused = await get(headers)
+    expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, 'Bearer'])
+    expect(await refused.text()).not.toContain('thesaurum_')
+  }
+  const told = await get(server.authorization)
+  expect([told.status, told.headers.get('content-type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
+  expect(await told.text()).toMatch(/^thesaurum_account_subscribers 0$[\s\S]*^thesaurum_watched_tokens 0$/m)
 })

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createGraphiqlPage } from '../../src/server/graphiql.ts'
 import { createHttpServer, type HttpOptions } from '../../src/server/http.ts'
+import { createMetrics } from '../../src/server/metrics.ts'
 import { OPERATOR, openTestGraphql } from '../support/graphql.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
@@ -25,6 +26,7 @@ beforeAll(async () => {
     const options: HttpOptions = {
       ledger,
       graphql: test.graphql,
+      metrics: createMetrics(ledger, test.auth),
       graphiql,
       slimPath,
       visitorOf: () => ({}),

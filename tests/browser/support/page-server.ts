@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { createGraphiqlPage, type GraphiqlOptions } from '../../../src/server/graphiql.ts'
 import { GRAPHQL_PATH } from '../../../src/server/graphql.ts'
 import { createHttpServer } from '../../../src/server/http.ts'
+import { createMetrics } from '../../../src/server/metrics.ts'
 import { OPERATOR, openTestGraphql } from '../../support/graphql.ts'
 import { openTestLedger } from '../../support/ledger.ts'
 
@@ -27,6 +28,7 @@ export async function openPageServer(
   const http = createHttpServer({
     ledger,
     graphql,
+    metrics: createMetrics(ledger, auth),
     graphiql: {
       ownsPath: page.ownsPath,
       respond: (request, response) => page.respond(request, response, { headers: options.visitorHeaders }),
