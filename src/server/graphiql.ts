@@ -104,7 +104,8 @@ function renderPage(options: GraphiqlOptions, urls: AssetUrls, visitor: Visitor)
       title,
       logo: icon,
       defaultQuery: options.defaultQuery,
-      ...(headers === undefined ? {} : { defaultHeaders: headers, defaultEditorToolsVisibility: 'headers' }),
+      // What a reader writes into is at hand; a token is sent all the same, and not on show.
+      ...(headers === undefined ? {} : { defaultHeaders: headers, defaultEditorToolsVisibility: 'variables' }),
       // A token in the header editor stays out of localStorage (Yoga's own default writes it there).
       shouldPersistHeaders: false,
       subscriptionsProtocol: 'SSE',

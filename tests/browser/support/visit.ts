@@ -73,6 +73,7 @@ export async function startVisit(browser: Browser, url: string, { canCache = fal
       await page.getByRole('menuitem', { name: operationName }).click()
     },
     async read(editor) {
+      if (editor === 'Headers') await page.getByRole('button', { name: 'Headers', exact: true }).click()
       const selector = editor === 'Response' ? '.result-window' : `[aria-label="${editor}"]`
       // Monaco draws spaces as no-break spaces, and its lines in no particular order.
       const lines = await page.locator(`${selector} .view-line`).all()
