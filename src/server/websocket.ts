@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
-import { CloseCode, type ServerOptions } from 'graphql-ws'
-import { useServer } from 'graphql-ws/use/ws'
+import { CloseCode, type Context as ConnectionContext, type ServerOptions } from 'graphql-ws'
+import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Caller } from '../schema/context.ts'
@@ -21,6 +21,9 @@ const TRY_AGAIN_LATER = 1013
 
 /** How long a socket may take to close by itself. */
 const CLOSE_TIMEOUT_MS = 1_000
+
+/** How long a socket whose session is over is kept open, at most, to tell its subscriptions. */
+const FAREWELL_MAX_MS = 200
 
 /** How often a client is pinged. One that has not answered by the next time is let go. */
 const PING_INTERVAL_MS = 12_000
@@ -45,14 +48,18 @@ export interface WebSocketTransport {
 }
 
 type MaybePromise<Value> = Value | Promise<Value>
+type SocketContext = ConnectionContext<Record<string, unknown> | undefined, Extra>
 
 /** GraphQL over WebSocket (the graphql-transport-ws protocol) on an HTTP server's upgrades. */
 export function openWebSocket(server: Server, graphql: GraphqlServer, options: WebSocketOptions): WebSocketTransport {
   const { subscriptionsMax, socketsPerViewerMax, authenticator, persistedOperations } = options
   const callers = new WeakMap<WebSocket, Caller>()
   const socketCounts = new Map<string, number>()
+  /** Closes a socket whose session is over, once all that ran on it has been told so. */
+  const onTold = new WeakMap<WebSocket, () => void>()
   /** Lets a caller have a socket, for as long as their session lasts. */
-  const admit = (socket: WebSocket, caller: Caller): boolean => {
+  const admit = (context: SocketContext, caller: Caller): boolean => {
+    const { socket } = context.extra
     const { viewer, token, client } = caller
     const counted = viewer.role === null ? client : viewer.key
     const count = socketCounts.get(counted) ?? 0
@@ -63,10 +70,16 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
     if (socket.readyState !== socket.OPEN) return false
     socketCounts.set(counted, count + 1)
     callers.set(socket, caller)
-    // Its subscriptions are told first.
-    const onEnd = () => setImmediate(() => socket.close(CloseCode.Forbidden, 'Forbidden'))
+    let farewellTimer: NodeJS.Timeout | undefined
+    const close = () => socket.close(CloseCode.Forbidden, 'Forbidden')
+    const onEnd = () => {
+      farewellTimer ??= setTimeout(close, FAREWELL_MAX_MS)
+      onTold.set(socket, () => Object.keys(context.subscriptions).length === 0 && close())
+      setImmediate(() => onTold.get(socket)?.())
+    }
     const stopWatching = token === null ? undefined : authenticator.watch(token, viewer, onEnd)
     socket.once('close', () => {
+      clearTimeout(farewellTimer)
       stopWatching?.()
       const left = (socketCounts.get(counted) ?? 1) - 1
       if (left > 0) socketCounts.set(counted, left)
@@ -91,9 +104,10 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       isProd: true,
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
-      onConnect: async ({ extra, connectionParams }) => {
-        const caller = await options.authenticate(extra.request, authorizationOf(connectionParams))
-        return caller !== BAD_TOKEN && admit(extra.socket, caller)
+      onConnect: async (context) => {
+        const authorization = authorizationOf(context.connectionParams)
+        const caller = await options.authenticate(context.extra.request, authorization)
+        return caller !== BAD_TOKEN && admit(context, caller)
       },
       onSubscribe: async ({ extra, subscriptions }, _id, params) => {
         // The one that asks is among them already. What is completed by the client may still be worked on.
@@ -133,6 +147,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         }
       },
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
+      onComplete: ({ extra }) => void setImmediate(() => onTold.get(extra.socket)?.()),
     },
     sockets,
     options.pingIntervalMs ?? PING_INTERVAL_MS,
