@@ -5,6 +5,7 @@ import { CloseCode, type Context as ConnectionContext, type ServerOptions } from
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Viewer } from '../auth/viewer.ts'
 import type { Caller } from '../schema/context.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
@@ -106,7 +107,14 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
       onConnect: async (context) => {
         const authorization = authorizationOf(context.connectionParams)
-        const caller = await options.authenticate(context.extra.request, authorization)
+        let caller: Caller | typeof BAD_TOKEN
+        try {
+          caller = await options.authenticate(context.extra.request, authorization)
+        } catch {
+          // The database is away. Thrown on, it would be 4500, after which clients give up.
+          context.extra.socket.close(TRY_AGAIN_LATER, 'Try again later')
+          return false
+        }
         return caller !== BAD_TOKEN && admit(context, caller)
       },
       onSubscribe: async ({ extra, subscriptions }, _id, params) => {
@@ -116,7 +124,12 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
           return [tooManySubscriptions(subscriptionsMax)]
         const caller = callers.get(extra.socket) as Caller
         // Also what keeps the session from being idle.
-        const viewer = caller.token === null ? caller.viewer : await authenticator.check(caller.token)
+        let viewer: Viewer | undefined = caller.viewer
+        try {
+          if (caller.token !== null) viewer = await authenticator.check(caller.token)
+        } catch {
+          return [databaseAway()]
+        }
         if (viewer?.key !== caller.viewer.key) return [sessionOver()]
         const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
           caller,
@@ -188,6 +201,11 @@ interface Enveloped {
 function authorizationOf(connectionParams: Readonly<Record<string, unknown>> | undefined): unknown {
   return connectionParams?.authorization ?? connectionParams?.Authorization
 }
+
+const databaseAway = () =>
+  new GraphQLError('The ledger could not answer now. Send it again a little later.', {
+    extensions: { code: 'UNAVAILABLE', retryable: true },
+  })
 
 const sessionOver = () =>
   new GraphQLError('The session is over. Sign in, and open another socket.', {
