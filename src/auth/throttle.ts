@@ -83,23 +83,17 @@ export class Throttle {
   async count(email: string, client: string): Promise<Attempt> {
     const { attempts, account, known } = this.#limits
     const keys = keysOf(email, client)
-    let isKnown: boolean
-    try {
-      await this.#limits.client.consume(keys.client)
-      await attempts.consume(keys.pair)
-      isKnown = (await known.get(keys.pair)) !== null
-      if (!isKnown) await account.consume(keys.account)
-    } catch (refusal) {
-      if (refusal instanceof RateLimiterRes) throw new TooManyAttemptsError(refusal.msBeforeNext)
-      throw refusal
-    }
+    await consume(this.#limits.client, keys.client)
+    await consume(attempts, keys.pair)
+    const isKnown = (await known.get(keys.pair)) !== null
+    if (!isKnown) await consume(account, keys.account)
     const giveBack = async () => {
-      await this.#limits.client.reward(keys.client)
-      if (!isKnown) await account.reward(keys.account)
+      await reward(this.#limits.client, keys.client)
+      if (!isKnown) await reward(account, keys.account)
     }
     return {
       async takeBack() {
-        await attempts.reward(keys.pair)
+        await reward(attempts, keys.pair)
         await giveBack()
       },
       async succeed() {
@@ -109,6 +103,23 @@ export class Throttle {
       },
     }
   }
+}
+
+async function consume(limit: RateLimiterPostgres, key: string): Promise<void> {
+  try {
+    await limit.consume(key)
+  } catch (refusal) {
+    if (!(refusal instanceof RateLimiterRes)) throw refusal
+    // Only what was looked at counts. What this process remembers to refuse was not even counted.
+    if (refusal.consumedPoints > 0) await limit.reward(key)
+    throw new TooManyAttemptsError(refusal.msBeforeNext)
+  }
+}
+
+/** Takes one back. There is room again, whatever this process remembers to refuse: a hundred right passwords at once shut nobody out. */
+async function reward(limit: RateLimiterPostgres, key: string): Promise<void> {
+  await limit.reward(key)
+  limit.deleteInMemoryBlockedAll()
 }
 
 /** Addresses are hashed: what was tried is nobody's business. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { THROTTLE } from '../../src/auth/throttle.ts'
 import { openClient } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
-import { LOGIN, logIn, makePerson, PASSWORD, tryLogin } from '../support/sign-in.ts'
+import { LOGIN, logIn, makePerson, PASSWORD, type Person, tryLogin } from '../support/sign-in.ts'
 
 /* The server believes its one proxy: these tests are as many clients as they like. */
 
@@ -110,6 +110,18 @@ test('a client has a hundred attempts at all accounts together, and right passwo
   expect(codes).toEqual({ INVALID_CREDENTIALS: THROTTLE.clientAttemptsMax, TOO_MANY_ATTEMPTS: 10 })
   expect(await attempt(anna.email, from, PASSWORD)).toMatchObject(tooMany)
   expect(await attempt(anna.email, somewhere(), PASSWORD)).toMatchObject({ __typename: 'LoginSuccess' })
+})
+
+test('many who sign in at once from one place, with right passwords, may sign in from there afterwards', async () => {
+  const people: Person[] = []
+  for (let count = 0; count < 14; count++) people.push(await makePerson(server))
+  const from = somewhere()
+  const codes = await attemptAtOnce(
+    people.flatMap(({ email }) => Array.from({ length: 10 }, () => attempt(email, from, PASSWORD))),
+  )
+  expect(codes.SUCCESS).toBeGreaterThan(90)
+  expect(codes.SUCCESS).toBeLessThan(140)
+  for (const person of people) await logIn(server, person, from)
 })
 
 test('whoever guesses from everywhere shuts an account to strange places, and never to its owner’s own', async () => {
