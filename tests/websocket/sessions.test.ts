@@ -402,6 +402,18 @@ test('a server that is closed leaves no watcher and no timer behind', async () =
   expect(timers.filter(({ _destroyed }) => !_destroyed)).toEqual([])
 })
 
+test('while nobody stays, no timer runs to look after them', async () => {
+  await inside.untilNobody()
+  const started = vi.spyOn(globalThis, 'setInterval')
+  onTestFinished(() => started.mockRestore())
+  const client = await openClient(server.socketEndpoint, { token: await logIn(server, anna) })
+  const timers = started.mock.results.map(({ value }) => value as NodeJS.Timeout & { _destroyed: boolean })
+  // One for all watchers of the authenticator, and one that pings the socket.
+  expect(timers).toHaveLength(2)
+  client.webSocket.close()
+  await vi.waitFor(() => expect(timers.filter(({ _destroyed }) => !_destroyed)).toEqual([]), { timeout: 10_000 })
+})
+
 test('nobody who signs in is told of by the log', async () => {
   await tryLogin(server, anna.email, 'a wrong password')
   const token = await logIn(server, anna)
