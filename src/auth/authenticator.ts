@@ -20,7 +20,8 @@ interface Known {
   /** By the clock of this process: when it was asked for, and when it is over at the latest. */
   askedAt: number
   endsAt: number
-  isNoted: boolean
+  /** Under way or done: the session is noted to have been in use since. */
+  note: Promise<void> | undefined
 }
 
 interface Watcher {
@@ -60,7 +61,12 @@ export class Authenticator {
   check(token: string): Viewer | undefined | Promise<Viewer | undefined> {
     if (!tokenKindOf(token)) return undefined
     const known = this.#known.get(token)
-    if (known && performance.now() - known.askedAt < TRUSTED_MS) return this.#use(token, known)
+    const now = performance.now()
+    if (known && now - known.askedAt < TRUSTED_MS) {
+      if (now < known.endsAt || !known.note) return this.#use(token, known)
+      // Over by now, had nothing been asked since: it was, and goes on.
+      return known.note.then(() => this.#look(token)).then((known) => this.#use(token, known))
+    }
     return this.#look(token).then((known) => this.#use(token, known))
   }
 
@@ -111,12 +117,12 @@ export class Authenticator {
   #use(token: string, known: Known): Viewer | undefined {
     const { grant } = known
     if (!grant || performance.now() >= known.endsAt) return undefined
-    if (grant.isStale && !known.isNoted) {
-      known.isNoted = true
-      const note = touchSessions(this.#database, [hashToken(token)])
+    if (grant.isStale && !known.note) {
+      const note: Promise<void> = touchSessions(this.#database, [hashToken(token)])
         .catch(this.#onTrouble)
         .finally(() => this.#notes.delete(note))
       this.#notes.add(note)
+      known.note = note
     }
     return grant.viewer
   }
@@ -135,7 +141,7 @@ export class Authenticator {
       const askedAt = performance.now()
       try {
         const [grant] = await this.#read([token])
-        const known = { grant, askedAt, endsAt: askedAt + (grant?.leftMs ?? 0), isNoted: false }
+        const known = { grant, askedAt, endsAt: askedAt + (grant?.leftMs ?? 0), note: undefined }
         this.#known.set(token, known)
         return known
       } catch (error) {

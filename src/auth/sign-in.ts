@@ -1,8 +1,8 @@
 import { eq } from 'drizzle-orm'
 import type { Database } from '../db/pool.ts'
 import { users } from '../db/tables.ts'
-import { verifyPassword } from './passwords.ts'
-import { openSession, type Session, type SessionOptions } from './sessions.ts'
+import { HashQueueFullError, verifyPassword } from './passwords.ts'
+import { endSession, openSession, type Session, type SessionOptions } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
 
 export interface SignIn extends Session {
@@ -29,13 +29,25 @@ export async function signIn(
   { email, password, client }: SignInRequest,
   { database, throttle, sessions }: { database: Database; throttle: Throttle; sessions: SessionOptions },
 ): Promise<SignIn | undefined> {
-  await throttle.count(email, client)
-  const [user] = await database
-    .select({ id: users.id, passwordHash: users.passwordHash })
-    .from(users)
-    .where(eq(users.email, email))
-  const isRight = await verifyPassword(user?.passwordHash ?? null, password)
+  const attempt = await throttle.count(email, client)
+  const readUser = async () => {
+    const columns = { id: users.id, passwordHash: users.passwordHash }
+    const [user] = await database.select(columns).from(users).where(eq(users.email, email))
+    return user
+  }
+  const user = await readUser()
+  const isRight = await verifyPassword(user?.passwordHash ?? null, password).catch(async (error) => {
+    // It was not looked at: whoever comes again, as they are told to, is not to be kept out for it.
+    if (error instanceof HashQueueFullError) await attempt.takeBack()
+    throw error
+  })
   if (!user || !isRight) return undefined
-  await throttle.clear(email, client)
-  return { ...(await openSession(database, user.id, sessions)), userId: user.id }
+  await attempt.succeed()
+  const session = await openSession(database, user.id, sessions)
+  // A new password ends all sessions that there are by then; of this one it may not have known.
+  if ((await readUser())?.passwordHash !== user.passwordHash) {
+    await endSession(database, session.token)
+    return undefined
+  }
+  return { ...session, userId: user.id }
 }

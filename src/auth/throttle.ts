@@ -32,6 +32,14 @@ export class TooManyAttemptsError extends Error {
   }
 }
 
+/** An attempt that counts, unless it is told to be none. */
+export interface Attempt {
+  /** The password was not looked at. */
+  takeBack(): Promise<void>
+  /** The password was right: what failed before it counts no more for this client, which is known for the account from now on. */
+  succeed(): Promise<void>
+}
+
 /**
  * Counts attempts to sign in, in the database: a restart forgets none, and all processes count together. An attempt counts
  * before its password is looked at, so that no number of them at once gets past.
@@ -72,29 +80,46 @@ export class Throttle {
    * @param client the address that asks.
    * @throws {TooManyAttemptsError} saying when to try again.
    */
-  async count(email: string, client: string): Promise<void> {
+  async count(email: string, client: string): Promise<Attempt> {
     const { attempts, account, known } = this.#limits
     const keys = keysOf(email, client)
-    try {
-      await this.#limits.client.consume(keys.client)
-      await attempts.consume(keys.pair)
-      if (!(await known.get(keys.pair))) await account.consume(keys.account)
-    } catch (refusal) {
-      if (refusal instanceof RateLimiterRes) throw new TooManyAttemptsError(refusal.msBeforeNext)
-      throw refusal
+    await consume(this.#limits.client, keys.client)
+    await consume(attempts, keys.pair)
+    const isKnown = (await known.get(keys.pair)) !== null
+    if (!isKnown) await consume(account, keys.account)
+    const giveBack = async () => {
+      await reward(this.#limits.client, keys.client)
+      if (!isKnown) await reward(account, keys.account)
+    }
+    return {
+      async takeBack() {
+        await reward(attempts, keys.pair)
+        await giveBack()
+      },
+      async succeed() {
+        await known.set(keys.pair, 1, KNOWN_MS / 1_000)
+        await attempts.delete(keys.pair)
+        await giveBack()
+      },
     }
   }
+}
 
-  /** Takes an attempt back that was none: its password was right. From now on the client is known for the account. */
-  async clear(email: string, client: string): Promise<void> {
-    const { attempts, account, known } = this.#limits
-    const keys = keysOf(email, client)
-    const wasKnown = await known.get(keys.pair)
-    await known.set(keys.pair, 1, KNOWN_MS / 1_000)
-    await attempts.delete(keys.pair)
-    await this.#limits.client.reward(keys.client)
-    if (!wasKnown) await account.reward(keys.account)
+async function consume(limit: RateLimiterPostgres, key: string): Promise<void> {
+  try {
+    await limit.consume(key)
+  } catch (refusal) {
+    if (!(refusal instanceof RateLimiterRes)) throw refusal
+    // Only what was looked at counts. What this process remembers to refuse was not even counted.
+    if (refusal.consumedPoints > 0) await limit.reward(key)
+    throw new TooManyAttemptsError(refusal.msBeforeNext)
   }
+}
+
+/** Takes one back. There is room again, whatever this process remembers to refuse: a hundred right passwords at once shut nobody out. */
+async function reward(limit: RateLimiterPostgres, key: string): Promise<void> {
+  await limit.reward(key)
+  limit.deleteInMemoryBlockedAll()
 }
 
 /** Addresses are hashed: what was tried is nobody's business. */
@@ -105,9 +130,9 @@ function keysOf(email: string, client: string) {
 }
 
 /** One IPv6 customer has a whole /64 to come from. */
-function networkOf(address: string): string {
-  if (!isIPv6(address) || address.includes('.')) return address
-  const [head = '', tail] = address.split('::')
+export function networkOf(address: string): string {
+  if (!isIPv6(address) || address.includes('.')) return address.replace(/^::ffff:/i, '')
+  const [head = '', tail] = address.toLowerCase().split('::')
   const groups = (text: string) => (text === '' ? [] : text.split(':'))
   const [left, right] = [groups(head), groups(tail ?? '')]
   const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - left.length - right.length)).fill('0')

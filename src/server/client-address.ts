@@ -9,7 +9,10 @@ export function clientAddress({ headers, socket }: IncomingMessage, trustedProxy
   const peer = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
   if (trustedProxyCount === 0) return peer
   const forwarded = String(headers['x-forwarded-for'] ?? '').split(',')
-  const address = forwarded.at(-trustedProxyCount)?.trim() ?? ''
+  // Some proxies write the port too: 192.0.2.1:4711, [2001:db8::1]:4711.
+  const entry = forwarded.at(-trustedProxyCount)?.trim() ?? ''
+  const [, ipv6, ipv4] = /^(?:\[(.+)\]|([\d.]+))(?::\d+)?$/.exec(entry) ?? []
+  const address = ipv6 ?? ipv4 ?? entry
   return isIP(address) ? address : peer
 }
 

@@ -137,6 +137,8 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
   #ended = false
   /** Told as the last event. */
   #farewell: GraphQLError | undefined
+  /** Lets whoever waits for an event wait no longer. */
+  #stopWaiting: (() => void) | undefined
 
   constructor(events: AsyncIterator<object>, answerTo: (event: object) => Answer, onOver: () => void) {
     this.#events = events
@@ -148,6 +150,8 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
   end(farewell: GraphQLError): void {
     if (this.#ended || this.#farewell) return
     this.#farewell = farewell
+    // At once: the source has its own time to end, and a socket is closed soon after.
+    this.#stopWaiting?.()
     void this.#events.return?.()
   }
 
@@ -159,7 +163,7 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
     if (this.#ended) return { done: true, value: undefined }
     let event: IteratorResult<object> = { done: true, value: undefined }
     try {
-      if (!this.#farewell) event = await this.#events.next()
+      if (!this.#farewell) event = await this.#nextEvent()
     } catch (error) {
       return this.#last(toldOf(error))
     }
@@ -173,6 +177,13 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
     this.#over()
     await this.#events.return?.()
     return { done: true, value: undefined }
+  }
+
+  #nextEvent(): Promise<IteratorResult<object>> {
+    return new Promise((resolve, reject) => {
+      this.#stopWaiting = () => resolve({ done: true, value: undefined })
+      this.#events.next().then(resolve, reject)
+    })
   }
 
   #last(error: GraphQLError): IteratorResult<ExecutionResult, undefined> {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Auth } from '../auth/auth.ts'
 import { findDemoOperator } from '../auth/operators.ts'
@@ -16,7 +16,10 @@ export async function openOperatorToken(auth: Auth, dataDir: string): Promise<{ 
   const path = join(dataDir, 'operator-token')
   const kept = (await readFile(path, 'utf8').catch(() => '')).trim()
   const viewer = await auth.authenticator.check(kept)
-  if (viewer?.role === 'OPERATOR') return { token: kept, path }
+  if (viewer?.role === 'OPERATOR') {
+    await chmod(path, 0o600)
+    return { token: kept, path }
+  }
   const sessions = { idleTimeoutMs: DEMO_SESSION_MS, lifetimeMs: DEMO_SESSION_MS }
   const { token } = await openSession(auth.database, await findDemoOperator(auth.database), sessions)
   try {

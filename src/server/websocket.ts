@@ -1,10 +1,11 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
-import { CloseCode, type ServerOptions } from 'graphql-ws'
-import { useServer } from 'graphql-ws/use/ws'
+import { CloseCode, type Context as ConnectionContext, type ServerOptions } from 'graphql-ws'
+import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Authenticator } from '../auth/authenticator.ts'
+import type { Viewer } from '../auth/viewer.ts'
 import type { Caller } from '../schema/context.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
@@ -21,6 +22,9 @@ const TRY_AGAIN_LATER = 1013
 
 /** How long a socket may take to close by itself. */
 const CLOSE_TIMEOUT_MS = 1_000
+
+/** How long a socket whose session is over is kept open, at most, to tell its subscriptions. */
+const FAREWELL_MAX_MS = 200
 
 /** How often a client is pinged. One that has not answered by the next time is let go. */
 const PING_INTERVAL_MS = 12_000
@@ -45,14 +49,18 @@ export interface WebSocketTransport {
 }
 
 type MaybePromise<Value> = Value | Promise<Value>
+type SocketContext = ConnectionContext<Record<string, unknown> | undefined, Extra>
 
 /** GraphQL over WebSocket (the graphql-transport-ws protocol) on an HTTP server's upgrades. */
 export function openWebSocket(server: Server, graphql: GraphqlServer, options: WebSocketOptions): WebSocketTransport {
   const { subscriptionsMax, socketsPerViewerMax, authenticator, persistedOperations } = options
   const callers = new WeakMap<WebSocket, Caller>()
   const socketCounts = new Map<string, number>()
+  /** Closes a socket whose session is over, once all that ran on it has been told so. */
+  const onTold = new WeakMap<WebSocket, () => void>()
   /** Lets a caller have a socket, for as long as their session lasts. */
-  const admit = (socket: WebSocket, caller: Caller): boolean => {
+  const admit = (context: SocketContext, caller: Caller): boolean => {
+    const { socket } = context.extra
     const { viewer, token, client } = caller
     const counted = viewer.role === null ? client : viewer.key
     const count = socketCounts.get(counted) ?? 0
@@ -63,10 +71,16 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
     if (socket.readyState !== socket.OPEN) return false
     socketCounts.set(counted, count + 1)
     callers.set(socket, caller)
-    // Its subscriptions are told first.
-    const onEnd = () => setImmediate(() => socket.close(CloseCode.Forbidden, 'Forbidden'))
+    let farewellTimer: NodeJS.Timeout | undefined
+    const close = () => socket.close(CloseCode.Forbidden, 'Forbidden')
+    const onEnd = () => {
+      farewellTimer ??= setTimeout(close, FAREWELL_MAX_MS)
+      onTold.set(socket, () => Object.keys(context.subscriptions).length === 0 && close())
+      setImmediate(() => onTold.get(socket)?.())
+    }
     const stopWatching = token === null ? undefined : authenticator.watch(token, viewer, onEnd)
     socket.once('close', () => {
+      clearTimeout(farewellTimer)
       stopWatching?.()
       const left = (socketCounts.get(counted) ?? 1) - 1
       if (left > 0) socketCounts.set(counted, left)
@@ -91,9 +105,17 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       isProd: true,
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
-      onConnect: async ({ extra, connectionParams }) => {
-        const caller = await options.authenticate(extra.request, authorizationOf(connectionParams))
-        return caller !== BAD_TOKEN && admit(extra.socket, caller)
+      onConnect: async (context) => {
+        const authorization = authorizationOf(context.connectionParams)
+        let caller: Caller | typeof BAD_TOKEN
+        try {
+          caller = await options.authenticate(context.extra.request, authorization)
+        } catch {
+          // The database is away. Thrown on, it would be 4500, after which clients give up.
+          context.extra.socket.close(TRY_AGAIN_LATER, 'Try again later')
+          return false
+        }
+        return caller !== BAD_TOKEN && admit(context, caller)
       },
       onSubscribe: async ({ extra, subscriptions }, _id, params) => {
         // The one that asks is among them already. What is completed by the client may still be worked on.
@@ -102,7 +124,12 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
           return [tooManySubscriptions(subscriptionsMax)]
         const caller = callers.get(extra.socket) as Caller
         // Also what keeps the session from being idle.
-        const viewer = caller.token === null ? caller.viewer : await authenticator.check(caller.token)
+        let viewer: Viewer | undefined = caller.viewer
+        try {
+          if (caller.token !== null) viewer = await authenticator.check(caller.token)
+        } catch {
+          return [databaseAway()]
+        }
         if (viewer?.key !== caller.viewer.key) return [sessionOver()]
         const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
           caller,
@@ -133,6 +160,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         }
       },
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
+      onComplete: ({ extra }) => void setImmediate(() => onTold.get(extra.socket)?.()),
     },
     sockets,
     options.pingIntervalMs ?? PING_INTERVAL_MS,
@@ -173,6 +201,11 @@ interface Enveloped {
 function authorizationOf(connectionParams: Readonly<Record<string, unknown>> | undefined): unknown {
   return connectionParams?.authorization ?? connectionParams?.Authorization
 }
+
+const databaseAway = () =>
+  new GraphQLError('The ledger could not answer now. Send it again a little later.', {
+    extensions: { code: 'UNAVAILABLE', retryable: true },
+  })
 
 const sessionOver = () =>
   new GraphQLError('The session is over. Sign in, and open another socket.', {

@@ -1,0 +1,272 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { openClient, openStream } from '../support/graphql-transport.ts'
+import { signInOperator } from '../support/operator.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+import { A_SECOND_MS, askWith, isGood, logIn, makePerson, type Person, untilBad } from '../support/sign-in.ts'
+
+let server: TestServer
+let operator: string
+let anna: Person
+let bert: Person
+let carl: Person
+beforeAll(async () => {
+  server = await openTestServer()
+  operator = await signInOperator(server.database)
+  anna = await makePerson(server)
+  bert = await makePerson(server)
+  carl = await makePerson(server)
+  for (const { id } of [anna, bert, carl]) expect((await deposit(server.token, id, '1000')).kind).toBe('DepositSuccess')
+})
+afterAll(() => server.close())
+
+const CREATE = `mutation ($name: String = "a service", $role: Role!, $accountIds: [ID!], $expiresAt: DateTime) {
+  createApiToken(input: { name: $name, role: $role, accountIds: $accountIds, expiresAt: $expiresAt }) {
+    __typename
+    ... on CreateApiTokenSuccess { token apiToken { id name role accounts { id } createdBy { email } expiresAt revokedAt } }
+    ... on ValidationError { fields { path message } }
+  }
+}`
+const REVOKE = `mutation ($id: ID!) { revokeApiToken(input: { id: $id }) {
+  __typename ... on RevokeApiTokenSuccess { apiToken { id revokedAt } } ... on Error { code }
+} }`
+const LIST = '{ apiTokens { id name role accounts { id } createdBy { id } createdAt expiresAt revokedAt } }'
+
+async function makeToken(variables: Record<string, unknown>): Promise<{ token: string; id: string }> {
+  const { data } = await askWith(server, operator, CREATE, variables)
+  const { __typename, token, apiToken } = data.createApiToken
+  expect(__typename).toBe('CreateApiTokenSuccess')
+  return { token, id: apiToken.id }
+}
+
+/** What came of a posting: the member of the union, or the code of the error. */
+async function post(token: string, mutation: string, variables: Record<string, unknown>) {
+  const { data, errors } = await askWith(server, token, mutation, { key: randomUUID(), ...variables })
+  const [answer] = Object.values((data ?? {}) as Record<string, { __typename: string } | null>)
+  return { kind: answer?.__typename ?? errors?.[0]?.extensions.code, answer }
+}
+const deposit = (token: string, userId: string, amount = '1') =>
+  post(
+    token,
+    `mutation ($key: UUID!, $userId: ID!, $amount: Cents!) {
+      deposit(input: { idempotencyKey: $key, userId: $userId, amount: $amount }) { __typename }
+    }`,
+    { userId, amount },
+  )
+const transfer = (token: string, source: string, destination: string, amount = '1') =>
+  post(
+    token,
+    `mutation ($key: UUID!, $source: ID!, $destination: ID!, $amount: Cents!) {
+      transfer(input: { idempotencyKey: $key, sourceUserId: $source, destinationUserId: $destination, amount: $amount }) { __typename }
+    }`,
+    { source, destination, amount },
+  )
+/** `null`, a value, or the code of an error. */
+async function read(token: string, query: string, variables = {}) {
+  const { data, errors } = await askWith(server, token, query, variables)
+  return errors ? errors[0]?.extensions.code : Object.values(data)[0]
+}
+const balanceOf = (token: string, id: string) =>
+  read(token, 'query ($id: ID!) { user(id: $id) { balance { amount } } }', { id })
+
+describe('an API token is made', () => {
+  test('by an operator who is signed in, and shows itself this once', async () => {
+    const { data } = await askWith(server, operator, CREATE, { role: 'USER', accountIds: [anna.id, bert.id, anna.id] })
+    const { token, apiToken } = data.createApiToken
+    expect(token).toMatch(/^thesaurum_api_[A-Za-z0-9_-]{43}$/)
+    expect(apiToken).toMatchObject({
+      id: expect.stringMatching(/^token_/),
+      role: 'USER',
+      accounts: [{ id: anna.id }, { id: bert.id }],
+      createdBy: { email: 'operator@example.com' },
+      revokedAt: null,
+    })
+    const list = JSON.stringify(await askWith(server, operator, LIST))
+    expect(list).toContain(apiToken.id)
+    expect(list).not.toContain('thesaurum_')
+    expect(list).not.toContain(token.slice(-43))
+    expect(server.logged.join()).not.toContain(token.slice(-43))
+  })
+
+  test('by no token, by no user and by no stranger', async () => {
+    const { token: everything } = await makeToken({ role: 'OPERATOR' })
+    const { token: some } = await makeToken({ role: 'OPERATOR', accountIds: [anna.id] })
+    const variables = { role: 'USER', accountIds: [anna.id] }
+    for (const token of [everything, some, server.token, await logIn(server, anna)])
+      expect(await read(token, CREATE, variables)).toBe('FORBIDDEN')
+    expect((await server.ask(CREATE, variables, {})).errors).toMatchObject([
+      { extensions: { code: 'UNAUTHENTICATED' } },
+    ])
+  })
+
+  test.each([
+    ['a user’s, for nobody', { role: 'USER' }, 'accountIds'],
+    ['a user’s, for null', { role: 'USER', accountIds: null }, 'accountIds'],
+    ['a user’s, for an empty list', { role: 'USER', accountIds: [] }, 'accountIds'],
+    ['an operator’s, for an empty list', { role: 'OPERATOR', accountIds: [] }, 'accountIds'],
+    ['what is no user', { role: 'OPERATOR', accountIds: ['rosebud'] }, 'accountIds'],
+    ['without a name', { role: 'OPERATOR', name: '' }, 'name'],
+    ['too many accounts', { role: 'USER', accountIds: Array.from({ length: 101 }, () => randomUUID()) }, 'accountIds'],
+  ])('not as %s', async (_what, variables, field) => {
+    const { data, errors } = await askWith(server, operator, CREATE, variables)
+    const told = JSON.stringify(data?.createApiToken?.fields ?? errors)
+    expect(told).toContain(field)
+    expect(told).not.toContain('rosebud')
+    expect(data?.createApiToken?.__typename ?? 'none').not.toBe('CreateApiTokenSuccess')
+  })
+})
+
+describe('a user’s token for two accounts', () => {
+  let token: string
+  beforeAll(async () => {
+    token = (await makeToken({ role: 'USER', accountIds: [anna.id, bert.id] })).token
+  })
+
+  test('sees and moves what their owners do', async () => {
+    for (const { id, email } of [anna, bert]) {
+      expect(await balanceOf(token, id)).toEqual({ balance: { amount: expect.any(String) } })
+      expect(await read(token, 'query ($id: ID!) { node(id: $id) { ... on User { email } } }', { id })).toEqual({
+        email,
+      })
+    }
+    expect((await transfer(token, anna.id, carl.id)).kind).toBe('TransferSuccess')
+    expect((await transfer(token, bert.id, anna.id)).kind).toBe('TransferSuccess')
+    expect(
+      await read(token, 'query ($ids: [ID!]!) { balances(userIds: $ids) { user { id } } }', {
+        ids: [carl.id, anna.id],
+      }),
+    ).toEqual([null, { user: { id: anna.id } }])
+    const client = await openClient(server.socketEndpoint, { token })
+    client.subscribe('watch', {
+      query: 'subscription ($id: ID!) { entryPosted(userId: $id, since: null) { change } }',
+      variables: { id: bert.id },
+    })
+    const stranger = await openStream(
+      server.endpoint,
+      { query: 'subscription ($id: ID!) { entryPosted(userId: $id) { change } }', variables: { id: carl.id } },
+      token,
+    )
+    expect(JSON.stringify((await stranger.waitForEnd()).left)).toContain('USER_NOT_FOUND')
+  })
+
+  test('is no user, and sees and moves nothing else', async () => {
+    expect(await read(token, '{ viewer { id } }')).toBeNull()
+    expect(await balanceOf(token, carl.id)).toBeNull()
+    expect(await read(token, 'query ($id: ID!) { node(id: $id) { id } }', { id: carl.id })).toBeNull()
+    expect(
+      await read(token, 'query ($email: String!) { user(email: $email) { id } }', { email: carl.email }),
+    ).toBeNull()
+    expect((await transfer(token, carl.id, anna.id)).kind).toBe('UserNotFoundError')
+    expect((await deposit(token, anna.id)).kind).toBe('FORBIDDEN')
+    for (const query of [
+      '{ users { totalCount } }',
+      '{ ledger { deposited } }',
+      '{ transactions { totalCount } }',
+      LIST,
+    ])
+      expect(await read(token, query)).toBe('FORBIDDEN')
+    expect(await read(token, REVOKE, { id: randomUUID() })).toBe('FORBIDDEN')
+    const feed = await openStream(server.endpoint, { query: 'subscription { transactionPosted { cursor } }' }, token)
+    expect(JSON.stringify((await feed.waitForEnd()).left)).toContain('FORBIDDEN')
+  })
+})
+
+describe('an operator’s token for one account', () => {
+  let token: string
+  beforeAll(async () => {
+    token = (await makeToken({ role: 'OPERATOR', accountIds: [anna.id] })).token
+  })
+
+  test('deposits there and not elsewhere, one by one and in bulk', async () => {
+    expect((await deposit(token, anna.id)).kind).toBe('DepositSuccess')
+    expect((await deposit(token, bert.id)).kind).toBe('UserNotFoundError')
+    const before = await balanceOf(server.token, bert.id)
+    const { data } = await askWith(
+      server,
+      token,
+      `mutation ($a: UUID!, $b: UUID!, $anna: ID!, $bert: ID!) {
+        postTransactions(input: { atomic: false, transactions: [
+          { deposit: { idempotencyKey: $a, userId: $anna, amount: 1 } },
+          { deposit: { idempotencyKey: $b, userId: $bert, amount: 1 } },
+        ] }) { ... on PostTransactionsSuccess { results { __typename } } }
+      }`,
+      { a: randomUUID(), b: randomUUID(), anna: anna.id, bert: bert.id },
+    )
+    expect(data.postTransactions.results.map(({ __typename }: { __typename: string }) => __typename)).toEqual([
+      expect.stringMatching(/Success$/),
+      'UserNotFoundError',
+    ])
+    expect(await balanceOf(server.token, bert.id)).toEqual(before)
+    expect((await transfer(token, anna.id, bert.id)).kind).toBe('TransferSuccess')
+    expect((await transfer(token, bert.id, anna.id)).kind).toBe('UserNotFoundError')
+  })
+
+  test('has nothing of the ledger as a whole, and nobody else', async () => {
+    for (const query of [
+      '{ users { totalCount } }',
+      '{ ledger { deposited } }',
+      '{ transactions { totalCount } }',
+      LIST,
+    ])
+      expect(await read(token, query)).toBe('FORBIDDEN')
+    expect(await balanceOf(token, bert.id)).toBeNull()
+    expect(await read(token, 'mutation { createUser(input: { email: "x@example.com" }) { __typename } }')).toBe(
+      'FORBIDDEN',
+    )
+    const feed = await openStream(server.endpoint, { query: 'subscription { transactionPosted { cursor } }' }, token)
+    expect(JSON.stringify((await feed.waitForEnd()).left)).toContain('FORBIDDEN')
+  })
+})
+
+test('an operator’s token for all accounts runs the ledger, except that it makes no token; it may revoke one', async () => {
+  const { token } = await makeToken({ role: 'OPERATOR' })
+  expect(await read(token, '{ ledger { deposited } }')).toEqual({ deposited: expect.any(String) })
+  expect((await deposit(token, carl.id)).kind).toBe('DepositSuccess')
+  const { token: other, id } = await makeToken({ role: 'OPERATOR' })
+  expect(await read(token, REVOKE, { id })).toMatchObject({ __typename: 'RevokeApiTokenSuccess' })
+  expect(await isGood(server, other)).toBe(false)
+})
+
+describe('an API token ends', () => {
+  test('when it expires, with what it had subscribed to', async () => {
+    const expiresAt = new Date(Date.now() + 3_000).toISOString()
+    const { token } = await makeToken({ role: 'USER', accountIds: [anna.id], expiresAt })
+    const client = await openClient(server.socketEndpoint, { token })
+    client.subscribe('watch', {
+      query: 'subscription ($id: ID!) { entryPosted(userId: $id) { id } }',
+      variables: { id: anna.id },
+    })
+    expect(await client.waitForMessage()).toMatchObject({
+      payload: { errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] },
+    })
+    const late = Date.now() - Date.parse(expiresAt)
+    expect(late).toBeGreaterThanOrEqual(-20)
+    expect(late).toBeLessThan(A_SECOND_MS)
+    expect(await isGood(server, token)).toBe(false)
+  })
+
+  test('when it is revoked: at once here, within a second on another server; done twice, the first time stays', async () => {
+    const other = await openTestServer({}, server.database)
+    onTestFinished(() => other.close())
+    const { token, id } = await makeToken({ role: 'OPERATOR' })
+    expect([await isGood(server, token), await isGood(other, token)]).toEqual([true, true])
+    const { data } = await askWith(server, operator, REVOKE, { id })
+    expect(await isGood(server, token)).toBe(false)
+    expect(await untilBad(other, token)).toBeLessThan(A_SECOND_MS)
+    const again = await askWith(other, operator, REVOKE, { id: id.replace('token_', '') })
+    expect(again.data).toEqual(data)
+    expect(JSON.stringify(await askWith(server, operator, LIST))).not.toContain(id)
+  })
+
+  test('one that is not there cannot be revoked', async () => {
+    expect(await read(operator, REVOKE, { id: randomUUID() })).toMatchObject({ code: 'API_TOKEN_NOT_FOUND' })
+    const { errors } = await askWith(server, operator, REVOKE, { id: anna.id })
+    expect(errors ?? 'none').not.toContain(anna.id)
+  })
+
+  test('its id opens nothing', async () => {
+    const { id } = await makeToken({ role: 'OPERATOR' })
+    for (const text of [id, id.replace('token_', 'thesaurum_api_'), id.replace('token_', '')])
+      await vi.waitFor(async () => expect(await isGood(server, text)).toBe(false))
+  })
+})

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { openClient, openSocket } from '../support/graphql-transport.ts'
+import { openProxy } from '../support/proxy.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+import { askWith, type Inside, isGood, logIn, lookInside, makePerson, type Person } from '../support/sign-in.ts'
+
+let server: TestServer
+let inside: Inside
+let anna: Person
+beforeAll(async () => {
+  inside = lookInside()
+  server = await openTestServer()
+  anna = await makePerson(server)
+})
+afterAll(() => server.close())
+
+test('a database that is away for a second signs nobody out, and fails no request that comes meanwhile', async () => {
+  const proxy = await openProxy(server.database.url)
+  onTestFinished(() => proxy.close())
+  const far = await openTestServer({}, { ...server.database, url: proxy.url })
+  onTestFinished(() => far.close())
+  const token = await logIn(far, anna)
+  const client = await openClient(far.socketEndpoint, { token })
+  client.subscribe('watch', {
+    query: 'subscription ($id: ID!) { entryPosted(userId: $id) { change } }',
+    variables: { id: anna.id },
+  })
+  await vi.waitFor(() => expect(inside.counts()).toMatchObject({ entries: 1 }))
+  proxy.refuse(true)
+  proxy.cutAll()
+  const away = performance.now()
+  const answers: Promise<{ status: number; challenge: string | null }>[] = []
+  await vi.waitFor(
+    () => {
+      answers.push(askWith(far, token, '{ viewer { id } }'), askWith(far, far.token, '{ viewer { id } }'))
+      expect(performance.now() - away).toBeGreaterThan(1_000)
+    },
+    { timeout: 10_000, interval: 100 },
+  )
+  proxy.refuse(false)
+  const statuses = (await Promise.all(answers)).map(({ status }) => status)
+  expect(statuses.length).toBeGreaterThan(10)
+  expect(new Set(statuses)).toEqual(new Set([200]))
+  const deposited = await server.ask(
+    `mutation ($key: UUID!, $id: ID!) { deposit(input: { idempotencyKey: $key, userId: $id, amount: 7 }) { __typename } }`,
+    { key: randomUUID(), id: anna.id },
+  )
+  expect(deposited.data.deposit.__typename).toBe('DepositSuccess')
+  expect(await client.waitForMessage()).toMatchObject({ payload: { data: { entryPosted: { change: '7' } } } })
+})
+
+test('a database that is away for long is told as such to requests and to operations on sockets, none of which are signed out', async () => {
+  const proxy = await openProxy(server.database.url)
+  onTestFinished(() => proxy.close())
+  const far = await openTestServer({}, { ...server.database, url: proxy.url })
+  onTestFinished(() => far.close())
+  const token = await logIn(far, anna)
+  const client = await openClient(far.socketEndpoint, { token })
+  proxy.refuse(true)
+  proxy.cutAll()
+  const unavailable = { extensions: { code: 'UNAVAILABLE', retryable: true } }
+  // What was known is believed for a moment longer.
+  await vi.waitFor(
+    async () => {
+      const { status, errors } = await askWith(far, token, '{ viewer { id } }')
+      expect(status).toBe(503)
+      expect(errors).toMatchObject([unavailable])
+    },
+    { timeout: 20_000, interval: 100 },
+  )
+  const late = await openSocket(far.socketEndpoint)
+  late.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } })
+  client.subscribe('me', { query: '{ viewer { id } }' })
+  expect(await client.waitForMessage()).toMatchObject({ id: 'me', type: 'error', payload: [unavailable] })
+  // After 4500 clients would give up.
+  expect((await late.waitForClose()).code).toBe(1013)
+  proxy.refuse(false)
+  await vi.waitFor(async () => expect(await isGood(far, token)).toBe(true), { timeout: 10_000, interval: 50 })
+  client.subscribe('me again', { query: '{ viewer { id } }' })
+  expect(await client.waitForMessage()).toMatchObject({
+    id: 'me again',
+    payload: { data: { viewer: { id: anna.id } } },
+  })
+})

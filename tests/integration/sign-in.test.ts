@@ -1,0 +1,303 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { hashPassword } from '../../src/auth/passwords.ts'
+import { holdSession, untilBlocked } from '../support/faults.ts'
+import { signInOperator } from '../support/operator.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+import {
+  A_SECOND_MS,
+  askWith,
+  isGood,
+  LOGIN,
+  logIn,
+  makePerson,
+  PASSWORD,
+  type Person,
+  tryLogin,
+  untilBad,
+} from '../support/sign-in.ts'
+
+const LOGOUT = 'mutation { logout { ... on LogoutSuccess { endedAt } } }'
+
+let server: TestServer
+let anna: Person
+beforeAll(async () => {
+  server = await openTestServer({ TRUSTED_PROXY_COUNT: '1' })
+  anna = await makePerson(server)
+})
+afterAll(() => server.close())
+
+/** Of each kind of attempt, from a client of its own: the throttle is not what these tests are about. */
+let client = 0
+const somewhere = () => `192.0.2.${client++ % 250}`
+
+describe('login', () => {
+  test('begins a session of whoever has the right password', async () => {
+    const { expiresAt, token, ...rest } = await tryLogin(server, anna.email, PASSWORD)
+    expect(rest).toEqual({ __typename: 'LoginSuccess', user: { id: anna.id, email: anna.email, role: 'USER' } })
+    expect(Date.parse(expiresAt) - Date.now()).toBeGreaterThan(86_000_000)
+    const { data } = await askWith(server, token, '{ viewer { id email } }')
+    expect(data).toEqual({ viewer: { id: anna.id, email: anna.email } })
+  })
+
+  test('makes a token of 256 random bits behind a name that scanners can know, another one each time', async () => {
+    const tokens = [await logIn(server, anna), await logIn(server, anna)]
+    for (const token of tokens) expect(token).toMatch(/^thesaurum_session_[A-Za-z0-9_-]{43}$/)
+    expect(tokens[0]).not.toBe(tokens[1])
+    expect(Buffer.from((tokens[0] as string).slice('thesaurum_session_'.length), 'base64url')).toHaveLength(32)
+  })
+
+  test('takes an address in any spelling, and a password in any Unicode form', async () => {
+    for (const spelling of [anna.email.toUpperCase(), `  ${anna.email}\t`, anna.email.replace('@', '＠')])
+      expect(await tryLogin(server, spelling, PASSWORD)).toMatchObject({ user: { id: anna.id } })
+    const bert = await makePerson(server, { password: 'caf\u00e9 au lait' })
+    expect(await tryLogin(server, bert.email, 'cafe\u0301 au lait')).toMatchObject({ user: { id: bert.id } })
+    expect(await tryLogin(server, bert.email, 'Caf\u00e9 au lait')).toMatchObject({ code: 'INVALID_CREDENTIALS' })
+  })
+
+  test('answers a wrong password, an unknown address and a user without a password with the same bytes', async () => {
+    const house = await makePerson(server, { password: null })
+    const answers = new Set<string>()
+    for (const [email, password] of [
+      [anna.email, 'a wrong password'],
+      ['nobody.at.all@example.com', 'a wrong password'],
+      ['nobody.at.all@example.com', ''],
+      [house.email, 'a wrong password'],
+      [house.email, ''],
+      [anna.email, ''],
+    ]) {
+      const response = await fetch(server.endpoint, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-forwarded-for': somewhere() },
+        body: JSON.stringify({ query: LOGIN, variables: { email, password } }),
+      })
+      const headers = [...response.headers].filter(([name]) => name !== 'date')
+      answers.add(`${response.status} ${JSON.stringify(headers)} ${await response.text()}`)
+    }
+    expect([...answers]).toEqual([expect.stringContaining('INVALID_CREDENTIALS')])
+  })
+
+  test('takes as long for each of them', async () => {
+    const house = await makePerson(server, { password: null })
+    const emails = { wrong: anna.email, unknown: 'nobody.else@example.com', house: house.email }
+    const times: Record<string, number[]> = { wrong: [], unknown: [], house: [] }
+    for (let round = 0; round < 12; round++) {
+      for (const [kind, email] of Object.entries(emails)) {
+        const from = somewhere()
+        const start = performance.now()
+        await tryLogin(server, email, 'a wrong password', from)
+        times[kind]?.push(performance.now() - start)
+      }
+    }
+    const medians = Object.values(times).map((list) => list.sort((a, b) => a - b)[6] as number)
+    expect(Math.max(...medians) / Math.min(...medians)).toBeLessThan(2)
+  })
+
+  test('refuses a password that was changed while it was being looked at', async () => {
+    const bert = await makePerson(server)
+    const lock = await holdSession(server.database, 'lock table private.sessions in access exclusive mode')
+    onTestFinished(() => lock.close())
+    const login = tryLogin(server, bert.email, PASSWORD)
+    await untilBlocked(server.database)
+    const changed = await hashPassword('another password')
+    await server.database.pool.query('update users set password_hash = $1 where email = $2', [changed, bert.email])
+    await lock.commit()
+    expect(await login).toMatchObject({ code: 'INVALID_CREDENTIALS' })
+    const { rows } = await server.database.pool.query(
+      'select from private.sessions join users on users.id = user_id where email = $1 and revoked_at is null',
+      [bert.email],
+    )
+    expect(rows).toHaveLength(0)
+  })
+
+  test('ends the oldest of a hundred sessions of one user, and nobody else’s', async () => {
+    const bert = await makePerson(server)
+    const [first, others] = [await logIn(server, bert), await logIn(server, anna)]
+    const second = await logIn(server, bert)
+    const last: string[] = []
+    for (let count = 0; count < 99; count++) last.push(await logIn(server, bert))
+    await untilBad(server, first)
+    expect(await isGood(server, second)).toBe(true)
+    expect(await isGood(server, last.at(-1) as string)).toBe(true)
+    expect(await isGood(server, others)).toBe(true)
+    const { rows } = await server.database.pool.query(
+      'select count(*)::int as count from private.sessions join users on users.id = user_id where email = $1',
+      [bert.email],
+    )
+    expect(rows).toEqual([{ count: 100 }])
+  })
+})
+
+test('of a token and a password, only hashes are in the database, wherever one looks', async () => {
+  const bert = await makePerson(server, { password: 'rosebud in clear' })
+  const session = (await tryLogin(server, bert.email, 'rosebud in clear')).token
+  const operator = await signInOperator(server.database)
+  const { data } = await askWith(
+    server,
+    operator,
+    'mutation { createApiToken(input: { name: "x", role: OPERATOR }) { ... on CreateApiTokenSuccess { token } } }',
+  )
+  const secrets = [session, data.createApiToken.token, operator, 'rosebud in clear']
+  const { pool } = server.database
+  const { rows: tables } = await pool.query(
+    "select table_schema, table_name from information_schema.tables where table_schema in ('public', 'private')",
+  )
+  expect(tables.length).toBeGreaterThan(6)
+  let rowsRead = 0
+  for (const { table_schema, table_name } of tables) {
+    const { rows } = await pool.query(`select * from "${table_schema}"."${table_name}"`)
+    rowsRead += rows.length
+    for (const value of rows.flatMap((row) => Object.values(row))) {
+      const text = Buffer.isBuffer(value) ? value.toString('latin1') : JSON.stringify(value)
+      for (const secret of secrets) {
+        expect(text).not.toContain(secret)
+        expect(text).not.toContain(secret.split('_').at(-1))
+        if (Buffer.isBuffer(value)) expect(value.equals(Buffer.from(secret.slice(-43), 'base64url'))).toBe(false)
+      }
+    }
+  }
+  expect(rowsRead).toBeGreaterThan(10)
+})
+
+describe('a session', () => {
+  test('is over with its logout, at once, and no other with it', async () => {
+    const [token, other] = [await logIn(server, anna), await logIn(server, anna)]
+    const { data } = await askWith(server, token, LOGOUT)
+    expect(Math.abs(Date.parse(data.logout.endedAt) - Date.now())).toBeLessThan(60_000)
+    expect(await isGood(server, token)).toBe(false)
+    expect(await isGood(server, other)).toBe(true)
+  })
+
+  test('cannot be logged out of by a stranger, or by a token that is none of a session', async () => {
+    expect(await server.ask(LOGOUT, {}, {})).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] })
+    expect(await server.ask(LOGOUT)).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] })
+    expect(await isGood(server, server.token)).toBe(true)
+  })
+
+  test('that was logged out of through another server is over within a second', async () => {
+    const other = await openTestServer({}, server.database)
+    onTestFinished(() => other.close())
+    const token = await logIn(server, anna)
+    expect(await isGood(other, token)).toBe(true)
+    await askWith(server, token, LOGOUT)
+    expect(await untilBad(other, token)).toBeLessThan(A_SECOND_MS)
+  })
+
+  test('ends when nothing was asked for a while, and goes on for as long as something is', async () => {
+    const short = await openTestServer({ SESSION_IDLE_MS: '1500' }, server.database)
+    onTestFinished(() => short.close())
+    const [idle, busy] = [await logIn(short, anna), await logIn(short, anna)]
+    const start = performance.now()
+    const answers: boolean[] = []
+    await vi.waitFor(
+      async () => {
+        // Only one of them is asked with.
+        answers.push(await isGood(short, busy))
+        expect(performance.now() - start).toBeGreaterThan(4_000)
+      },
+      { timeout: 20_000, interval: 100 },
+    )
+    expect(answers).not.toContain(false)
+    expect(await isGood(short, idle)).toBe(false)
+    // And now nobody asks.
+    const { pool } = server.database
+    await vi.waitFor(
+      async () => {
+        const { rows } = await pool.query(
+          `select from private.sessions where revoked_at is null and idle_timeout_ms = 1500
+           and last_seen_at + interval '1.6 seconds' > clock_timestamp()`,
+        )
+        expect(rows).toHaveLength(0)
+      },
+      { timeout: 20_000, interval: 50 },
+    )
+    expect(await isGood(short, busy)).toBe(false)
+  })
+
+  test('goes on after a request in its last moment', async () => {
+    const short = await openTestServer({ SESSION_IDLE_MS: '60000' }, server.database)
+    onTestFinished(() => short.close())
+    const token = await logIn(short, anna)
+    const { pool } = server.database
+    // Had been silent until just now.
+    await pool.query(
+      `update private.sessions set last_seen_at = clock_timestamp() - interval '59.7 seconds' where idle_timeout_ms = 60000`,
+    )
+    const start = performance.now()
+    const answers: boolean[] = []
+    await vi.waitFor(
+      async () => {
+        answers.push(await isGood(short, token))
+        expect(performance.now() - start).toBeGreaterThan(1_000)
+      },
+      { timeout: 10_000, interval: 10 },
+    )
+    expect(answers).not.toContain(false)
+  })
+
+  test('ends at its time, however much is asked', async () => {
+    const short = await openTestServer({ SESSION_LIFETIME_MS: '1500' }, server.database)
+    onTestFinished(() => short.close())
+    const { token, expiresAt } = await tryLogin(short, anna.email, PASSWORD)
+    await vi.waitFor(async () => expect(await isGood(short, token)).toBe(false), { timeout: 10_000, interval: 20 })
+    expect(Date.now() - Date.parse(expiresAt)).toBeGreaterThanOrEqual(-20)
+    expect(Date.now() - Date.parse(expiresAt)).toBeLessThan(A_SECOND_MS)
+  })
+
+  test('gives what the user’s role gives now', async () => {
+    const bert = await makePerson(server)
+    const token = await logIn(server, bert)
+    const codeOf = async () =>
+      (await askWith(server, token, '{ ledger { userCount } }')).errors?.[0]?.extensions.code ?? 'none'
+    expect(await codeOf()).toBe('FORBIDDEN')
+    await server.database.pool.query("update users set role = 'OPERATOR' where email = $1", [bert.email])
+    const up = performance.now()
+    await vi.waitFor(async () => expect(await codeOf()).toBe('none'), { timeout: 5_000, interval: 20 })
+    expect(performance.now() - up).toBeLessThan(A_SECOND_MS)
+    await server.database.pool.query("update users set role = 'USER' where email = $1", [bert.email])
+    const down = performance.now()
+    await vi.waitFor(async () => expect(await codeOf()).toBe('FORBIDDEN'), { timeout: 5_000, interval: 20 })
+    expect(performance.now() - down).toBeLessThan(A_SECOND_MS)
+  })
+})
+
+describe('a request is refused with 401', () => {
+  const unknown = `thesaurum_session_${'A'.repeat(43)}`
+  test.each([
+    ['no token', 'rosebud'],
+    ['an empty header', ''],
+    ['a scheme alone', 'Bearer'],
+    ['another scheme', `Basic ${unknown}`],
+    ['a token without its scheme', unknown],
+    ['two tokens', `Bearer ${unknown} ${unknown}`],
+    ['a token of no kind', `Bearer thesaurum_root_${'A'.repeat(43)}`],
+    ['a token that nobody was given', `Bearer ${unknown}`],
+    ['an API token that nobody was given', `Bearer thesaurum_api_${'A'.repeat(43)}`],
+    ['a token with one more letter', `Bearer ${unknown}A`],
+  ])('that shows %s, whatever it asks for', async (_what, authorization) => {
+    for (const accept of ['application/json', 'application/graphql-response+json', 'text/event-stream']) {
+      const response = await fetch(server.endpoint, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept, authorization },
+        body: JSON.stringify({ query: LOGIN, variables: { email: anna.email, password: PASSWORD } }),
+      })
+      expect(response.status).toBe(401)
+      expect(response.headers.get('www-authenticate')).toMatch(/^Bearer\b/)
+      const text = await response.text()
+      expect(JSON.parse(text)).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] })
+      expect(text).not.toMatch(/rosebud|AAAA/)
+    }
+  })
+
+  test('that shows what is over; in another case the scheme is the same', async () => {
+    const token = await logIn(server, anna)
+    for (const scheme of ['bearer', 'BEARER'])
+      expect((await server.ask('{ viewer { id } }', {}, { authorization: `${scheme} ${token}` })).data.viewer.id).toBe(
+        anna.id,
+      )
+    await server.database.pool.query(`update private.sessions set expires_at = clock_timestamp()`)
+    await untilBad(server, token)
+    const { status, challenge, errors } = await askWith(server, token, '{ viewer { id } }')
+    expect([status, challenge]).toEqual([401, expect.stringMatching(/^Bearer error="invalid_token"/)])
+    expect(errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }])
+  })
+})

@@ -1,0 +1,236 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { THROTTLE } from '../../src/auth/throttle.ts'
+import { openClient } from '../support/graphql-transport.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+import { LOGIN, logIn, makePerson, PASSWORD, type Person, tryLogin } from '../support/sign-in.ts'
+
+/* The server believes its one proxy: these tests are as many clients as they like. */
+
+let server: TestServer
+beforeAll(async () => {
+  server = await openTestServer({ TRUSTED_PROXY_COUNT: '1' })
+})
+afterAll(() => server.close())
+
+let networks = 0
+/** The address of somebody who has never been here. */
+const somewhere = () => `10.${networks >> 8}.${networks++ & 255}.1`
+
+const attempt = (email: string, from: string, password = 'a wrong password', at: TestServer = server) =>
+  tryLogin(at, email, password, from)
+/** Many at once: their codes, counted. */
+async function attemptAtOnce(attempts: Promise<{ code?: string }>[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const { code = 'SUCCESS' } of await Promise.all(attempts)) counts[code] = (counts[code] ?? 0) + 1
+  return counts
+}
+const tooMany = { code: 'TOO_MANY_ATTEMPTS', retryable: true }
+
+test('a client has ten attempts at one account: from then on no password is looked at, nor the right one', async () => {
+  const anna = await makePerson(server)
+  const from = somewhere()
+  for (let count = 0; count < THROTTLE.attemptsMax; count++)
+    expect(await attempt(anna.email, from)).toMatchObject({ code: 'INVALID_CREDENTIALS' })
+  const refused = await attempt(anna.email, from)
+  expect(refused).toMatchObject(tooMany)
+  expect(refused.retryAfterSeconds).toBeGreaterThan(0)
+  expect(refused.retryAfterSeconds).toBeLessThanOrEqual(THROTTLE.windowMs / 1_000)
+  expect(await attempt(anna.email, from, PASSWORD)).toMatchObject(tooMany)
+  // In another spelling it is the same account, and of another account it is not told.
+  expect(await attempt(` ${anna.email.toUpperCase()}`, from, PASSWORD)).toMatchObject(tooMany)
+  const bert = await makePerson(server)
+  expect(await attempt(bert.email, from, PASSWORD)).toMatchObject({ __typename: 'LoginSuccess' })
+  expect(await attempt(anna.email, somewhere(), PASSWORD)).toMatchObject({ __typename: 'LoginSuccess' })
+})
+
+test('attempts at an account that is not there are refused just so', async () => {
+  const anna = await makePerson(server)
+  const answersFor = async (email: string) => {
+    const from = somewhere()
+    const answers: unknown[] = []
+    for (let count = 0; count < THROTTLE.attemptsMax + 2; count++) {
+      const { retryAfterSeconds, ...answer } = await attempt(email, from)
+      answers.push({ ...answer, waits: typeof retryAfterSeconds })
+    }
+    return answers
+  }
+  const known = await answersFor(anna.email)
+  expect(known.at(-1)).toMatchObject(tooMany)
+  expect(await answersFor('nobody.of.that.name@example.com')).toEqual(known)
+})
+
+test('no number of attempts at once gets past the limit, over HTTP or on a socket', async () => {
+  const anna = await makePerson(server)
+  const from = somewhere()
+  const codes = await attemptAtOnce(Array.from({ length: 30 }, () => attempt(anna.email, from)))
+  expect(codes).toEqual({ INVALID_CREDENTIALS: 10, TOO_MANY_ATTEMPTS: 20 })
+  const client = await openClient(server.socketEndpoint, { token: null, headers: { 'x-forwarded-for': from } })
+  client.subscribe('login', { query: LOGIN, variables: { email: anna.email, password: PASSWORD } })
+  expect(await client.waitForMessage()).toMatchObject({ payload: { data: { login: tooMany } } })
+})
+
+test('the numbers that are left are the same after a restart, and with another server', async () => {
+  const anna = await makePerson(server)
+  const from = somewhere()
+  const first = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
+  await attemptAtOnce(Array.from({ length: 5 }, () => attempt(anna.email, from, undefined, first)))
+  await first.close()
+  const second = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
+  onTestFinished(() => second.close())
+  const codes = await attemptAtOnce(
+    Array.from({ length: 10 }, (_, index) => attempt(anna.email, from, undefined, index % 2 ? server : second)),
+  )
+  expect(codes).toEqual({ INVALID_CREDENTIALS: 5, TOO_MANY_ATTEMPTS: 5 })
+})
+
+test('a right password clears what had failed before it', async () => {
+  const anna = await makePerson(server)
+  const from = somewhere()
+  for (let round = 0; round < 2; round++) {
+    for (let count = 0; count < THROTTLE.attemptsMax - 1; count++)
+      expect(await attempt(anna.email, from)).toMatchObject({ code: 'INVALID_CREDENTIALS' })
+    expect(await attempt(anna.email, from, PASSWORD)).toMatchObject({ __typename: 'LoginSuccess' })
+  }
+})
+
+test('a client has a hundred attempts at all accounts together, and right passwords are none of them', async () => {
+  const anna = await makePerson(server)
+  const from = somewhere()
+  for (let count = 0; count < 5; count++) await logIn(server, anna, from)
+  let codes: Record<string, number> = {}
+  for (let round = 0; round < 2; round++) {
+    const more = await attemptAtOnce(
+      Array.from({ length: 55 }, (_, index) => attempt(`nobody.${index % 11}.${round}@example.com`, from)),
+    )
+    codes = Object.fromEntries(
+      [...Object.keys(more), ...Object.keys(codes)].map((code) => [code, (codes[code] ?? 0) + (more[code] ?? 0)]),
+    )
+  }
+  expect(codes).toEqual({ INVALID_CREDENTIALS: THROTTLE.clientAttemptsMax, TOO_MANY_ATTEMPTS: 10 })
+  expect(await attempt(anna.email, from, PASSWORD)).toMatchObject(tooMany)
+  expect(await attempt(anna.email, somewhere(), PASSWORD)).toMatchObject({ __typename: 'LoginSuccess' })
+})
+
+test('many who sign in at once from one place, with right passwords, may sign in from there afterwards', async () => {
+  const people: Person[] = []
+  for (let count = 0; count < 14; count++) people.push(await makePerson(server))
+  const from = somewhere()
+  const codes = await attemptAtOnce(
+    people.flatMap(({ email }) => Array.from({ length: 10 }, () => attempt(email, from, PASSWORD))),
+  )
+  expect(codes.SUCCESS).toBeGreaterThan(90)
+  expect(codes.SUCCESS).toBeLessThan(140)
+  for (const person of people) await logIn(server, person, from)
+})
+
+test('whoever guesses from everywhere shuts an account to strange places, and never to its owner’s own', async () => {
+  const anna = await makePerson(server)
+  const home = somewhere()
+  await logIn(server, anna, home)
+  const codes = await attemptAtOnce(
+    Array.from({ length: THROTTLE.accountAttemptsMax + 10 }, () => attempt(anna.email, somewhere())),
+  )
+  expect(codes).toEqual({ INVALID_CREDENTIALS: THROTTLE.accountAttemptsMax, TOO_MANY_ATTEMPTS: 10 })
+  expect(await attempt(anna.email, somewhere(), PASSWORD)).toMatchObject(tooMany)
+  for (let count = 0; count < 3; count++) await logIn(server, anna, home)
+  // Also with a slip of the finger.
+  expect(await attempt(anna.email, home)).toMatchObject({ code: 'INVALID_CREDENTIALS' })
+  await logIn(server, anna, home)
+  // And after a restart.
+  const again = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
+  onTestFinished(() => again.close())
+  await logIn(again, anna, home)
+  expect(await attempt(anna.email, somewhere(), PASSWORD, again)).toMatchObject(tooMany)
+})
+
+test('what a client writes into X-Forwarded-For itself is not believed', async () => {
+  const anna = await makePerson(server)
+  const from = somewhere()
+  const codes = await attemptAtOnce(
+    Array.from({ length: 14 }, () => attempt(anna.email, `${somewhere()}, ${somewhere()},${from}`)),
+  )
+  expect(codes).toEqual({ INVALID_CREDENTIALS: 10, TOO_MANY_ATTEMPTS: 4 })
+  // Without a proxy nothing of it is.
+  const bare = await openTestServer({}, server.database)
+  onTestFinished(() => bare.close())
+  const bert = await makePerson(server)
+  const more = await attemptAtOnce(Array.from({ length: 14 }, () => attempt(bert.email, somewhere(), undefined, bare)))
+  expect(more).toEqual({ INVALID_CREDENTIALS: 10, TOO_MANY_ATTEMPTS: 4 })
+})
+
+test('one IPv6 customer is one client, whichever of their addresses they come from', async () => {
+  const anna = await makePerson(server)
+  const codes = await attemptAtOnce(
+    Array.from({ length: 14 }, (_, index) => attempt(anna.email, `2001:db8:0:7::${index + 1}`)),
+  )
+  expect(codes).toEqual({ INVALID_CREDENTIALS: 10, TOO_MANY_ATTEMPTS: 4 })
+  expect(await attempt(anna.email, '2001:db8:0:8::1')).toMatchObject({ code: 'INVALID_CREDENTIALS' })
+})
+
+test('when the time has passed there are attempts again', async () => {
+  const anna = await makePerson(server)
+  const from = somewhere()
+  const other = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
+  onTestFinished(() => other.close())
+  await attemptAtOnce(Array.from({ length: 12 }, () => attempt(anna.email, from, undefined, other)))
+  expect(await attempt(anna.email, from)).toMatchObject(tooMany)
+  await server.database.pool.query(
+    "update private.sign_in_limits set expire = expire - $1 where key not like 'known%'",
+    [THROTTLE.windowMs],
+  )
+  const afresh = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
+  onTestFinished(() => afresh.close())
+  expect(await attempt(anna.email, from, PASSWORD, afresh)).toMatchObject({ __typename: 'LoginSuccess' })
+})
+
+test('of whom it was tried there is nothing to read', async () => {
+  const { rows } = await server.database.pool.query('select key from private.sign_in_limits')
+  expect(rows.length).toBeGreaterThan(10)
+  for (const { key } of rows) expect(key).not.toMatch(/@|example/)
+})
+
+test('a storm of sign-ins is told to come again, is not held against anybody, and transfers go on beside it', async () => {
+  const [anna, bert] = [await makePerson(server), await makePerson(server)]
+  const post = async (query: string, variables = {}) => {
+    const { data } = await server.ask(query, { key: randomUUID(), anna: anna.id, bert: bert.id, ...variables })
+    return Object.values(data as Record<string, { __typename: string }>)[0]?.__typename
+  }
+  expect(
+    await post(
+      'mutation ($key: UUID!, $anna: ID!) { deposit(input: { idempotencyKey: $key, userId: $anna, amount: 100000 }) { __typename } }',
+    ),
+  ).toBe('DepositSuccess')
+  const memory = process.memoryUsage().rss
+  let highest = memory
+  const homes = Array.from({ length: 200 }, somewhere)
+  const emails = homes.map((_, index) => `storm.${index}@example.com`)
+  let isOver = false
+  const storm = attemptAtOnce(homes.map((from, index) => attempt(emails[index] as string, from))).finally(() => {
+    isOver = true
+  })
+  let transfers = 0
+  while (!isOver) {
+    const TRANSFER = `mutation ($key: UUID!, $anna: ID!, $bert: ID!) {
+      transfer(input: { idempotencyKey: $key, sourceUserId: $anna, destinationUserId: $bert, amount: 1 }) { __typename }
+    }`
+    expect(await post(TRANSFER)).toBe('TransferSuccess')
+    transfers++
+    highest = Math.max(highest, process.memoryUsage().rss)
+  }
+  const codes = await storm
+  expect(Object.keys(codes).sort()).toEqual(['INVALID_CREDENTIALS', 'OVERLOADED'])
+  expect(codes.OVERLOADED).toBeGreaterThan(0)
+  expect(codes.INVALID_CREDENTIALS).toBeGreaterThan(100)
+  // One hash takes 19 MiB: all of them would be 3.8 GiB.
+  expect((highest - memory) / 2 ** 20).toBeLessThan(300)
+  expect(transfers).toBeGreaterThan(20)
+  // Who was only told to come again has all their attempts left.
+  const { rows } = await server.database.pool.query(
+    "select coalesce(sum(points), 0)::int as points from private.sign_in_limits where key like 'attempts:%' and split_part(key, ' ', 2) = any($1)",
+    [homes],
+  )
+  expect(rows).toEqual([{ points: codes.INVALID_CREDENTIALS }])
+  const verified = await server.ask('{ ledger { verification { sound } } }')
+  expect(verified).toEqual({ data: { ledger: { verification: { sound: true } } } })
+})

@@ -1,0 +1,122 @@
+import { randomUUID } from 'node:crypto'
+import { expect, vi } from 'vitest'
+import { Authenticator } from '../../src/auth/authenticator.ts'
+import { Feed } from '../../src/ledger/feed.ts'
+import { TransactionFeed } from '../../src/ledger/transaction-feed.ts'
+import type { Answer, TestServer } from './server.ts'
+
+export const PASSWORD = 'a right password'
+
+export interface Person {
+  id: string
+  email: string
+}
+
+/** Somebody with an account; who has `PASSWORD`, unless told otherwise. */
+export async function makePerson(
+  server: Pick<TestServer, 'ask'>,
+  { role = 'USER', password = PASSWORD }: { role?: 'USER' | 'OPERATOR'; password?: string | null } = {},
+): Promise<Person> {
+  const email = `${randomUUID()}@example.com`
+  const { data } = await server.ask(
+    `mutation ($email: String!, $password: String, $role: Role) {
+      createUser(input: { email: $email, password: $password, role: $role }) {
+        __typename ... on CreateUserSuccess { user { id } }
+      }
+    }`,
+    { email, password, role },
+  )
+  expect(data.createUser.__typename).toBe('CreateUserSuccess')
+  return { id: data.createUser.user.id, email }
+}
+
+export const LOGIN = `mutation ($email: String!, $password: String!) {
+  login(input: { email: $email, password: $password }) {
+    __typename
+    ... on LoginSuccess { token expiresAt user { id email role } }
+    ... on Error { code message retryable }
+    ... on TooManyAttemptsError { retryAfterSeconds }
+  }
+}`
+
+/** Tries to sign in, as nobody; from an address, where the server believes in one proxy. */
+export async function tryLogin(
+  { ask }: Pick<TestServer, 'ask'>,
+  email: string,
+  password: string,
+  from?: string,
+  // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
+): Promise<any> {
+  const answer = await ask(LOGIN, { email, password }, from === undefined ? {} : { 'x-forwarded-for': from })
+  expect(answer.errors).toBeUndefined()
+  return answer.data.login
+}
+
+/** Signs in; answers with the token. */
+export async function logIn(server: Pick<TestServer, 'ask'>, { email }: Person, from?: string): Promise<string> {
+  const login = await tryLogin(server, email, PASSWORD, from)
+  expect(login).toMatchObject({ __typename: 'LoginSuccess' })
+  return login.token
+}
+
+/** Asks with a token: the answer and how it was given. */
+export async function askWith(
+  { endpoint }: Pick<TestServer, 'endpoint'>,
+  token: string,
+  query: string,
+  variables: Record<string, unknown> = {},
+): Promise<Answer & { status: number; challenge: string | null }> {
+  const response = await fetch(endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables }),
+  })
+  return {
+    ...((await response.json()) as Answer),
+    status: response.status,
+    challenge: response.headers.get('www-authenticate'),
+  }
+}
+
+/** Whether a token is good for anything. */
+export async function isGood(server: Pick<TestServer, 'endpoint'>, token: string): Promise<boolean> {
+  const { status } = await askWith(server, token, '{ __typename }')
+  expect([200, 401]).toContain(status)
+  return status === 200
+}
+
+/** Waits until a token is good for nothing any more; answers with the milliseconds that took. */
+export async function untilBad(server: Pick<TestServer, 'endpoint'>, token: string): Promise<number> {
+  const start = performance.now()
+  await vi.waitFor(async () => expect(await isGood(server, token)).toBe(false), { timeout: 10_000, interval: 20 })
+  return performance.now() - start
+}
+
+/** What is promised is a second. On a machine that is busy with other tests, a test gets what comes at once a little late. */
+export const A_SECOND_MS = 2_000
+
+export interface Inside {
+  /** All that somebody is waiting for: subscriptions and sockets that are watched, subscribers of both feeds. */
+  counts(): { watchers: number; entries: number; transactions: number }
+  /** Waits until nobody is. */
+  untilNobody(): Promise<void>
+}
+
+/** The inside of all servers that are used from now on in this process. */
+export function lookInside(): Inside {
+  const authenticators = vi.spyOn(Authenticator.prototype, 'watch')
+  const feeds = vi.spyOn(Feed.prototype, 'subscribe')
+  const transactionFeeds = vi.spyOn(TransactionFeed.prototype, 'subscribe')
+  const sum = <Part>(parts: Part[], count: (part: Part) => number) =>
+    [...new Set(parts)].reduce((total, part) => total + count(part), 0)
+  const counts = () => ({
+    watchers: sum(authenticators.mock.contexts as Authenticator[], ({ watcherCount }) => watcherCount),
+    entries: sum(feeds.mock.contexts as Feed[], ({ subscriberCount }) => subscriberCount),
+    transactions: sum(transactionFeeds.mock.contexts as TransactionFeed[], ({ subscriberCount }) => subscriberCount),
+  })
+  return {
+    counts,
+    untilNobody: () =>
+      vi.waitFor(() => expect(counts()).toEqual({ watchers: 0, entries: 0, transactions: 0 }), { timeout: 15_000 }),
+  }
+}
