@@ -26,7 +26,7 @@ export async function makeOperator(database: Database, email: string): Promise<{
 }
 
 /** The demo operator of a development database, who has no password: the token that is kept in a file is the only way in. */
-const DEMO_OPERATOR = 'operator@example.com'
+const DEMO_OPERATOR = 'demo-operator@thesaurum.invalid'
 
 /** @returns the id of the demo operator, who is made if there is none. */
 export async function findDemoOperator(database: Database): Promise<string> {

@@ -3,7 +3,7 @@ import { builder, PAGE_SIZE_MAX } from './builder.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
 import { apiTokenId, encodeApiTokenId, userId } from './ids.ts'
 import { Role, User } from './user.ts'
-import { ValidationError } from './validation-error.ts'
+import { invalidArgument, ValidationError } from './validation-error.ts'
 
 class ApiTokenNotFoundError extends MutationError {
   readonly code = 'API_TOKEN_NOT_FOUND'
@@ -137,14 +137,20 @@ builder.mutationFields((t) => ({
     description: 'Makes a token for a service. For operators who are signed in: no token makes another.',
     args: { input: t.arg({ type: CreateApiTokenInput, required: true, description: 'What it may do.' }) },
     errors: { types: [ValidationError], union: { description: 'The token, or why there is none.' } },
-    resolve: (_root, { input: { name, role, accountIds, expiresAt } }, { auth, viewer }) =>
-      auth.createApiToken({
-        name,
-        role,
-        accountIds: accountIds ? [...new Set(accountIds)] : null,
-        expiresAt: expiresAt ?? null,
+    resolve: async (_root, { input }, { auth, viewer, loaders }) => {
+      const accountIds = input.accountIds ? [...new Set(input.accountIds)] : null
+      const users = await Promise.all((accountIds ?? []).map((id) => loaders.users.load(id)))
+      if (users.includes(undefined)) throw invalidArgument('input.accountIds', 'names a user who is not there')
+      if (input.expiresAt && input.expiresAt <= new Date().toISOString())
+        throw invalidArgument('input.expiresAt', 'is over already')
+      return auth.createApiToken({
+        name: input.name,
+        role: input.role,
+        accountIds,
+        expiresAt: input.expiresAt ?? null,
         createdBy: viewer.userId as string,
-      }),
+      })
+    },
   }),
   revokeApiToken: t.field({
     type: RevokeApiTokenSuccess,

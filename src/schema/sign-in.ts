@@ -1,3 +1,4 @@
+import { GraphQLError } from 'graphql'
 import { z } from 'zod'
 import { TooManyAttemptsError as Throttled } from '../auth/throttle.ts'
 import type { Instant } from '../db/instant.ts'
@@ -82,6 +83,11 @@ const LogoutSuccess = builder.objectRef<{ endedAt: Instant }>('LogoutSuccess').i
   }),
 })
 
+const noSession = () =>
+  new GraphQLError('A token of a service has no session: an operator revokes it.', {
+    extensions: { code: 'FORBIDDEN' },
+  })
+
 builder.queryField('viewer', (t) =>
   t.field({
     type: User,
@@ -118,7 +124,7 @@ builder.mutationFields((t) => ({
     errors: { types: [ValidationError], union: { description: 'The end of the session.' } },
     resolve: async (_root, _args, context) => {
       const endedAt = context.token === null ? undefined : await context.auth.signOut(context.token)
-      if (endedAt === undefined) throw unauthorized(context)
+      if (endedAt === undefined) throw context.viewer.userId === null ? noSession() : unauthorized(context)
       return { endedAt }
     },
   }),

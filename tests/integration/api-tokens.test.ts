@@ -78,7 +78,7 @@ describe('an API token is made', () => {
       id: expect.stringMatching(/^token_/),
       role: 'USER',
       accounts: [{ id: anna.id }, { id: bert.id }],
-      createdBy: { email: 'operator@example.com' },
+      createdBy: { email: 'demo-operator@thesaurum.invalid' },
       revokedAt: null,
     })
     const list = JSON.stringify(await askWith(server, operator, LIST))

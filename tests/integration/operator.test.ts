@@ -87,11 +87,11 @@ describe('in development', () => {
     const token = await tokenIn(folder)
     expect(await modeOf(folder)).toBe(0o600)
     const { data } = await askWith(first, token, '{ viewer { email role } ledger { userCount } }')
-    expect(data.viewer).toEqual({ email: 'operator@example.com', role: 'OPERATOR' })
+    expect(data.viewer).toEqual({ email: 'demo-operator@thesaurum.invalid', role: 'OPERATOR' })
     await first.close()
     const second = await develop(folder, database)
     expect(await tokenIn(folder)).toBe(token)
-    expect(await tryLogin(second, 'operator@example.com', '')).toMatchObject({ code: 'INVALID_CREDENTIALS' })
+    expect(await tryLogin(second, 'demo-operator@thesaurum.invalid', '')).toMatchObject({ code: 'INVALID_CREDENTIALS' })
 
     const another = await openTestDatabase()
     onTestFinished(() => another.close())
