@@ -11,7 +11,7 @@ import {
 import type { Plugin } from 'graphql-yoga'
 import { runsLedger } from '../auth/viewer.ts'
 import type { Context } from '../schema/context.ts'
-import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './excess.ts'
+import { DOCUMENT_LENGTH_MAX, excessOfVariables, TOKENS_MAX } from './excess.ts'
 import { withoutArgumentValue } from './request-errors.ts'
 
 /* What may be asked, on every transport: these are hooks of GraphQL's own steps. */
@@ -36,6 +36,8 @@ export const limitsDocuments: Plugin = {
 /** Looks at an operation with its variables, before anything of it is carried out. */
 export function limitsCost(limits: CostLimits): Plugin {
   const refusalOf = (args: ExecutionArgs): GraphQLError | undefined => {
+    const excess = excessOfVariables(args.variableValues)
+    if (excess) return excess
     const context = args.contextValue as Context
     const max = runsLedger(context.viewer) ? limits.operatorCostMax : limits.userCostMax
     const cost = costOf(args)

@@ -190,6 +190,17 @@ function withoutValues(args: ExecutionArgs, result: ExecutionResult, hideSuggest
   return issues.length > 0 ? { errors: [badUserInput(issues)] } : result
 }
 
+/** Errors are kept for documents that are sent again; with a stack each would hold all that validation knew, some 80 KB. */
+function withoutStacks<Result>(work: () => Result): Result {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return work()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
 /**
  * Keeps what clients sent out of the answers to requests that could not be begun, on every transport. Where there is no
  * introspection, no error offers a name in place of a wrong one: that would tell the schema.
@@ -206,7 +217,7 @@ export function requestErrorsWithoutValues({ introspection }: { introspection: b
       if (excess) return setResult([excess])
       setValidationFn(
         read((schema: GraphQLSchema, document: DocumentNode) =>
-          validate(schema, document, rules, { hideSuggestions }),
+          withoutStacks(() => validate(schema, document, rules, { hideSuggestions })),
         ) as never,
       )
     },
