@@ -137,7 +137,7 @@ const LIMITS: Limit[] = [
       query: `{ a: user(id: "${userId}") { ...F } b: user(id: "${userId}") { ...F } } fragment F on User { ${times(49, (i) => `a${i}: id`)} }`,
     }),
     refused: () => ({
-      query: `{ a: user(id: "${userId}") { ...F } b: user(id: "${userId}") { ...F } } fragment F on User { ${times(50, (i) => `a${i}: id`)} }`,
+      query: `{ c: __typename a: user(id: "${userId}") { ...F } b: user(id: "${userId}") { ...F } } fragment F on User { ${times(49, (i) => `a${i}: id`)} }`,
     }),
     message: /more than 100 aliases/,
   },
