@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['tests/{unit,integration,websocket}/**/*.test.ts'],
     globalSetup: 'tests/support/postgres.ts',
+    setupFiles: 'tests/support/canary.ts',
     // Two files at once: each has a database of its own, and all of them share two cores on a small machine.
     maxWorkers: 2,
     testTimeout: 60_000,

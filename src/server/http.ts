@@ -34,7 +34,7 @@ const OPTIONS = {
   requestTimeout: 30_000,
   headersTimeout: 10_000,
   // Whoever connects and is silent is let go within so much more.
-  connectionsCheckingInterval: 2_000,
+  connectionsCheckingInterval: 500,
   // Known to Node from 24.9 on: an upgrade to anything else (HTTP/2, as some clients offer) is passed over, as RFC 9110
   // lets a server do. An older Node hands every upgrade to us, and gets a refusal.
   shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',

@@ -5,9 +5,9 @@ import {
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
+  getVariableValues,
   Kind,
   type OperationDefinitionNode,
-  type SelectionSetNode,
   TypeInfo,
   visit,
   visitWithTypeInfo,
@@ -15,19 +15,10 @@ import {
 import type { Plugin } from 'graphql-yoga'
 import { runsLedger } from '../auth/viewer.ts'
 import type { Context } from '../schema/context.ts'
+import { DOCUMENT_LENGTH_MAX, excessOfVariables, TOKENS_MAX } from './excess.ts'
+import { withoutArgumentValue } from './request-errors.ts'
 
-/*
- * What a document may ask, on every transport: these are hooks of GraphQL's own steps. What can be told from the document
- * alone is told before it is validated, since some rules of validation take the square of what they are given.
- */
-
-/** Characters, comments included: what is kept of a document is many times as large. */
-export const DOCUMENT_LENGTH_MAX = 64 * 1024
-/** Of punctuation, names and values. GraphiQL's introspection has 300. */
-export const TOKENS_MAX = 2_000
-/** Fields, each fragment counted wherever it is spread. */
-export const FIELDS_MAX = 1_000
-export const ALIASES_MAX = 100
+/* What may be asked, on every transport: these are hooks of GraphQL's own steps. */
 
 export interface CostLimits {
   userCostMax: number
@@ -46,66 +37,16 @@ export const limitsDocuments: Plugin = {
   },
 }
 
-/** What is too much in a document, or undefined. */
-export function excessOf(document: DocumentNode): GraphQLError | undefined {
-  const sizes = new Map<string, Size>()
-  const fragments = new Map<string, SelectionSetNode>()
-  for (const definition of document.definitions) {
-    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition.selectionSet)
-  }
-  const sizeOfFragment = (name: string): Size => {
-    const known = sizes.get(name)
-    if (known) return known
-    // Of a cycle, which validation refuses, and of a fragment that is not there.
-    sizes.set(name, NOTHING)
-    const set = fragments.get(name)
-    const size = set ? sizeOf(set) : NOTHING
-    sizes.set(name, size)
-    return size
-  }
-  const sizeOf = (set: SelectionSetNode): Size => {
-    const size = { ...NOTHING }
-    for (const selection of set.selections) {
-      if (selection.kind === Kind.FIELD) {
-        size.fields++
-        if (selection.alias) size.aliases++
-        if (selection.name.value === 'login') size.logins++
-      }
-      const below =
-        selection.kind === Kind.FRAGMENT_SPREAD
-          ? sizeOfFragment(selection.name.value)
-          : selection.selectionSet && sizeOf(selection.selectionSet)
-      if (!below) continue
-      size.fields += below.fields
-      size.aliases += below.aliases
-      size.logins += below.logins
-    }
-    return size
-  }
-  for (const definition of document.definitions) {
-    if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue
-    const { fields, aliases, logins } = sizeOf(definition.selectionSet)
-    if (fields > FIELDS_MAX) return refusal(`It asks for more than ${FIELDS_MAX} fields.`)
-    if (aliases > ALIASES_MAX) return refusal(`It has more than ${ALIASES_MAX} aliases.`)
-    if (logins > 1) return refusal('One operation may sign in once.')
-  }
-  return undefined
-}
-
-interface Size {
-  fields: number
-  aliases: number
-  logins: number
-}
-
-const NOTHING: Size = { fields: 0, aliases: 0, logins: 0 }
-
 /** Looks at an operation with its variables, before anything of it is carried out. */
 export function limitsCost(limits: CostLimits): Plugin {
   const refusalOf = (args: ExecutionArgs): GraphQLError | undefined => {
+    const excess = excessOfVariables(args.variableValues)
+    if (excess) return excess
     const context = args.contextValue as Context
     const max = runsLedger(context.viewer) ? limits.operatorCostMax : limits.userCostMax
     const cost = costOf(args)
+    // It would fail by itself, but the rest of the operation would be carried out, at a cost that nobody knows.
+    if (cost instanceof GraphQLError) return withoutArgumentValue(cost)
     return cost > max ? refusal(`It costs ${Math.ceil(cost)} points, and may cost ${max}.`, 'TOO_COSTLY') : undefined
   }
   return {
@@ -130,7 +71,8 @@ interface Question {
 
 const questions = new WeakMap<OperationDefinitionNode, Question>()
 
-function costOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs): number {
+/** Points; or the error of an argument, without which they cannot be told. */
+function costOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs) {
   const operation = getOperationAST(document, operationName)
   // Which there is none, or too many, execution tells.
   if (!operation) return 0
@@ -141,15 +83,16 @@ function costOf({ schema, document, operationName, variableValues, contextValue 
     questions.set(operation, question)
   }
   if (question.cost !== undefined) return question.cost
+  const variables = variableValues ?? {}
   try {
-    const options = { schema, variables: variableValues ?? {}, ctx: contextValue as object }
+    const options = { schema, variables, ctx: contextValue as object }
     const { complexity } = complexityFromQuery(question.document, options)
     if (!dependsOnVariables(question.document, schema)) question.cost = complexity
     return complexity
   } catch (error) {
-    // Of variables, or of literals beside them, that are not what they should be: execution tells what is wrong.
-    if (error instanceof GraphQLError) return 0
-    throw error
+    if (!(error instanceof GraphQLError)) throw error
+    // Of variables that are not what they should be, execution tells, and does nothing else.
+    return getVariableValues(schema, operation.variableDefinitions ?? [], variables).errors ? 0 : error
   }
 }
 

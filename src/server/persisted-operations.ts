@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { concatAST, GraphQLError, parse, print, Source, separateOperations, validate } from 'graphql'
+import { concatAST, type DocumentNode, GraphQLError, parse, print, separateOperations, validate } from 'graphql'
 import type { GraphQLParams, Plugin } from 'graphql-yoga'
 import { ConfigError } from '../config.ts'
 import { schema } from '../schema/index.ts'
@@ -28,8 +28,9 @@ export async function readPersistedOperations(path: string): Promise<PersistedOp
   return new Map(entries as [string, string][])
 }
 
+/** As it was sent: of any type. */
 interface Params {
-  query?: string | undefined
+  query?: unknown
   documentId?: unknown
   extensions?: Readonly<Record<string, unknown>> | null | undefined
 }
@@ -43,7 +44,8 @@ interface Params {
 export function persistedDocument({ query, documentId, extensions }: Params, operations: PersistedOperations): string {
   const apollo = (extensions as { persistedQuery?: { sha256Hash?: unknown } } | undefined)?.persistedQuery?.sha256Hash
   const named = documentId ?? apollo
-  const hash = typeof named === 'string' ? named.replace(/^sha256:/, '') : sha256Of(query ?? '')
+  const hash =
+    typeof named === 'string' ? named.replace(/^sha256:/, '') : sha256Of(typeof query === 'string' ? query : '')
   const document = operations.get(hash)
   if (document !== undefined) return document
   throw new GraphQLError('It is not one of the operations that this server runs.', {
@@ -54,9 +56,11 @@ export function persistedDocument({ query, documentId, extensions }: Params, ope
 /** For HTTP. */
 export function runsPersistedOperations(operations: PersistedOperations): Plugin {
   return {
-    onParams({ params, setParams }) {
-      const { documentId: _, ...rest } = params as GraphQLParams & { documentId?: unknown }
-      setParams({ ...rest, query: persistedDocument(params, operations) })
+    onParams({ request, params, setParams }) {
+      const { documentId: inBody, ...rest } = params as GraphQLParams & { documentId?: unknown }
+      // Yoga knows no more of a URL than four parameters.
+      const documentId = request.method === 'GET' ? new URL(request.url).searchParams.get('documentId') : inBody
+      setParams({ ...rest, query: persistedDocument({ ...rest, documentId }, operations) })
     },
   }
 }
@@ -65,6 +69,15 @@ function readOperations(path: string): Promise<string> {
   return readFile(path, 'utf8').catch(() => {
     throw new ConfigError(`${path} cannot be read.`)
   })
+}
+
+function parseFile(text: string, path: string): DocumentNode {
+  try {
+    return parse(text)
+  } catch (error) {
+    const { message, locations } = error as GraphQLError
+    throw new ConfigError(`${path}:${locations?.[0]?.line ?? 1}: ${message}`)
+  }
 }
 
 /**
@@ -76,7 +89,7 @@ function readOperations(path: string): Promise<string> {
  */
 export async function persistOperations(paths: readonly string[]): Promise<string> {
   const texts = await Promise.all(paths.map(readOperations))
-  const document = concatAST(texts.map((text, index) => parse(new Source(text, paths[index]))))
+  const document = concatAST(texts.map((text, index) => parseFile(text, paths[index] as string)))
   const errors = validate(schema, document)
   if (errors.length > 0) throw new ConfigError(errors.map(({ message }) => message).join('\n'))
   const operations = Object.values(separateOperations(document)).map((operation) => print(operation))

@@ -1,6 +1,7 @@
 import {
   type ASTVisitor,
   coerceInputValue,
+  type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
   GraphQLError,
@@ -22,12 +23,11 @@ import {
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { DepthRule } from './depth.ts'
-import { excessOf, TOKENS_MAX } from './limits.ts'
+import { excessOf, TOKENS_MAX } from './excess.ts'
 
 /*
  * Request errors without the values in them. graphql-js echoes the whole input, passwords included, when a literal or
- * a variable has the wrong type; here such errors are made again, with the path and the reason only. Nothing is done
- * on the way of a good request: only a failed one is looked at twice.
+ * a variable has the wrong type; here such errors are made again, with the path and the reason only.
  */
 
 interface Issue {
@@ -151,15 +151,18 @@ const SubscriptionWithoutConditionsRule: ValidationRule = (context: ValidationCo
   },
 })
 
-const OWN_RULES = [DepthRule, SubscriptionWithoutConditionsRule]
-
-const RULES = specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? LiteralsOfCorrectTypeRule : rule))
+const RULES = [
+  ...specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? LiteralsOfCorrectTypeRule : rule)),
+  DepthRule,
+  SubscriptionWithoutConditionsRule,
+]
 
 /** A megabyte of nonsense is not answered with thirty. */
 const ISSUES_MAX = 50
 
 /** What is wrong with the variables of an operation, each with its path. */
-function variableIssues({ schema, document, operationName, variableValues }: ExecutionArgs): Issue[] {
+function variableIssues(args: ExecutionArgs, hideSuggestions: boolean): Issue[] {
+  const { schema, document, operationName, variableValues } = args
   const issues: Issue[] = []
   for (const definition of getOperationAST(document, operationName)?.variableDefinitions ?? []) {
     const name = definition.variable.name.value
@@ -171,57 +174,57 @@ function variableIssues({ schema, document, operationName, variableValues }: Exe
         issues.push({ path: name, message: 'is required' })
       continue
     }
-    coerceInputValue(value, type, (path, _value, error) => {
+    const onError: Parameters<typeof coerceInputValue>[2] = (path, _value, error) => {
       if (issues.length >= ISSUES_MAX) return
       issues.push({ path: [name, ...path].join('.'), message: isEnumType(type) ? reasonOf('enum') : messageOf(error) })
-    })
+    }
+    coerceInputValue(value, type, onError, hideSuggestions)
   }
   return issues
 }
 
 /** The errors of an operation that never began. */
-function withoutValues(args: ExecutionArgs, result: ExecutionResult): ExecutionResult {
+function withoutValues(args: ExecutionArgs, result: ExecutionResult, hideSuggestions: boolean): ExecutionResult {
   if (!result.errors || 'data' in result) return result
-  const issues = variableIssues(args)
+  const issues = variableIssues(args, hideSuggestions)
   return issues.length > 0 ? { errors: [badUserInput(issues)] } : result
 }
 
-/** What graphql-js offers in place of a name that is wrong tells the schema to whoever may not read it. */
-const withoutSuggestions = (error: GraphQLError): GraphQLError =>
-  error.message.includes('Did you mean')
-    ? new GraphQLError(error.message.replace(/ ?Did you mean .*$/s, ''), {
-        nodes: error.nodes ?? null,
-        path: error.path ?? null,
-        extensions: error.extensions,
-      })
-    : error
+/** Errors are kept for documents that are sent again; with a stack each would hold all that validation knew, some 80 KB. */
+function withoutStacks<Result>(work: () => Result): Result {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return work()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
 
-/** Keeps what clients sent out of the answers to requests that could not be begun, on every transport. */
+/**
+ * Keeps what clients sent out of the answers to requests that could not be begun, on every transport. Where there is no
+ * introspection, no error offers a name in place of a wrong one: that would tell the schema.
+ */
 export function requestErrorsWithoutValues({ introspection }: { introspection: boolean }): Plugin {
-  const told = ({ errors, ...rest }: ExecutionResult): ExecutionResult =>
-    errors && !introspection
-      ? { errors: errors.map(withoutSuggestions), ...rest }
-      : { ...(errors && { errors }), ...rest }
+  const rules = [...RULES, ...(introspection ? [] : [NoSchemaIntrospectionCustomRule])]
+  const hideSuggestions = !introspection
   return {
     onParse({ parseFn, setParseFn }) {
       setParseFn(read(parseFn))
     },
-    onValidate({ params, validateFn, setValidationFn, addValidationRule, setResult }) {
+    onValidate({ params, setValidationFn, setResult }) {
       const excess = excessOf(params.documentAST)
       if (excess) return setResult([excess])
-      const ownRules = introspection ? OWN_RULES : [...OWN_RULES, NoSchemaIntrospectionCustomRule]
-      for (const rule of ownRules) addValidationRule(rule)
-      setValidationFn(read(validateFn))
-      return ({ valid, setResult }) => {
-        if (valid) return
-        const errors = validate(params.schema, params.documentAST, [...RULES, ...ownRules])
-        setResult(introspection ? [...errors] : errors.map(withoutSuggestions))
-      }
+      setValidationFn(
+        read((schema: GraphQLSchema, document: DocumentNode) =>
+          withoutStacks(() => validate(schema, document, rules, { hideSuggestions })),
+        ) as never,
+      )
     },
     onExecute({ args }) {
       return {
         onExecuteDone({ result, setResult }) {
-          if (!(Symbol.asyncIterator in result)) setResult(told(withoutValues(args, result)))
+          if (!(Symbol.asyncIterator in result)) setResult(withoutValues(args, result, hideSuggestions))
         },
       }
     },
@@ -229,7 +232,7 @@ export function requestErrorsWithoutValues({ introspection }: { introspection: b
       return {
         onSubscribeResult({ result, setResult }) {
           if (Symbol.asyncIterator in result) return
-          const { errors, ...rest } = told(withoutValues(args, result as ExecutionResult))
+          const { errors, ...rest } = withoutValues(args, result as ExecutionResult, hideSuggestions)
           setResult({ ...rest, ...(errors && { errors: errors.map(withoutArgumentValue) }) } as never)
         },
       }

@@ -159,6 +159,8 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
           } satisfies Enveloped,
         }
       },
+      onNext: (_context, _id, _payload, _args, result) =>
+        result.errors && ({ ...result, errors: result.errors.map(withoutHttp) } as never),
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
       onComplete: ({ extra }) => void setImmediate(() => onTold.get(extra.socket)?.()),
     },
@@ -225,7 +227,7 @@ function refuse(socket: Duplex, status: string): void {
 
 /** Yoga marks errors for HTTP status codes; no socket has any. */
 function withoutHttp(error: GraphQLError | { message: string }): never {
-  if (!(error instanceof GraphQLError)) return error as never
+  if (!(error instanceof GraphQLError) || !('http' in error.extensions)) return error as never
   const { http: _http, ...extensions } = error.extensions as Record<string, unknown>
   return { ...error.toJSON(), extensions } as never
 }

@@ -32,6 +32,7 @@ export async function openTestServer(
   const database = shared ?? (await openTestDatabase())
   const config = readConfig({ NODE_ENV: 'test', PORT: '0', ...environment })
   const logged: string[] = []
+  globalThis.canary.watchLog(logged)
   const logger = createLogger(config.LOG_LEVEL, { write: (line: string) => logged.push(line) })
   const server = await openServer(config, database.url, logger)
   const endpoint = `${server.address}/graphql`

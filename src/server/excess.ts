@@ -1,0 +1,132 @@
+import { type DocumentNode, type FieldNode, GraphQLError, Kind, type SelectionSetNode } from 'graphql'
+
+/*
+ * What a document may ask, whatever its variables are. It is told before the document is validated, since some rules of
+ * validation take the square of what they are given.
+ */
+
+/** Characters, comments included: what is kept of a document is many times as large. */
+export const DOCUMENT_LENGTH_MAX = 64 * 1024
+/** Of punctuation, names and values. GraphiQL's introspection has 300. */
+export const TOKENS_MAX = 2_000
+/** Fields, each fragment counted wherever it is spread. */
+export const FIELDS_MAX = 1_000
+export const ALIASES_MAX = 100
+/** Under each alias all types of the schema could be walked through: 2 ms and more. Tools use none. */
+export const INTROSPECTION_ALIASES_MAX = 10
+/** Fields that end up as one in the answer are compared with each other, each with each: 20,000 pairs take 40 ms. */
+export const REPEATS_MAX = 5_000
+
+/** Values in the variables, each list and object included: a thousand postings have 6,000, and 200,000 take 150 ms. */
+export const VARIABLE_VALUES_MAX = 20_000
+
+const refusal = (message: string) =>
+  new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
+
+interface Size {
+  fields: number
+  aliases: number
+  logins: number
+  introspections: number
+}
+
+const NOTHING: Size = { fields: 0, aliases: 0, logins: 0, introspections: 0 }
+
+/** What is too much in a document, or undefined. */
+export function excessOf(document: DocumentNode): GraphQLError | undefined {
+  const sizes = new Map<string, Size>()
+  const fragments = new Map<string, SelectionSetNode>()
+  for (const definition of document.definitions) {
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition.selectionSet)
+  }
+  const sizeOfFragment = (name: string): Size => {
+    const known = sizes.get(name)
+    if (known) return known
+    // Of a cycle, which validation refuses, and of a fragment that is not there.
+    sizes.set(name, NOTHING)
+    const set = fragments.get(name)
+    const size = set ? sizeOf(set) : NOTHING
+    sizes.set(name, size)
+    return size
+  }
+  const sizeOf = (set: SelectionSetNode): Size => {
+    const size = { ...NOTHING }
+    for (const selection of set.selections) {
+      if (selection.kind === Kind.FIELD) countField(size, selection)
+      const below =
+        selection.kind === Kind.FRAGMENT_SPREAD
+          ? sizeOfFragment(selection.name.value)
+          : selection.selectionSet && sizeOf(selection.selectionSet)
+      if (!below) continue
+      for (const what of Object.keys(size) as (keyof Size)[]) size[what] += below[what]
+    }
+    return size
+  }
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue
+    const { fields, aliases, logins, introspections } = sizeOf(definition.selectionSet)
+    if (fields > FIELDS_MAX) return refusal(`It asks for more than ${FIELDS_MAX} fields.`)
+    if (aliases > ALIASES_MAX) return refusal(`It has more than ${ALIASES_MAX} aliases.`)
+    if (logins > 1) return refusal('One operation may sign in once.')
+    if (introspections > 0 && aliases > INTROSPECTION_ALIASES_MAX)
+      return refusal(`Introspection may have ${INTROSPECTION_ALIASES_MAX} aliases.`)
+    if (repeatsOf(definition.selectionSet, fragments) > REPEATS_MAX)
+      return refusal('It asks for the same fields over and over.')
+  }
+  return undefined
+}
+
+function countField(size: Size, { name: { value: name }, alias }: FieldNode): void {
+  size.fields++
+  if (alias) size.aliases++
+  if (name === 'login') size.logins++
+  if (name === '__schema' || name === '__type') size.introspections++
+}
+
+/** A field of the answer, with all that is asked for below it. */
+interface Merged {
+  times: number
+  below: Map<string, Merged>
+}
+
+/** Fields and spreads that are looked at: fragments that spread each other in circles would never come to an end. */
+const VISITS_MAX = 10 * FIELDS_MAX
+
+/** How many pairs of fields there are that have one place in the answer; Infinity: too many to be counted. */
+function repeatsOf(selectionSet: SelectionSetNode, fragments: ReadonlyMap<string, SelectionSetNode>): number {
+  let pairs = 0
+  let visits = 0
+  const merge = (set: SelectionSetNode | undefined, below: Map<string, Merged>, within: readonly string[]) => {
+    for (const selection of set?.selections ?? []) {
+      if (visits++ > VISITS_MAX) return
+      if (selection.kind === Kind.FIELD) {
+        const name = (selection.alias ?? selection.name).value
+        const merged = below.get(name) ?? { times: 0, below: new Map() }
+        below.set(name, merged)
+        pairs += merged.times++
+        merge(selection.selectionSet, merged.below, within)
+      } else if (selection.kind === Kind.INLINE_FRAGMENT) {
+        merge(selection.selectionSet, below, within)
+      } else if (!within.includes(selection.name.value)) {
+        merge(fragments.get(selection.name.value), below, [...within, selection.name.value])
+      }
+    }
+  }
+  merge(selectionSet, new Map(), [])
+  return visits > VISITS_MAX ? Number.POSITIVE_INFINITY : pairs
+}
+
+/** What is too much in the variables of an operation, or undefined. */
+export function excessOfVariables(variables: unknown): GraphQLError | undefined {
+  // Not by recursion: they may be nested deeper than the stack.
+  const left = [variables]
+  for (let count = 0; left.length > 0; count++) {
+    const value = left.pop()
+    if (typeof value !== 'object' || value === null) continue
+    const below = Object.values(value)
+    if (count + left.length + below.length > VARIABLE_VALUES_MAX)
+      return refusal(`Its variables have more than ${VARIABLE_VALUES_MAX} values.`)
+    for (const item of below) left.push(item)
+  }
+  return undefined
+}

@@ -1,0 +1,59 @@
+import { type DocumentNode, parse } from 'graphql'
+import { expect, test } from 'vitest'
+import { excessOf, excessOfVariables, VARIABLE_VALUES_MAX } from '../../src/server/excess.ts'
+
+const times = (count: number, text: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => text(index)).join(' ')
+const told = (text: string | DocumentNode) => excessOf(typeof text === 'string' ? parse(text) : text)?.message
+
+test('a field that stands in several places of the answer is not the same field', () => {
+  const account = (i: number) => `a${i}: user(id: "u") { id email balance { amount asOf } }`
+  expect(told(`{ ${times(100, account)} }`)).toBeUndefined()
+})
+
+test('fields that end up as one count together, wherever they are written', () => {
+  const once = 'user(id: "u") { id }'
+  expect(told(`{ ${times(70, () => once)} }`)).toBeUndefined()
+  expect(told(`{ ${times(72, () => once)} }`)).toMatch(/over and over/)
+  expect(told(`{ ${times(36, () => `${once} ...F`)} } fragment F on Query { ... { ${once} } }`)).toMatch(
+    /over and over/,
+  )
+  expect(told(`{ ${times(99, () => `user: viewer { id }`)} }`)).toMatch(/over and over/)
+})
+
+test('each operation of a document counts by itself', () => {
+  const fields = times(99, () => '__typename')
+  expect(told(times(10, (i) => `query Q${i} { ${fields} }`))).toBeUndefined()
+  expect(told(`query Small { __typename } query Large { ${fields} ${fields} }`)).toMatch(/over and over/)
+})
+
+test('what is in a fragment that nobody spreads counts as well: it is validated', () => {
+  expect(told(`{ __typename } fragment F on Query { ${times(102, () => '__typename')} }`)).toMatch(/over and over/)
+})
+
+test.each([
+  ['in a circle', `{ ...F0 } ${times(25, (i) => `fragment F${i} on Query { ${times(25, (j) => `...F${j}`)} }`)}`],
+  [
+    'that double',
+    `{ ...F0 } ${times(100, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)} fragment F100 on Query { a }`,
+  ],
+  [
+    'that double, with nothing in them',
+    `{ ...F0 } ${times(100, (i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`)}`,
+  ],
+])('fragments %s come to an end', (_how, text) => {
+  expect(told(text)).toMatch(/over and over|more than 1000 fields/)
+})
+
+test('a small circle is left to validation, which has the words for it', () => {
+  expect(told('{ ...A } fragment A on Query { a ...B } fragment B on Query { ...A }')).toBeUndefined()
+})
+
+test('values of variables are counted, however they are nested', () => {
+  const list = (length: number) => ({ ids: Array(length).fill('a') })
+  expect(excessOfVariables(undefined)).toBeUndefined()
+  expect(excessOfVariables(list(VARIABLE_VALUES_MAX - 2))).toBeUndefined()
+  expect(excessOfVariables(list(VARIABLE_VALUES_MAX))?.message).toMatch(/more than 20000 values/)
+  const deep = JSON.parse(`{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`)
+  expect(excessOfVariables(deep)?.message).toMatch(/more than 20000 values/)
+})
