@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ExecutionResult } from 'graphql'
 import { type GraphQLParams, processRegularResult } from 'graphql-yoga'
+import { atEndOfTurn } from './end-of-turn.ts'
 import type { GraphqlServer } from './graphql.ts'
 
 /*
@@ -124,12 +125,12 @@ export function answerOnSlimPath(
       { Response: PlainResponse } as never,
       mediaType,
     ) as unknown as PlainResponse
-    response.writeHead(answer.status, {
-      ...headers,
-      ...answer.headers,
-      'content-length': Buffer.byteLength(answer.body),
+    const length = Buffer.byteLength(answer.body)
+    atEndOfTurn(() => {
+      if (response.destroyed) return
+      response.writeHead(answer.status, { ...headers, ...answer.headers, 'content-length': length })
+      response.end(answer.body)
     })
-    response.end(answer.body)
   }
   const sendError = (error: unknown) => send({ errors: [maskError(error) as never] })
   try {
