@@ -15,16 +15,16 @@ export interface Person {
 /** Somebody with an account; who has `PASSWORD`, unless told otherwise. */
 export async function makePerson(
   server: Pick<TestServer, 'ask'>,
-  { role = 'USER', password = PASSWORD }: { role?: 'USER' | 'OPERATOR'; password?: string | null } = {},
+  { password = PASSWORD }: { password?: string | null } = {},
 ): Promise<Person> {
   const email = `${randomUUID()}@example.com`
   const { data } = await server.ask(
-    `mutation ($email: String!, $password: String, $role: Role) {
-      createUser(input: { email: $email, password: $password, role: $role }) {
+    `mutation ($email: String!, $password: String) {
+      createUser(input: { email: $email, password: $password }) {
         __typename ... on CreateUserSuccess { user { id } }
       }
     }`,
-    { email, password, role },
+    { email, password },
   )
   expect(data.createUser.__typename).toBe('CreateUserSuccess')
   return { id: data.createUser.user.id, email }

@@ -160,7 +160,8 @@ describe('live subscriptions end within a second', () => {
   })
 
   test('after the role that allowed them was taken away; the session itself goes on', async () => {
-    const operator = await makePerson(server, { role: 'OPERATOR' })
+    const operator = await makePerson(server)
+    await server.database.pool.query("update users set role = 'OPERATOR' where email = $1", [operator.email])
     const token = await logIn(server, operator)
     const watching = await watchBothWays(server, token, WATCH_ALL)
     await endsAfter(watching, () =>
