@@ -1,9 +1,8 @@
 import type { PendingCall } from './pending-call.ts'
 
 /*
- * The queue of calls, and the lanes that take batches from it. While a batch is in flight the next one gathers: the
- * database's own pace is the window. A lane beside another starts when a batch is worth it, or when the oldest has waited for
- * a moment: the one before it may be held up by a lock.
+ * The queue of calls, and the lanes that take batches from it. While a batch is in flight the next one gathers: there
+ * is no timer, the database's own pace is the window.
  *
  * What a batch in flight works on (accounts and keys) is claimed by it. Another lane passes over the calls that share a
  * claim, and over those behind them that share one with those. So the lanes never wait for each other in the database,
@@ -21,13 +20,6 @@ export interface LaneKeeper {
   divert(call: PendingCall): boolean
 }
 
-/**
- * How many calls are worth a batch beside another one, and how long fewer of them wait. Smaller batches side by side cost more than
- * they bring: with 100 callers over HTTP on two cores 3,930 transfers a second before, 4,510 with this (docs/performance.md).
- */
-const CALLS_WORTH_A_BATCH = 32
-const GATHER_MAX_MS = 10
-
 /** How many batches' worth of calls are looked through for some that no batch in flight has a claim to. */
 const BATCHES_SEEN_MAX = 4
 
@@ -39,8 +31,6 @@ export class Lanes {
   #queue: PendingCall[] = []
   #running = 0
   #isScheduled = false
-  /** Runs while too few wait for a lane beside others. */
-  #gathering: NodeJS.Timeout | undefined
 
   constructor(keeper: LaneKeeper, { lanesMax, batchSizeMax }: { lanesMax: number; batchSizeMax: number }) {
     this.#keeper = keeper
@@ -79,27 +69,12 @@ export class Lanes {
     })
   }
 
-  #start(isOverdue = false): void {
-    for (let mayBeSmall = isOverdue; this.#running < this.#lanesMax; mayBeSmall = false) {
-      if (this.#running > 0 && this.#queue.length < CALLS_WORTH_A_BATCH && !mayBeSmall) {
-        this.#gatherMore()
-        return
-      }
-      clearTimeout(this.#gathering)
-      this.#gathering = undefined
+  #start(): void {
+    while (this.#running < this.#lanesMax) {
       const batch = this.#gather()
       if (batch.length === 0) return
       void this.#run(batch)
     }
-  }
-
-  /** What waits is taken at the latest so much later, if a lane is free. */
-  #gatherMore(): void {
-    if (this.#queue.length === 0) return
-    this.#gathering ??= setTimeout(() => {
-      this.#gathering = undefined
-      this.#start(true)
-    }, GATHER_MAX_MS)
   }
 
   async #run(batch: PendingCall[]): Promise<void> {
@@ -119,9 +94,9 @@ export class Lanes {
     const ofBatch = new Set<string>()
     /** Claims of calls that were passed over. */
     const before = new Set<string>()
-    // Lanes that are free share what is there, if it is enough: two batches side by side are done sooner than one. But what has to do
+    // Lanes that are free share what is there: two batches side by side are done sooner than one. But what has to do
     // with a batch goes with it, since no other lane could take it meanwhile.
-    const share = Math.max(CALLS_WORTH_A_BATCH, Math.ceil(this.#queue.length / (this.#lanesMax - this.#running)))
+    const share = Math.ceil(this.#queue.length / (this.#lanesMax - this.#running))
     let size = 0
     let seen = 0
     for (const call of this.#queue) {
