@@ -46,7 +46,7 @@ const Environment = z.object({
   PERSISTED_OPERATIONS: z.string().optional(),
   SESSION_IDLE_MS: integer('SESSION_IDLE_MS', { min: 1_000, max: 31_536_000_000, standard: 3_600_000 }),
   SESSION_LIFETIME_MS: integer('SESSION_LIFETIME_MS', { min: 1_000, max: 31_536_000_000, standard: 86_400_000 }),
-  BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 30, standard: 2 ** 20 }),
+  BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 28, standard: 2 ** 20 }),
   OPERATION_DEADLINE_MS: integer('OPERATION_DEADLINE_MS', { min: 100, max: 600_000, standard: 15_000 }),
   BATCH_SIZE_MAX: integer('BATCH_SIZE_MAX', { min: 1, max: 10_000, standard: 256 }),
   QUEUE_LENGTH_MAX: integer('QUEUE_LENGTH_MAX', { min: 1, max: 1_000_000, standard: 10_000 }),
@@ -66,24 +66,30 @@ export type Config = Readonly<z.infer<typeof Environment>>
  * Reads the environment, the only place that does: no default comes from anywhere else, nothing is read twice. An empty variable counts
  * as absent, since compose files and shells make those.
  *
+ * @param serves whether it is for a server, and not for a command that does its work and ends.
  * @throws {ConfigError} naming every bad variable at once; it never repeats a value, which may be a secret.
  */
-export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
+export function readConfig(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+  { serves = true }: { serves?: boolean } = {},
+): Config {
   const present = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   )
   const parsed = Environment.safeParse(present)
-  const missing = present.NODE_ENV === 'production' ? missingInProduction(present) : []
+  const missing = present.NODE_ENV === 'production' ? missingInProduction(present, serves) : []
   const wrong = parsed.error?.issues.map((issue) => issue.message) ?? []
   if (!parsed.success || missing.length > 0) throw new ConfigError([...wrong, ...missing].join('\n'))
   return parsed.data
 }
 
 /** What a server that holds people's money cannot guess. */
-function missingInProduction(present: Readonly<Record<string, string | undefined>>): string[] {
+function missingInProduction(present: Readonly<Record<string, string | undefined>>, serves: boolean): string[] {
   const needs = {
     DATABASE_URL: 'the embedded PostgreSQL is for development',
-    TRUSTED_PROXY_COUNT: 'how many proxies of yours stand before the server; 0 when clients reach it directly',
+    ...(serves && {
+      TRUSTED_PROXY_COUNT: 'how many proxies of yours stand before the server; 0 when clients reach it directly',
+    }),
   }
   return Object.entries(needs)
     .filter(([name]) => present[name] === undefined)

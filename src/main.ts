@@ -18,7 +18,7 @@ const COMMANDS: Readonly<Record<string, { does: string; run: () => Promise<void>
   serve: { does: 'start the server (and, without DATABASE_URL, a PostgreSQL of its own)', run: serve },
   migrate: {
     does: 'bring the database to the newest migration',
-    run: () => withDatabase(readConfig(), async () => {}),
+    run: () => withDatabase(readConfig(undefined, { serves: false }), async () => {}),
   },
   seed: { does: 'tell the demo story, if the ledger is empty', run: () => seed() },
   verify: { does: 'recompute the whole ledger and say what is wrong; exit code 1 if anything is', run: () => verify() },
@@ -77,7 +77,7 @@ const demoOperatorHelp = ({ address, operatorTokenPath }: RunningServer) => `
 
 /** The ledger for as long as a command works on it. */
 async function withLedger(work: (ledger: Ledger) => Promise<void>): Promise<void> {
-  const config = readConfig()
+  const config = readConfig(undefined, { serves: false })
   await withDatabase(config, async (url) => {
     const ledger = await openLedger(ledgerOptions(config, url, () => {}))
     try {
@@ -121,7 +121,7 @@ const renewEra = () =>
 async function operator(): Promise<void> {
   const email = canonicalEmail(process.argv[3] ?? '')
   if (!isPlausibleEmail(email)) throw new ConfigError('Say who: npm run operator -- you@example.com')
-  const config = readConfig()
+  const config = readConfig(undefined, { serves: false })
   await withDatabase(config, async (url) => {
     const auth = await openAuth(authOptions(config, url, () => {}))
     try {

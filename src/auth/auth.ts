@@ -34,12 +34,21 @@ export interface Auth {
 const CHECKERS_MAX = 2
 const SIGN_INS_MAX = 2
 const CONNECT_TIMEOUT_MS = 5_000
+/** A database that hangs keeps nobody waiting for longer than one that is away. */
+const CHECK_TIMEOUT_MS = 5_000
 
 /** Opens it on a database that is migrated already. */
 export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...options }: AuthOptions): Promise<Auth> {
-  const pool = (name: string, connectionsMax: number) =>
-    openPool({ url, name, connectionsMax, preparedStatements, connectTimeoutMs: CONNECT_TIMEOUT_MS, answerTimeoutMs })
-  const checkers = pool('thesaurum checking tokens', CHECKERS_MAX)
+  const pool = (name: string, connectionsMax: number, timeoutMs = answerTimeoutMs) =>
+    openPool({
+      url,
+      name,
+      connectionsMax,
+      preparedStatements,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      answerTimeoutMs: timeoutMs,
+    })
+  const checkers = pool('thesaurum checking tokens', CHECKERS_MAX, Math.min(answerTimeoutMs, CHECK_TIMEOUT_MS))
   const signIns = pool('thesaurum signing in', SIGN_INS_MAX)
   const database = databaseOf(signIns)
   const throttle = new Throttle(signIns, options.throttle ?? THROTTLE)

@@ -37,3 +37,9 @@ export async function findDemoOperator(database: Database): Promise<string> {
   const [user] = await database.select({ id: users.id }).from(users).where(eq(users.email, DEMO_OPERATOR))
   return (user as { id: string }).id
 }
+
+/** Ends the demo operator's sessions, which last for years: whoever has the file of a development server is nobody in production. */
+export async function endDemoSessions(database: Database): Promise<void> {
+  const [user] = await database.select({ id: users.id }).from(users).where(eq(users.email, DEMO_OPERATOR))
+  if (user) await endSessionsOf(database, user.id)
+}

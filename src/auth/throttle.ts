@@ -83,10 +83,22 @@ export class Throttle {
   async count(email: string, client: string): Promise<Attempt> {
     const { attempts, account, known } = this.#limits
     const keys = keysOf(email, client)
-    await consume(this.#limits.client, keys.client)
-    await consume(attempts, keys.pair)
     const isKnown = (await known.get(keys.pair)) !== null
-    if (!isKnown) await consume(account, keys.account)
+    const counted: [RateLimiterPostgres, string][] = []
+    try {
+      for (const [limit, key] of [
+        [this.#limits.client, keys.client],
+        [attempts, keys.pair],
+        ...(isKnown ? [] : ([[account, keys.account]] as const)),
+      ] as const) {
+        await consume(limit, key)
+        counted.push([limit, key])
+      }
+    } catch (error) {
+      // Refused by one, it was not looked at: it does not count for the others either.
+      for (const [limit, key] of counted) await reward(limit, key)
+      throw error
+    }
     const giveBack = async () => {
       await reward(this.#limits.client, keys.client)
       if (!isKnown) await reward(account, keys.account)

@@ -5,7 +5,7 @@ import { encodeEntryCursor } from '../ledger/cursor.ts'
 import { FutureMomentError } from '../ledger/settling.ts'
 import { builder, PAGE_SIZE_MAX } from './builder.ts'
 import type { Context } from './context.ts'
-import { costOfIds } from './cost.ts'
+import { costOfBalance, costOfBalances } from './cost.ts'
 import { userId } from './ids.ts'
 import { isSeen, User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -58,6 +58,7 @@ builder.objectField(User, 'balance', (t) =>
   t.field({
     type: Balance,
     nullable: true,
+    complexity: ({ asOf }) => costOfBalance(asOf),
     description: 'The balance of the account, now or at a moment of the past. Null where it is not yours.',
     args: { asOf: t.arg({ type: 'DateTime', description: asOfDescription }) },
     resolve: (user, { asOf }, context) => (isSeen(user, context.viewer) ? loadBalance(user.id, asOf, context) : null),
@@ -70,7 +71,7 @@ builder.queryField('balances', (t) =>
     nullable: { list: true, items: true },
     description:
       'Balances of several accounts, all of one moment, in the order and length of `userIds`; null where there is no such user, or it is not you.',
-    complexity: ({ userIds }) => costOfIds(userIds),
+    complexity: costOfBalances,
     args: {
       userIds: t.arg.idList({
         required: true,

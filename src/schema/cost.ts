@@ -27,6 +27,15 @@ export function costOfConnection({ first, last, filter }: PageArguments & { filt
 /** Of a list with an item for each of the ids given. */
 export const costOfIds = (ids: readonly unknown[]) => ({ field: 1, multiplier: bounded(ids.length, PAGE_SIZE_MAX) })
 
+/** Of one account; a moment of the past has a scan of its own, of which no other balance takes part. */
+export const costOfBalance = (asOf: string | null | undefined) => (asOf == null ? 2 : 20)
+
+/** Of several. */
+export function costOfBalances({ userIds, asOf }: { userIds: readonly unknown[]; asOf?: string | null | undefined }) {
+  const { multiplier } = costOfIds(userIds)
+  return { field: costOfBalance(asOf) * multiplier, multiplier }
+}
+
 export const costOfTotalCount = SCAN_COST
 
 /** Microseconds, and at least so many: the days on which clocks go forward and the short months. */

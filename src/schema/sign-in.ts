@@ -5,7 +5,6 @@ import type { Instant } from '../db/instant.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError, passwordError } from './errors.ts'
-import { unauthorized } from './rights.ts'
 import { email, User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -83,6 +82,8 @@ const LogoutSuccess = builder.objectRef<{ endedAt: Instant }>('LogoutSuccess').i
   }),
 })
 
+const sessionOver = () => new GraphQLError('The session is over already.', { extensions: { code: 'UNAUTHENTICATED' } })
+
 const noSession = () =>
   new GraphQLError('A token of a service has no session: an operator revokes it.', {
     extensions: { code: 'FORBIDDEN' },
@@ -124,7 +125,7 @@ builder.mutationFields((t) => ({
     errors: { types: [ValidationError], union: { description: 'The end of the session.' } },
     resolve: async (_root, _args, context) => {
       const endedAt = context.token === null ? undefined : await context.auth.signOut(context.token)
-      if (endedAt === undefined) throw context.viewer.userId === null ? noSession() : unauthorized(context)
+      if (endedAt === undefined) throw context.viewer.userId === null ? noSession() : sessionOver()
       return { endedAt }
     },
   }),

@@ -62,6 +62,7 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
     }
     return size
   }
+  const repeats = repeatsOf(document, fragments)
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue
     const { fields, aliases, logins, introspections } = sizeOf(definition.selectionSet)
@@ -70,9 +71,8 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
     if (logins > 1) return refusal('One operation may sign in once.')
     if (introspections > 0 && aliases > INTROSPECTION_ALIASES_MAX)
       return refusal(`Introspection may have ${INTROSPECTION_ALIASES_MAX} aliases.`)
-    if (repeatsOf(definition.selectionSet, fragments) > REPEATS_MAX)
-      return refusal('It asks for the same fields over and over.')
   }
+  if (repeats > REPEATS_MAX) return refusal('It asks for the same fields over and over.')
   return undefined
 }
 
@@ -89,14 +89,15 @@ interface Merged {
   below: Map<string, Merged>
 }
 
-/** Fields and spreads that are looked at: fragments that spread each other in circles would never come to an end. */
+/** Fields and spreads that are looked at, of all definitions together: fragments that spread each other in circles would never come to an end. */
 const VISITS_MAX = 10 * FIELDS_MAX
 
-/** How many pairs of fields there are that have one place in the answer; Infinity: too many to be counted. */
-function repeatsOf(selectionSet: SelectionSetNode, fragments: ReadonlyMap<string, SelectionSetNode>): number {
+/** How many pairs of fields there are at most that have one place in the answer of a definition; Infinity: too many to be counted. */
+function repeatsOf(document: DocumentNode, fragments: ReadonlyMap<string, SelectionSetNode>): number {
   let pairs = 0
   let visits = 0
-  const merge = (set: SelectionSetNode | undefined, below: Map<string, Merged>, within: readonly string[]) => {
+  const within = new Set<string>()
+  const merge = (set: SelectionSetNode | undefined, below: Map<string, Merged>) => {
     for (const selection of set?.selections ?? []) {
       if (visits++ > VISITS_MAX) return
       if (selection.kind === Kind.FIELD) {
@@ -104,16 +105,24 @@ function repeatsOf(selectionSet: SelectionSetNode, fragments: ReadonlyMap<string
         const merged = below.get(name) ?? { times: 0, below: new Map() }
         below.set(name, merged)
         pairs += merged.times++
-        merge(selection.selectionSet, merged.below, within)
+        merge(selection.selectionSet, merged.below)
       } else if (selection.kind === Kind.INLINE_FRAGMENT) {
-        merge(selection.selectionSet, below, within)
-      } else if (!within.includes(selection.name.value)) {
-        merge(fragments.get(selection.name.value), below, [...within, selection.name.value])
+        merge(selection.selectionSet, below)
+      } else if (!within.has(selection.name.value)) {
+        within.add(selection.name.value)
+        merge(fragments.get(selection.name.value), below)
+        within.delete(selection.name.value)
       }
     }
   }
-  merge(selectionSet, new Map(), [])
-  return visits > VISITS_MAX ? Number.POSITIVE_INFINITY : pairs
+  let most = 0
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue
+    pairs = 0
+    merge(definition.selectionSet, new Map())
+    most = Math.max(most, pairs)
+  }
+  return visits > VISITS_MAX ? Number.POSITIVE_INFINITY : most
 }
 
 /** What is too much in the variables of an operation, or undefined. */

@@ -20,6 +20,8 @@ export interface HttpOptions {
   visitorOf: (request: IncomingMessage) => Visitor
   /** Who sends a request, from what its header Authorization shows. */
   authenticate: (request: IncomingMessage) => Caller | typeof BAD_TOKEN | Promise<Caller | typeof BAD_TOKEN>
+  /** Told why it could not be found out who sends a request. */
+  onTrouble: (error: unknown) => void
   /** Told of who sends a request, before GraphQL is. */
   admit: (request: IncomingMessage, caller: Caller) => void
   allowedOrigins: readonly string[]
@@ -113,7 +115,8 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
   if (!(caller instanceof Promise)) return answerCaller(caller, request, response, options)
   return caller.then(
     (caller) => answerCaller(caller, request, response, options),
-    () => {
+    (error) => {
+      options.onTrouble(error)
       response.setHeader('retry-after', '1')
       answer(response, 503, 'The ledger could not answer now. Send it again a little later.', {
         code: 'UNAVAILABLE',
@@ -197,7 +200,9 @@ async function answerMetrics(request: IncomingMessage, response: ServerResponse,
     response.setHeader('www-authenticate', 'Bearer')
     return answer(response, 401, "Metrics take an operator's token.", { code: 'UNAUTHENTICATED' })
   }
-  response.writeHead(200, { 'content-type': options.metrics.contentType }).end(await options.metrics.read())
+  const metrics = await options.metrics.read().catch(options.onTrouble)
+  if (metrics === undefined) return answer(response, 500, 'Unexpected error.')
+  response.writeHead(200, { 'content-type': options.metrics.contentType }).end(metrics)
 }
 
 async function answerHealth(response: ServerResponse, ledger: Ledger): Promise<void> {

@@ -3,6 +3,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import { type AuthOptions, openAuth } from '../auth/auth.ts'
+import { endDemoSessions } from '../auth/operators.ts'
 import { type Config, isOn } from '../config.ts'
 import { tellDemoStory } from '../ledger/demo.ts'
 import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
@@ -104,11 +105,12 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     metrics: createMetrics(ledger, auth),
     graphiql: isOn(config, 'GRAPHIQL') ? graphiql : null,
     visitorOf: (request) =>
-      operator && isLocal(request)
+      operator && isLocal(request) && request.headers.origin === undefined
         ? { headers: JSON.stringify({ authorization: `Bearer ${operator.token}` }, null, 2) }
         : {},
     authenticate: (request) => authenticate(request, request.headers.authorization),
     admit: (request, caller) => void callers.set(request, caller),
+    onTrouble: onTrouble('who asks could not be found out'),
     allowedOrigins: config.ALLOWED_ORIGINS,
     bodyBytesMax: config.BODY_BYTES_MAX,
     slimPath: true,
@@ -122,6 +124,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     authenticate,
     allowedOrigins: config.ALLOWED_ORIGINS,
     persistedOperations,
+    onTrouble: onTrouble('who asks could not be found out'),
     subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX,
     socketsPerViewerMax: config.SOCKETS_PER_VIEWER_MAX,
   })
@@ -130,6 +133,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
       await tellDemoStory(ledger)
       operator = await openOperatorToken(auth, config.DATA_DIR)
     }
+    if (isProduction) await endDemoSessions(auth.database)
     await listen(http, config)
   } catch (error) {
     stopCutting()

@@ -50,7 +50,9 @@ function paramsOf(body: string): GraphQLParams | undefined {
   const isSound =
     isAbsentOr((name) => typeof name === 'string', params.operationName) &&
     isAbsentOr(isObject, params.variables) &&
-    isAbsentOr(isObject, params.extensions)
+    isAbsentOr(isObject, params.extensions) &&
+    // It may stand for a subscription.
+    !params.extensions?.persistedQuery
   return isSound ? params : undefined
 }
 

@@ -34,6 +34,8 @@ export interface WebSocketOptions {
   /** Who opens a socket, from what `connection_init` shows. */
   authenticate: (request: IncomingMessage, authorization: unknown) => MaybePromise<Caller | typeof BAD_TOKEN>
   allowedOrigins: readonly string[]
+  /** Told why it could not be found out who opens a socket. */
+  onTrouble: (error: unknown) => void
   /** undefined: any document runs. */
   persistedOperations: PersistedOperations | undefined
   /** Operations that may run on one socket at once. */
@@ -110,7 +112,8 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         let caller: Caller | typeof BAD_TOKEN
         try {
           caller = await options.authenticate(context.extra.request, authorization)
-        } catch {
+        } catch (error) {
+          options.onTrouble(error)
           // The database is away. Thrown on, it would be 4500, after which clients give up.
           context.extra.socket.close(TRY_AGAIN_LATER, 'Try again later')
           return false

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { runCommand } from '../support/command-line.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { PRODUCTION } from '../support/production.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 import { askWith, isGood, logIn, makePerson, tryLogin, untilBad } from '../support/sign-in.ts'
 
@@ -168,4 +169,23 @@ describe('in development', () => {
       expect(await pageFor(closed.address)).not.toContain('thesaurum_')
     })
   })
+})
+
+test('the demo operator of a development server is nobody once production has started on the same database', async () => {
+  const database = await openTestDatabase()
+  onTestFinished(() => database.close())
+  const folder = await mkdtemp(join(tmpdir(), 'thesaurum-demo-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const development = await openTestServer({ NODE_ENV: 'development', DATA_DIR: folder }, database)
+  await development.close()
+  const token = (await readFile(join(folder, 'operator-token'), 'utf8')).trim()
+  const production = await openTestServer({ ...PRODUCTION }, database)
+  onTestFinished(() => production.close())
+  const response = await fetch(production.endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: '{ "query": "{ viewer { role } }" }',
+  })
+  expect(response.status).toBe(401)
+  await response.body?.cancel()
 })

@@ -167,6 +167,17 @@ describe('a session', () => {
     expect(await isGood(server, other)).toBe(true)
   })
 
+  test('that is over already is told to be, and nobody is told that it takes an operator', async () => {
+    const token = await logIn(server, await makePerson(server))
+    const { data, errors } = await askWith(
+      server,
+      token,
+      'mutation { a: logout { __typename } b: logout { __typename } }',
+    )
+    expect(data).toEqual({ a: { __typename: 'LogoutSuccess' }, b: null })
+    expect(errors).toMatchObject([{ message: 'The session is over already.', extensions: { code: 'UNAUTHENTICATED' } }])
+  })
+
   test('cannot be logged out of by a stranger, or by a token that is none of a session', async () => {
     expect(await server.ask(LOGOUT, {}, {})).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] })
     expect(await server.ask(LOGOUT)).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] })

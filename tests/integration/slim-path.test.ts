@@ -32,6 +32,7 @@ beforeAll(async () => {
       visitorOf: () => ({}),
       authenticate: () => OPERATOR,
       admit: () => {},
+      onTrouble: () => {},
       allowedOrigins: ['https://app.example.com'],
       bodyBytesMax: 64 * 1024,
       maskError: () => new Error('Unexpected error.'),

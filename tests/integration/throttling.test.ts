@@ -234,3 +234,11 @@ test('a storm of sign-ins is told to come again, is not held against anybody, an
   const verified = await server.ask('{ ledger { verification { sound } } }')
   expect(verified).toEqual({ data: { ledger: { verification: { sound: true } } } })
 })
+
+test('what was refused unseen for one account does not shut the client out of another', async () => {
+  const [anna, bert] = [await makePerson(server), await makePerson(server)]
+  const from = somewhere()
+  for (let count = 0; count < THROTTLE.clientAttemptsMax + 5; count++) await attempt(anna.email, from)
+  expect(await attempt(anna.email, from, PASSWORD)).toMatchObject(tooMany)
+  expect(await attempt(bert.email, from, PASSWORD)).toMatchObject({ __typename: 'LoginSuccess' })
+})

@@ -57,3 +57,14 @@ test('values of variables are counted, however they are nested', () => {
   const deep = JSON.parse(`{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`)
   expect(excessOfVariables(deep)?.message).toMatch(/more than 20000 values/)
 })
+
+test('fragments that double at the end of a long row are given up soon, however many there are', () => {
+  const row = times(200, (i) => `fragment F${i} on Query { ...F${i + 1} }`)
+  const doubling = times(11, (i) => `fragment F${200 + i} on Query { ...F${201 + i} ...F${201 + i} }`)
+  const document = parse(`{ ...F0 } ${row} ${doubling} fragment F211 on Query { ...Z }`)
+  const before = process.cpuUsage()
+  expect(told(document)).toMatch(/over and over/)
+  // A second and more, when each fragment was followed anew.
+  const { user, system } = process.cpuUsage(before)
+  expect(user + system).toBeLessThan(300_000)
+})

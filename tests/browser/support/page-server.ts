@@ -37,6 +37,7 @@ export async function openPageServer(
     visitorOf: () => ({}),
     authenticate: () => OPERATOR,
     admit: () => {},
+    onTrouble: () => {},
     allowedOrigins: [],
     slimPath: true,
     maskError: () => new Error('a test failed'),

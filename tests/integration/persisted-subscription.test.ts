@@ -1,0 +1,38 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { sha256Of } from '../../src/server/persisted-operations.ts'
+import { openTestServer, type TestServer } from '../support/server.ts'
+
+const WATCH = 'subscription { transactionPosted { cursor } }'
+
+let server: TestServer
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'thesaurum-persisted-'))
+  const list = join(folder, 'operations.json')
+  await writeFile(list, JSON.stringify({ [sha256Of(WATCH)]: WATCH }))
+  server = await openTestServer({ PERSISTED_OPERATIONS: list })
+})
+afterAll(async () => {
+  await server.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+test('a subscription that is asked for by its hash, by who takes no stream, leaves no subscriber behind', async () => {
+  const extensions = { persistedQuery: { version: 1, sha256Hash: sha256Of(WATCH) } }
+  for (const body of [{ query: '', extensions }, { extensions }]) {
+    const response = await fetch(server.endpoint, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json', ...server.authorization },
+      body: JSON.stringify(body),
+    })
+    expect(response.status).toBe(406)
+    await response.body?.cancel()
+  }
+  await vi.waitFor(async () => {
+    const metrics = await fetch(`${server.address}/metrics`, { headers: server.authorization })
+    expect(await metrics.text()).toMatch(/^thesaurum_ledger_subscribers 0$/m)
+  })
+})
