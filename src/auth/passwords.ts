@@ -5,6 +5,8 @@ const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
 /** Each hash takes 19 MiB and a core for some 30 ms: more at once would only slow each other, and the ledger, down. */
 const HASHES_AT_ONCE_MAX = 1
+/** While others wait, the processor is left to transfers for so many times as long as the last hash took. */
+const REST_SHARE = 3
 /** Those who wait longer than some seconds have gone. */
 const HASHES_WAITING_MAX = 100
 
@@ -21,11 +23,12 @@ async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
   if (running < HASHES_AT_ONCE_MAX) running++
   else if (waiting.length >= HASHES_WAITING_MAX) throw new HashQueueFullError('too many passwords wait to be hashed')
   else await new Promise<void>((resume) => waiting.push(resume))
+  const begunAt = performance.now()
   try {
     return await work()
   } finally {
     const next = waiting.shift()
-    if (next) next()
+    if (next) setTimeout(next, REST_SHARE * (performance.now() - begunAt))
     else running--
   }
 }
