@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     include: ['tests/browser/**/*.test.ts'],
     globalSetup: 'tests/support/postgres.ts',
+    setupFiles: 'tests/support/canary.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
