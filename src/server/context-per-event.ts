@@ -11,6 +11,7 @@ import {
 import type { Plugin } from 'graphql-yoga'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Context } from '../schema/context.ts'
+import { ViewerCount } from './viewer-count.ts'
 
 type Answer = ExecutionResult | Promise<ExecutionResult>
 
@@ -34,25 +35,19 @@ export interface PerEventOptions {
  */
 export function contextPerEvent({ createContext, authenticator, subscriptionsMax }: PerEventOptions): Plugin {
   const answers = new WeakMap<object, Map<string, Answer>>()
-  const counts = new Map<string, number>()
-  const count = (key: string, change: 1 | -1) => {
-    const now = (counts.get(key) ?? 0) + change
-    if (now > 0) counts.set(key, now)
-    else counts.delete(key)
-  }
+  const subscriptionCount = new ViewerCount(subscriptionsMax)
   return {
     onSubscribe({ setSubscribeFn }) {
       setSubscribeFn(async (args: ExecutionArgs) => {
         const context = args.contextValue as Context
         const { token, viewer } = context
-        const counted = viewer.role === null ? context.client : viewer.key
-        if ((counts.get(counted) ?? 0) >= subscriptionsMax) return { errors: [tooMany(subscriptionsMax)] }
-        count(counted, 1)
+        const giveBack = subscriptionCount.take(context)
+        if (!giveBack) return { errors: [tooMany(subscriptionsMax)] }
         const source = await createSourceEventStream(args).catch(
           (error): ExecutionResult => ({ errors: [toldOf(error)] }),
         )
         if (!(Symbol.asyncIterator in source)) {
-          count(counted, -1)
+          giveBack()
           return source
         }
         const question = questionOf(args)
@@ -68,7 +63,7 @@ export function contextPerEvent({ createContext, authenticator, subscriptionsMax
           return answer
         }
         const events = new Answers(source[Symbol.asyncIterator]() as AsyncIterator<object>, answerTo, () => {
-          count(counted, -1)
+          giveBack()
           stopWatching?.()
         })
         const stopWatching =

@@ -12,6 +12,7 @@ import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { isAllowedOrigin } from './origins.ts'
 import { type PersistedOperations, persistedDocument } from './persisted-operations.ts'
 import { unreadableRequest } from './request-errors.ts'
+import { ViewerCount } from './viewer-count.ts'
 
 /** The largest message a client may send. */
 const MESSAGE_BYTES_MAX = 64 * 1024
@@ -57,21 +58,19 @@ type SocketContext = ConnectionContext<Record<string, unknown> | undefined, Extr
 export function openWebSocket(server: Server, graphql: GraphqlServer, options: WebSocketOptions): WebSocketTransport {
   const { subscriptionsMax, socketsPerViewerMax, authenticator, persistedOperations } = options
   const callers = new WeakMap<WebSocket, Caller>()
-  const socketCounts = new Map<string, number>()
+  const socketCount = new ViewerCount(socketsPerViewerMax)
   /** Closes a socket whose session is over, once all that ran on it has been told so. */
   const onTold = new WeakMap<WebSocket, () => void>()
   /** Lets a caller have a socket, for as long as their session lasts. */
   const admit = (context: SocketContext, caller: Caller): boolean => {
     const { socket } = context.extra
-    const { viewer, token, client } = caller
-    const counted = viewer.role === null ? client : viewer.key
-    const count = socketCounts.get(counted) ?? 0
-    if (count >= socketsPerViewerMax) {
+    const { viewer, token } = caller
+    if (socket.readyState !== socket.OPEN) return false
+    const giveBack = socketCount.take(caller)
+    if (!giveBack) {
       socket.close(TRY_AGAIN_LATER, 'Too many sockets')
       return false
     }
-    if (socket.readyState !== socket.OPEN) return false
-    socketCounts.set(counted, count + 1)
     callers.set(socket, caller)
     let farewellTimer: NodeJS.Timeout | undefined
     const close = () => socket.close(CloseCode.Forbidden, 'Forbidden')
@@ -84,9 +83,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
     socket.once('close', () => {
       clearTimeout(farewellTimer)
       stopWatching?.()
-      const left = (socketCounts.get(counted) ?? 1) - 1
-      if (left > 0) socketCounts.set(counted, left)
-      else socketCounts.delete(counted)
+      giveBack()
     })
     return true
   }
