@@ -1,5 +1,5 @@
 import { describe } from 'vitest'
-import { attackServer } from '../support/attacks.ts'
 import { PRODUCTION } from '../support/production.ts'
+import { attackServer } from './support/attacks.ts'
 
 describe('a server in production', () => attackServer(PRODUCTION))

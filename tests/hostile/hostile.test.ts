@@ -1,4 +1,4 @@
 import { describe } from 'vitest'
-import { attackServer } from '../support/attacks.ts'
+import { attackServer } from './support/attacks.ts'
 
 describe('a server without NODE_ENV', () => attackServer({}))
