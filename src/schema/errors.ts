@@ -7,7 +7,7 @@ import type { LedgerTransaction } from '../ledger/transaction.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { builder } from './builder.ts'
 import { encodeNodeId } from './ids.ts'
-import { seesTransaction } from './rights.ts'
+import { seesKey } from './rights.ts'
 import { Transaction } from './transaction.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -187,12 +187,12 @@ builder.objectType(IdempotencyConflictError, {
   fields: (t) => ({
     differingFields: t.exposeStringList('differingFields', {
       description:
-        'The input fields that differ from the first posting; `kind` when one was a deposit and the other a transfer. None when that posting is not yours to see.',
+        'The input fields that differ from the first posting; `kind` when one was a deposit and the other a transfer. Empty when somebody else used the key.',
     }),
     transaction: t.expose('transaction', {
       type: Transaction,
       nullable: true,
-      description: 'The transaction that holds the key. Null when it is not yours to see.',
+      description: 'The transaction that holds the key. Null when somebody else used the key.',
     }),
   }),
 })
@@ -228,7 +228,7 @@ export const POSTING_ERRORS = [
 export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, string>>, viewer: Viewer): MutationError {
   switch (refusal.code) {
     case 'IDEMPOTENCY_CONFLICT':
-      if (!seesTransaction(viewer, refusal.transaction)) return new IdempotencyConflictError([], null)
+      if (!seesKey(viewer, refusal.transaction)) return new IdempotencyConflictError([], null)
       return new IdempotencyConflictError(
         refusal.differingFields.map((field) => names[field] ?? field),
         refusal.transaction,
