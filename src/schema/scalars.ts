@@ -10,7 +10,7 @@ const refuse = (reason: string) => new GraphQLError(reason, { extensions: { code
 const literal = (node: ValueNode, ...kinds: Kind[]) =>
   kinds.includes(node.kind) && 'value' in node ? node.value : undefined
 
-const CENTS_REASON = 'Cents must be a whole number of minor units within 64 bits, as an integer or a decimal string.'
+const CENTS_REASON = 'must be a whole number of minor units within 64 bits, as an integer or a decimal string.'
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/
 
 function parseCents(text: unknown): bigint {
@@ -32,7 +32,7 @@ builder.scalarType('Cents', {
   parseLiteral: (node) => parseCents(literal(node, Kind.INT, Kind.STRING)),
 })
 
-const SEQUENCE_REASON = 'Sequence must be a whole number from 0 to 2^53-1.'
+const SEQUENCE_REASON = 'must be a whole number from 0 to 2^53-1.'
 
 builder.scalarType('Sequence', {
   description:
@@ -49,7 +49,7 @@ builder.scalarType('Sequence', {
   },
 })
 
-const UUID_REASON = 'UUID must look like 018f4e2a-7c1d-7000-8000-3b9d5f0c1e2a.'
+const UUID_REASON = 'must be a UUID, like 018f4e2a-7c1d-7000-8000-3b9d5f0c1e2a.'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 function parseUuid(value: unknown): string {
@@ -66,7 +66,7 @@ builder.scalarType('UUID', {
 })
 
 const DATE_TIME_REASON =
-  'DateTime must be an ISO 8601 date and time with a zone and at most six digits of a second, like 2026-01-31T23:59:59.000001Z.'
+  'must be an ISO 8601 date and time with a zone and at most six digits of a second, like 2026-01-31T23:59:59.000001Z.'
 
 function parseDateTime(value: unknown): string {
   const instant = typeof value === 'string' ? parseInstant(value) : undefined

@@ -1,5 +1,4 @@
 import {
-  type ASTVisitor,
   coerceInputValue,
   type DocumentNode,
   type ExecutionArgs,
@@ -10,53 +9,20 @@ import {
   isEnumType,
   isInputType,
   isNonNullType,
-  Kind,
   NoSchemaIntrospectionCustomRule,
-  type SelectionSetNode,
-  specifiedRules,
   typeFromAST,
-  type ValidationContext,
-  type ValidationRule,
-  ValuesOfCorrectTypeRule,
   validate,
-  visitInParallel,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
-import { DepthRule } from './depth.ts'
+import { BAD_USER_INPUT, badUserInput, type Issue, messageOf, reasonOf } from './bad-user-input.ts'
 import { excessOf, TOKENS_MAX } from './excess.ts'
+import { errorWithHiddenNames, fieldsIn, withHiddenNames } from './hidden-names.ts'
+import { VALIDATION_RULES } from './validation-rules.ts'
 
 /*
  * Request errors without the values in them. graphql-js echoes the whole input, passwords included, when a literal or
  * a variable has the wrong type; here such errors are made again, with the path and the reason only.
  */
-
-interface Issue {
-  path: string
-  message: string
-}
-
-function badUserInput(issues: readonly Issue[], nodes?: GraphQLError['nodes']): GraphQLError {
-  return new GraphQLError(issues.map(({ path, message }) => `${path}: ${message}`).join('; '), {
-    ...(nodes ? { nodes } : {}),
-    extensions: { code: 'BAD_USER_INPUT', fields: issues },
-  })
-}
-
-/** The reason alone: graphql-js puts the value after a colon or a semicolon, or within quotes. */
-function reasonOf(message: string): string {
-  if (/\benum\b/i.test(message)) return 'is not one of the values of the enum'
-  if (/, found /.test(message)) return message.slice(0, message.indexOf(', found ')).replace(/$/, '.')
-  return message.split(/[:;] /)[0] ?? message
-}
-
-/** Our own scalars give a reason that is safe as it is. */
-function messageOf(error: GraphQLError): string {
-  const { originalError } = error
-  if (originalError instanceof GraphQLError && originalError.extensions.code === 'BAD_USER_INPUT')
-    return originalError.message
-  if (error.extensions.code === 'BAD_USER_INPUT') return error.message
-  return reasonOf(error.message)
-}
 
 const refusal = (message: string) =>
   new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
@@ -103,67 +69,15 @@ export function unreadableRequest(error: unknown): GraphQLError | undefined {
   return new GraphQLError(message, { source: error.source, positions: error.positions, extensions: error.extensions })
 }
 
-/** Like the rule it stands for, but its errors name the argument and the reason, and never the literal. */
-const LiteralsOfCorrectTypeRule: ValidationRule = (context: ValidationContext): ASTVisitor => {
-  const path: (string | number)[] = []
-  const follow: ASTVisitor = {
-    enter(node, key) {
-      if (node.kind === Kind.ARGUMENT || node.kind === Kind.OBJECT_FIELD) path.push(node.name.value)
-      else if (node.kind === Kind.VARIABLE_DEFINITION) path.push(node.variable.name.value)
-      else if (typeof key === 'number' && path.length > 0) path.push(key)
-    },
-    leave(node, key) {
-      const named =
-        node.kind === Kind.ARGUMENT || node.kind === Kind.OBJECT_FIELD || node.kind === Kind.VARIABLE_DEFINITION
-      if (named || (typeof key === 'number' && path.length > 0)) path.pop()
-    },
-  }
-  const quiet: ValidationContext = Object.create(context, {
-    reportError: {
-      value: (error: GraphQLError) =>
-        context.reportError(badUserInput([{ path: path.join('.'), message: messageOf(error) }], error.nodes)),
-    },
-  })
-  // The inner rule leaves what it enters before we do, and enters it after.
-  return visitInParallel([follow, ValuesOfCorrectTypeRule(quiet)])
-}
-
-/** A subscription has one root field, always: whether it is there cannot depend on a variable. */
-const SubscriptionWithoutConditionsRule: ValidationRule = (context: ValidationContext): ASTVisitor => ({
-  OperationDefinition(operation) {
-    if (operation.operation !== 'subscription') return
-    const seen = new Set<SelectionSetNode>()
-    const check = (selectionSet: SelectionSetNode | undefined) => {
-      if (!selectionSet || seen.has(selectionSet)) return
-      seen.add(selectionSet)
-      for (const selection of selectionSet.selections) {
-        if (selection.directives?.some(({ name }) => name.value === 'skip' || name.value === 'include')) {
-          context.reportError(
-            new GraphQLError('The field of a subscription takes no @skip and no @include.', { nodes: selection }),
-          )
-        }
-        // The field may stand in a fragment.
-        if (selection.kind === Kind.INLINE_FRAGMENT) check(selection.selectionSet)
-        if (selection.kind === Kind.FRAGMENT_SPREAD) check(context.getFragment(selection.name.value)?.selectionSet)
-      }
-    }
-    check(operation.selectionSet)
-  },
-})
-
-const RULES = [
-  ...specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? LiteralsOfCorrectTypeRule : rule)),
-  DepthRule,
-  SubscriptionWithoutConditionsRule,
-]
-
 /** A megabyte of nonsense is not answered with thirty. */
 const ISSUES_MAX = 50
 
 /** What is wrong with the variables of an operation, each with its path. */
-function variableIssues(args: ExecutionArgs, hideSuggestions: boolean): Issue[] {
+function variableIssues(args: ExecutionArgs, hidesNames: boolean): Issue[] {
   const { schema, document, operationName, variableValues } = args
   const issues: Issue[] = []
+  const fieldsSent = hidesNames ? fieldsIn(variableValues) : undefined
+  const shown = (message: string) => (hidesNames ? withHiddenNames(message, document, fieldsSent) : message)
   for (const definition of getOperationAST(document, operationName)?.variableDefinitions ?? []) {
     const name = definition.variable.name.value
     const type = typeFromAST(schema as GraphQLSchema, definition.type as never)
@@ -176,17 +90,20 @@ function variableIssues(args: ExecutionArgs, hideSuggestions: boolean): Issue[] 
     }
     const onError: Parameters<typeof coerceInputValue>[2] = (path, _value, error) => {
       if (issues.length >= ISSUES_MAX) return
-      issues.push({ path: [name, ...path].join('.'), message: isEnumType(type) ? reasonOf('enum') : messageOf(error) })
+      const message = isEnumType(type) ? reasonOf('enum') : shown(messageOf(error))
+      issues.push({ path: [name, ...path].join('.'), message })
     }
-    coerceInputValue(value, type, onError, hideSuggestions)
+    coerceInputValue(value, type, onError, hidesNames)
   }
   return issues
 }
 
 /** The errors of an operation that never began. */
-function withoutValues(args: ExecutionArgs, result: ExecutionResult, hideSuggestions: boolean): ExecutionResult {
+function withoutValues(args: ExecutionArgs, result: ExecutionResult, hidesNames: boolean): ExecutionResult {
   if (!result.errors || 'data' in result) return result
-  const issues = variableIssues(args, hideSuggestions)
+  // Refused by a limit: its variables may be too large to look at.
+  if (result.errors.some(({ extensions: { code = BAD_USER_INPUT } }) => code !== BAD_USER_INPUT)) return result
+  const issues = variableIssues(args, hidesNames)
   return issues.length > 0 ? { errors: [badUserInput(issues)] } : result
 }
 
@@ -202,12 +119,12 @@ function withoutStacks<Result>(work: () => Result): Result {
 }
 
 /**
- * Keeps what clients sent out of the answers to requests that could not be begun, on every transport. Where there is no
- * introspection, no error offers a name in place of a wrong one: that would tell the schema.
+ * Keeps what clients sent out of the answers to requests that could not be begun, on every transport. Without
+ * introspection, no error names a part of the schema that the client did not name.
  */
 export function requestErrorsWithoutValues({ introspection }: { introspection: boolean }): Plugin {
-  const rules = [...RULES, ...(introspection ? [] : [NoSchemaIntrospectionCustomRule])]
-  const hideSuggestions = !introspection
+  const rules = [...VALIDATION_RULES, ...(introspection ? [] : [NoSchemaIntrospectionCustomRule])]
+  const hidesNames = !introspection
   /** Documents that are known not to ask for too much. */
   const bounded = new WeakSet<DocumentNode>()
   return {
@@ -222,14 +139,17 @@ export function requestErrorsWithoutValues({ introspection }: { introspection: b
       }
       setValidationFn(
         read((schema: GraphQLSchema, document: DocumentNode) =>
-          withoutStacks(() => validate(schema, document, rules, { hideSuggestions })),
+          withoutStacks(() => {
+            const errors = validate(schema, document, rules, { hideSuggestions: hidesNames })
+            return hidesNames ? errors.map((error) => errorWithHiddenNames(error, document)) : errors
+          }),
         ) as never,
       )
     },
     onExecute({ args }) {
       return {
         onExecuteDone({ result, setResult }) {
-          if (!(Symbol.asyncIterator in result)) setResult(withoutValues(args, result, hideSuggestions))
+          if (!(Symbol.asyncIterator in result)) setResult(withoutValues(args, result, hidesNames))
         },
       }
     },
@@ -237,7 +157,7 @@ export function requestErrorsWithoutValues({ introspection }: { introspection: b
       return {
         onSubscribeResult({ result, setResult }) {
           if (Symbol.asyncIterator in result) return
-          const { errors, ...rest } = withoutValues(args, result as ExecutionResult, hideSuggestions)
+          const { errors, ...rest } = withoutValues(args, result as ExecutionResult, hidesNames)
           setResult({ ...rest, ...(errors && { errors: errors.map(withoutArgumentValue) }) } as never)
         },
       }

@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { getIntrospectionQuery } from 'graphql'
+import { type GraphQLArgument, getIntrospectionQuery, isEnumType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { schema } from '../../src/schema/index.ts'
 import { readPersistedOperations, sha256Of } from '../../src/server/persisted-operations.ts'
 import { runCommand } from '../support/command-line.ts'
 import { openClient, refusalOf } from '../support/graphql-transport.ts'
@@ -233,6 +234,70 @@ describe.each(MODES)('in %s', (mode) => {
     },
   )
 })
+
+/** Every name of the schema. In a message graphql-js quotes names, and those in camel case are no ordinary words. */
+const SCHEMA_NAMES = new Set(
+  Object.values(schema.getTypeMap()).flatMap((type) => [
+    type.name,
+    ...('getFields' in type
+      ? Object.values(type.getFields()).flatMap((field) => [
+          field.name,
+          ...('args' in field ? field.args.map((argument: GraphQLArgument) => argument.name) : []),
+        ])
+      : []),
+    ...(isEnumType(type) ? type.getValues().map(({ name }) => name) : []),
+  ]),
+)
+
+test.each(TRANSPORTS)(
+  'without introspection an error names nothing that was not sent, over $transport',
+  async ({ ask }) => {
+    const wrong = [
+      { query: '{ viewer }' },
+      { query: '{ viewer { nothing } }' },
+      { query: '{ viewer { id { x } } }' },
+      { query: '{ viewer { balanceHistory { start } } }' },
+      { query: '{ viewer { balanceHistory(from: 1, bucket: X) { start } } }' },
+      { query: '{ user(idd: 1) { id } }' },
+      { query: '{ ...F } fragment F on Balance { amount }' },
+      { query: '{ viewer { ... on LedgerEntry { id } } }' },
+      { query: 'query ($x: Int) { user(id: $x) { id } }' },
+      {
+        query:
+          'query ($f: FailedTransactionFilter) { x: failedTransactions(filter: $f) { pageInfo { endCursor } } viewer { ...G } } fragment G on Query { viewer { id } }',
+      },
+      { query: '{ a: viewer { x: id } a: viewer { x: balance { amount } } }' },
+      { query: '{ balances(userIds: {}) { amount } }' },
+      { query: 'query ($x: [ID!]!) { balances(userIds: $x) { amount } }', variables: { x: [null, {}] } },
+      { query: 'subscription { entryPosted { id } }' },
+      { query: 'mutation { transfer(input: {}) { replayed } }' },
+      { query: 'mutation ($i: TransferInput!) { transfer(input: $i) { __typename } }', variables: { i: {} } },
+      {
+        query: 'mutation ($i: PostTransactionsInput!) { postTransactions(input: $i) { __typename } }',
+        variables: { i: { atomic: 1, transactions: [{ deposit: { x: 1 } }, { transfer: { amount: 1.5 } }, {}] } },
+      },
+    ]
+    for (const asked of wrong) {
+      const told = await ask(servers.production, asked)
+      const sent = new Set(JSON.stringify(asked).split(/\W+/))
+      const said = (told.errors ?? []).flatMap(({ message, extensions }) => [
+        message,
+        ...((extensions?.fields ?? []) as { message: string }[]).map((field) => field.message),
+      ])
+      expect(said.length, asked.query).toBeGreaterThan(0)
+      const quoted = said.flatMap((message) => [...message.matchAll(/"([^"]*)"/g)].map(([, name]) => name)).join(' ')
+      const telling = said
+        .join(' ')
+        .split(/\W+/)
+        .filter((name) => /[a-z][A-Z]|_/.test(name))
+      const named = [...quoted.split(/\W+/), ...telling]
+      expect(
+        named.filter((name) => SCHEMA_NAMES.has(name) && !sent.has(name)),
+        said.join('\n'),
+      ).toEqual([])
+    }
+  },
+)
 
 test('in production GraphiQL and introspection are there where they are asked for', async () => {
   const page = await send('opened', { headers: { accept: 'text/html' } })

@@ -51,7 +51,7 @@ describe.each([
 ])('%s', (_name, type) => {
   test('gives one reason, which says nothing of the value, whatever is wrong', () => {
     const reason = reasonOf(() => asVariable(type, CANARY))
-    expect(reason).toMatch(new RegExp(`^${type.name} must `))
+    expect(reason).toMatch(/^must be /)
     for (const value of OF_ANOTHER_KIND) expect(reasonOf(() => asVariable(type, value))).toBe(reason)
     for (const source of [
       'true',
