@@ -3,11 +3,13 @@ import { runsLedger } from '../auth/viewer.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Caller } from '../schema/context.ts'
 import { BAD_TOKEN } from './bearer.ts'
+import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
 import type { GraphiqlPage, Visitor } from './graphiql.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { isHealthy } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import { allowOrigin, answerPreflight } from './origins.ts'
+import { isUtf8Url } from './query-string.ts'
 import { answerOnSlimPath } from './slim-path.ts'
 
 export interface HttpOptions {
@@ -92,19 +94,14 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
   // Yoga makes a URL of it, and would show its stack.
   const { host = 'localhost' } = headers
   if (!isHost(host)) return answer(response, 400, 'The Host header is malformed.')
+  if (!isUtf8Url(request.url ?? '')) return answer(response, 400, 'The URL is not percent-encoded UTF-8.')
   if ((method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '')) {
     if (!options.graphiql) return answer(response, 406, 'There is no page here.')
     return options.graphiql.respond(request, response, options.visitorOf(request))
   }
   if (method === 'POST') {
-    // A form or a text can be sent from any web page without asking; JSON cannot.
-    if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
-      return answer(response, 415, 'POST takes application/json.')
-    }
-    if (headers['content-encoding'] !== undefined) return answer(response, 415, 'The body must not be compressed.')
-    if (Number(headers['content-length'] ?? 0) > options.bodyBytesMax) {
-      return answerTooLarge(response, options)
-    }
+    const refusal = refuseByHeaders(headers, options.bodyBytesMax)
+    if (refusal) return answerBodyRefusal(response, refusal)
   }
   let caller: ReturnType<HttpOptions['authenticate']>
   try {
@@ -141,7 +138,7 @@ function answerCaller(
   if (request.method !== 'POST') return options.graphql(request, response)
   return readBody(request, options.bodyBytesMax, (body) => {
     if (body === undefined) return response.destroy()
-    if (body === TOO_LARGE) return answerTooLarge(response, options)
+    if (typeof body === 'object') return answerBodyRefusal(response, body)
     const { graphql, slimPath, maskError } = options
     const isCommon =
       slimPath && answerOnSlimPath(request, response, body, { graphql, maskError, headers: securityHeaders(options) })
@@ -154,43 +151,8 @@ function answerCaller(
   })
 }
 
-const TOO_LARGE = Symbol('too large')
-
-/**
- * Reads a body, up to the limit, before anything is done with it: it may not tell its length, or be another one.
- *
- * @param done undefined: the client left in the middle of it.
- */
-function readBody(
-  request: IncomingMessage,
-  bytesMax: number,
-  done: (body: string | typeof TOO_LARGE | undefined) => unknown,
-): void {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  const end = (body: string | typeof TOO_LARGE | undefined) => {
-    request.off('data', take).off('end', finish).off('close', leave)
-    done(body)
-  }
-  const take = (chunk: Buffer) => {
-    bytes += chunk.length
-    chunks.push(chunk)
-    if (bytes <= bytesMax) return
-    end(TOO_LARGE)
-    // What still comes is thrown away, until the connection is closed behind the answer.
-    request.resume()
-  }
-  const finish = () => end((chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)).toString())
-  const leave = () => end(undefined)
-  request
-    .on('data', take)
-    .on('end', finish)
-    .on('close', leave)
-    .on('error', () => {})
-}
-
-function answerTooLarge(response: ServerResponse, { bodyBytesMax }: HttpOptions): void {
-  answer(response, 413, `The body is larger than ${bodyBytesMax} bytes.`, undefined, true)
+function answerBodyRefusal(response: ServerResponse, { status, message, isLast }: BodyRefusal): void {
+  answer(response, status, message, undefined, isLast)
 }
 
 /** For whoever runs the ledger. */

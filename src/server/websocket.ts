@@ -12,6 +12,7 @@ import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { isAllowedOrigin } from './origins.ts'
 import { type PersistedOperations, persistedDocument } from './persisted-operations.ts'
 import { unreadableRequest } from './request-errors.ts'
+import { Utf8Socket } from './utf8-socket.ts'
 import { ViewerCount } from './viewer-count.ts'
 
 /** The largest message a client may send. */
@@ -97,7 +98,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       atWork.set(socket, (atWork.get(socket) ?? 1) - 1)
     }
   }
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX })
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, WebSocket: Utf8Socket })
   const disposable = useServer(
     {
       // A close reason says nothing of the inside, whatever NODE_ENV is.

@@ -162,7 +162,7 @@ describe.each(MODES)('in %s', (mode) => {
     },
   )
 
-  test.each(['gzip', 'br', 'deflate', 'identity', 'x'])('a body in another coding is refused: %s', async (coding) => {
+  test.each(['gzip', 'br', 'deflate', 'x'])('a body in another coding is refused: %s', async (coding) => {
     const body = coding === 'gzip' ? gzipSync(READ) : READ
     const answer = await send(mode, {
       method: 'POST',

@@ -165,6 +165,19 @@ const REQUESTS: readonly (readonly [name: string, sent: () => Sent])[] = [
   ['no content type', () => ({ body: JSON.stringify({ query: QUERY }) })],
   ['a text', () => ({ headers: { 'content-type': 'text/plain' }, body: QUERY })],
   ['a form', () => ({ headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: `query=${QUERY}` })],
+  [
+    'the charset UTF-8 in quotes',
+    () => json({ query: QUERY }, { 'content-type': 'application/json; charset="UTF-8"' }),
+  ],
+  ['the coding identity', () => json({ query: QUERY }, { 'content-encoding': 'identity' })],
+  [
+    'text in Latin-1',
+    () => ({ headers: JSON_IN, body: Buffer.from('{"query":"{ user(email: "josé@a.b") { id } }"}', 'latin1') }),
+  ],
+  [
+    'half a surrogate pair',
+    () => ({ headers: JSON_IN, body: '{"query":"{ user(email: \\"\\ud800@a.b\\") { id } }"}' }),
+  ],
   ['compressed', () => json({ query: QUERY }, { 'content-encoding': 'gzip' })],
   ['a page of the allow-list', () => json({ query: QUERY }, { origin: 'https://app.example.com' })],
   ['a page that is not on it', () => json({ query: QUERY }, { origin: 'https://evil.example' })],
