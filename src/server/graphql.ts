@@ -12,6 +12,7 @@ import { contextPerEvent } from './context-per-event.ts'
 import { answersQueriesBy } from './deadline.ts'
 import { createDocumentCache } from './document-cache.ts'
 import { type CostLimits, limitsCost, limitsDocuments } from './limits.ts'
+import { takesEmptyNameForNone } from './operation-name.ts'
 import { type PersistedOperations, runsPersistedOperations } from './persisted-operations.ts'
 import { requestErrorsWithoutValues, unreadableRequest, withoutArgumentValue } from './request-errors.ts'
 import { tellsStatementCount } from './statement-count.ts'
@@ -60,6 +61,7 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
     extraParamNames: persistedOperations ? ['documentId'] : [],
     maskedErrors: { isDev: false, maskError: (error) => maskError(error, logger) },
     plugins: [
+      takesEmptyNameForNone as never,
       ...(persistedOperations ? [runsPersistedOperations(persistedOperations) as never] : []),
       limitsDocuments as never,
       contextPerEvent({

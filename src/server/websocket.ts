@@ -9,6 +9,7 @@ import type { Viewer } from '../auth/viewer.ts'
 import type { Caller } from '../schema/context.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
+import { withoutEmptyName } from './operation-name.ts'
 import { isAllowedOrigin } from './origins.ts'
 import { type PersistedOperations, persistedDocument } from './persisted-operations.ts'
 import { unreadableRequest } from './request-errors.ts'
@@ -118,7 +119,8 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         }
         return caller !== BAD_TOKEN && admit(context, caller)
       },
-      onSubscribe: async ({ extra, subscriptions }, _id, params) => {
+      onSubscribe: async ({ extra, subscriptions }, _id, payload) => {
+        const params = withoutEmptyName(payload)
         // The one that asks is among them already. What is completed by the client may still be worked on.
         const running = Object.keys(subscriptions).length - 1
         if (Math.max(running, atWork.get(extra.socket) ?? 0) >= subscriptionsMax)

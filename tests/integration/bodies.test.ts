@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { openClient } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
+import { TRANSPORTS } from '../support/transports.ts'
 
 /* Text is taken as it was sent, or not at all. */
 
@@ -26,6 +27,7 @@ async function post(body: string | Buffer, headers: Record<string, string> = {})
 }
 
 const READ = JSON.stringify({ query: '{ ledger { userCount } }' })
+const READ_BY_NAME = 'query Read { ledger { userCount } }'
 const createUser = (email: string) =>
   JSON.stringify({ query: `mutation { createUser(input: { email: "${email}" }) { __typename } }` })
 const users = async () => (await server.ask('{ ledger { userCount } }')).data.ledger.userCount
@@ -102,6 +104,14 @@ test('a URL that is not percent-encoded UTF-8 is refused', async () => {
     expect((await get(bytes)).status, bytes).toBe(400)
   }
   expect(await (await get('jos%C3%A9@example.com')).json()).toEqual({ data: { user: null } })
+})
+
+test.each(TRANSPORTS)('an empty operation name names none, over $transport', async ({ ask }) => {
+  const named = await ask(server, { query: READ_BY_NAME, operationName: '' })
+  expect(named.data?.ledger).toBeDefined()
+  const two = await ask(server, { query: `${READ_BY_NAME} query Other { __typename }`, operationName: '' })
+  expect(two).toEqual(await ask(server, { query: `${READ_BY_NAME} query Other { __typename }` }))
+  expect(two.errors).toHaveLength(1)
 })
 
 test.each([false, true])('a frame that is not UTF-8 closes its socket with 1007 (binary: %s)', async (binary) => {

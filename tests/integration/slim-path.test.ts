@@ -125,6 +125,8 @@ const REQUESTS: readonly (readonly [name: string, sent: () => Sent])[] = [
   ['an operation by name', () => json({ query: `query A ${QUERY} query B { __typename }`, operationName: 'B' })],
   ['an operation that is not there', () => json({ query: `query A ${QUERY}`, operationName: 'C' })],
   ['an operation name that is a number', () => json({ query: QUERY, operationName: 5 })],
+  ['an empty operation name', () => json({ query: `query A ${QUERY}`, operationName: '' })],
+  ['an empty operation name for two', () => json({ query: `query A ${QUERY} query B ${QUERY}`, operationName: '' })],
   ['two operations and no name', () => json({ query: `query A ${QUERY} query B ${QUERY}` })],
   ['a syntax error', () => json({ query: '{ ledger {' })],
   ['an empty query', () => json({ query: '' })],
