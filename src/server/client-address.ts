@@ -16,12 +16,36 @@ export function clientAddress({ headers, socket }: IncomingMessage, trustedProxy
   return isIP(address) ? address : peer
 }
 
-/** Whether a request comes from this machine, to a name of this machine, and from no proxy that says so. */
+/** What browsers send when they open a page, besides `sec-…`. */
+const BROWSER_HEADERS = new Set([
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'cache-control',
+  'connection',
+  'cookie',
+  'dnt',
+  'host',
+  'if-modified-since',
+  'if-none-match',
+  'keep-alive',
+  'origin',
+  'pragma',
+  'priority',
+  'purpose',
+  'referer',
+  'te',
+  'upgrade-insecure-requests',
+  'user-agent',
+])
+
+/**
+ * Whether a browser on this machine asks for a page by a name of this machine, with no proxy between that shows. Proxies add
+ * headers, and no list has all of theirs: any header that browsers do not send themselves counts as one.
+ */
 export function isLocal({ headers, socket }: IncomingMessage): boolean {
-  const isForwarded = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'].some(
-    (name) => headers[name] !== undefined,
-  )
+  const isDirect = Object.keys(headers).every((name) => BROWSER_HEADERS.has(name) || name.startsWith('sec-'))
   const peer = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
   const isLoopback = peer === '::1' || peer.startsWith('127.')
-  return isLoopback && !isForwarded && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers.host ?? '')
+  return isLoopback && isDirect && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers.host ?? '')
 }

@@ -40,8 +40,40 @@ test('a request is of this machine when both its ends are, and no proxy says oth
     expect(isLocal(request('127.0.0.1', { host })), host).toBe(false)
   expect(isLocal(request('192.0.2.1', { host: 'localhost' }))).toBe(false)
   expect(isLocal(request(undefined, { host: 'localhost' }))).toBe(false)
-  for (const header of ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'])
+  for (const header of [
+    ...['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip', 'cf-ray', 'cdn-loop'],
+    ...['x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-forwarded-server'],
+    ...['x-original-host', 'x-request-id', 'x-envoy-internal', 'x-amzn-trace-id', 'proxy-connection', 'x-new-proxy'],
+  ])
     expect(isLocal(request('127.0.0.1', { host: 'localhost', [header]: '' })), header).toBe(false)
+})
+
+test('what a browser itself sends with a page is no proxy', () => {
+  const headers = {
+    host: 'localhost:4000',
+    connection: 'keep-alive',
+    'cache-control': 'max-age=0',
+    'sec-ch-ua': '"Chromium";v="140"',
+    'sec-ch-ua-mobile': '?0',
+    'sec-ch-ua-platform': '"Linux"',
+    'upgrade-insecure-requests': '1',
+    'user-agent': 'Mozilla/5.0',
+    accept: 'text/html',
+    'sec-fetch-site': 'none',
+    'sec-fetch-mode': 'navigate',
+    'sec-fetch-user': '?1',
+    'sec-fetch-dest': 'document',
+    'sec-gpc': '1',
+    'accept-encoding': 'gzip, deflate, br, zstd',
+    'accept-language': 'en',
+    cookie: 'a=b',
+    'if-none-match': '"x"',
+    dnt: '1',
+    priority: 'u=0, i',
+    te: 'trailers',
+    referer: 'http://localhost:4000/graphql',
+  }
+  expect(isLocal(request('127.0.0.1', headers))).toBe(true)
 })
 
 test('an origin is the own one, or on the list to the letter', () => {
