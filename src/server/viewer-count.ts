@@ -1,6 +1,7 @@
+import { networkOf } from '../auth/throttle.ts'
 import type { Caller } from '../schema/context.ts'
 
-/** How many of something each viewer has, up to a bound. Those without a token are counted by the address they come from. */
+/** How many of something each viewer has, up to a bound. Strangers are counted by network: an IPv4 address, an IPv6 /64. */
 export class ViewerCount {
   readonly #max: number
   readonly #counts = new Map<string, number>()
@@ -11,7 +12,7 @@ export class ViewerCount {
 
   /** @returns gives it back, to be called once; undefined: the viewer has as many as may be. */
   take({ viewer, client }: Caller): (() => void) | undefined {
-    const key = viewer.role === null ? client : viewer.key
+    const key = viewer.role === null ? networkOf(client) : viewer.key
     const count = this.#counts.get(key) ?? 0
     if (count >= this.#max) return undefined
     this.#counts.set(key, count + 1)
