@@ -7,6 +7,7 @@ import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
 import type { GraphiqlPage, Visitor } from './graphiql.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { isHealthy } from './health.ts'
+import { namesOneHost } from './host.ts'
 import type { Metrics } from './metrics.ts'
 import { allowOrigin, answerPreflight } from './origins.ts'
 import { isUtf8Url } from './query-string.ts'
@@ -39,6 +40,9 @@ const OPTIONS = {
   headersTimeout: 10_000,
   // Whoever connects and is silent is let go within so much more.
   connectionsCheckingInterval: 500,
+  // A header that may come once and comes twice becomes one that is malformed, and is refused as such. Node would take
+  // the first; a proxy before it may have gone by the second.
+  joinDuplicateHeaders: true,
   // Known to Node from 24.9 on: an upgrade to anything else (HTTP/2, as some clients offer) is passed over, as RFC 9110
   // lets a server do. An older Node hands every upgrade to us, and gets a refusal.
   shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
@@ -47,6 +51,8 @@ const OPTIONS = {
 /** The routes of the server. What is not GraphQL is answered here; so is what must never reach it. */
 export function createHttpServer(options: HttpOptions): Server {
   return createServer(OPTIONS, (request, response) => {
+    // Yoga makes a URL of it, and would show its stack.
+    if (!namesOneHost(request)) return answer(response, 400, 'The Host header is malformed.')
     const path = (request.url ?? '/').split('?', 1)[0] as string
     if (path === GRAPHQL_PATH) return void answerGraphql(request, response, options)
     secure(response, options)
@@ -75,25 +81,11 @@ function secure(response: ServerResponse, options: HttpOptions): void {
   for (const [name, value] of Object.entries(securityHeaders(options))) response.setHeader(name, value)
 }
 
-/** Hosts that were good: to parse a URL takes longer than all else that is done here. */
-const hosts = new Set<string>()
-const HOSTS_MAX = 100
-
-function isHost(host: string): boolean {
-  if (hosts.has(host)) return true
-  const isGood = URL.canParse(`http://${host || 'localhost'}`)
-  if (isGood && hosts.size < HOSTS_MAX && host.length < 256) hosts.add(host)
-  return isGood
-}
-
 function answerGraphql(request: IncomingMessage, response: ServerResponse, options: HttpOptions): unknown {
   const { method = 'GET', headers } = request
   if (method !== 'POST') secure(response, options)
   allowOrigin(request, response, options.allowedOrigins)
   if (method === 'OPTIONS') return answerPreflight(response)
-  // Yoga makes a URL of it, and would show its stack.
-  const { host = 'localhost' } = headers
-  if (!isHost(host)) return answer(response, 400, 'The Host header is malformed.')
   if (!isUtf8Url(request.url ?? '')) return answer(response, 400, 'The URL is not percent-encoded UTF-8.')
   if ((method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '')) {
     if (!options.graphiql) return answer(response, 406, 'There is no page here.')

@@ -9,6 +9,7 @@ import type { Viewer } from '../auth/viewer.ts'
 import type { Caller } from '../schema/context.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
+import { namesOneHost } from './host.ts'
 import { withoutEmptyName } from './operation-name.ts'
 import { isAllowedOrigin } from './origins.ts'
 import { type PersistedOperations, persistedDocument } from './persisted-operations.ts'
@@ -23,8 +24,16 @@ const MESSAGE_BYTES_MAX = 64 * 1024
 const SERVICE_RESTART = 1012
 const TRY_AGAIN_LATER = 1013
 
-/** How long a socket may take to close by itself. */
+/** How long a client may take to answer a close frame. Then it is cut. */
 const CLOSE_TIMEOUT_MS = 1_000
+
+// `closeTimeout` is missing from @types/ws 8.18.
+const SERVER_OPTIONS = {
+  noServer: true,
+  maxPayload: MESSAGE_BYTES_MAX,
+  closeTimeout: CLOSE_TIMEOUT_MS,
+  WebSocket: Utf8Socket,
+}
 
 /** How long a socket whose session is over is kept open, at most, to tell its subscriptions. */
 const FAREWELL_MAX_MS = 200
@@ -99,7 +108,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       atWork.set(socket, (atWork.get(socket) ?? 1) - 1)
     }
   }
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: MESSAGE_BYTES_MAX, WebSocket: Utf8Socket })
+  const sockets = new WebSocketServer(SERVER_OPTIONS)
   const disposable = useServer(
     {
       // A close reason says nothing of the inside, whatever NODE_ENV is.
@@ -175,6 +184,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
     // Not new URL(), which throws on what HTTP lets through, such as `//`.
     const path = request.url?.split('?', 1)[0]
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, '400 Bad Request')
+    if (!namesOneHost(request)) return refuse(socket, '400 Bad Request')
     if (path !== GRAPHQL_PATH) return refuse(socket, '404 Not Found')
     if (!isAllowedOrigin(request, options.allowedOrigins)) return refuse(socket, '403 Forbidden')
     sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request))
@@ -186,11 +196,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       server.off('upgrade', upgrade)
       const closed = [...sockets.clients].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
       for (const socket of sockets.clients) socket.close(SERVICE_RESTART, 'Service Restart')
-      const timer = setTimeout(() => {
-        for (const socket of sockets.clients) socket.terminate()
-      }, CLOSE_TIMEOUT_MS)
       await Promise.all(closed)
-      clearTimeout(timer)
       await disposable.dispose()
     },
   }

@@ -255,6 +255,23 @@ test.each(['a b[', '[', 'x:99999999', '%'])('a Host header that is none is refus
   expect(answer).not.toMatch(/node_modules|\bat /)
 })
 
+test.each(['/graphql?query={__typename}', '/health', '/', '/nothing'])(
+  'two Host headers are refused: %s',
+  async (path) => {
+    const hosts = (first: string, second: string) => `Host: ${first}\r\nHost: ${second}\r\n`
+    for (const [first, second] of [
+      ['localhost', 'localhost'],
+      ['localhost', 'evil.example'],
+    ] as const) {
+      const head = `GET ${path} HTTP/1.1\r\n${hosts(first, second)}`
+      expect(await sendRaw(`${head}Connection: close\r\n\r\n`)).toMatch(/^HTTP\/1.1 400 /)
+      const upgrade =
+        'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+      expect(await sendRaw(`${head}${upgrade}\r\n`)).toMatch(/^HTTP\/1.1 400 /)
+    }
+  },
+)
+
 test('an upgrade to anything but a WebSocket is passed over, or refused in a word', async () => {
   const answer = await sendRaw(
     `GET /graphql?query={__typename} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n`,
