@@ -5,7 +5,7 @@ export default defineConfig({
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     include: ['tests/{unit,integration,websocket}/**/*.test.ts'],
-    globalSetup: 'tests/support/postgres.ts',
+    globalSetup: ['tests/support/build.ts', 'tests/support/postgres.ts'],
     setupFiles: 'tests/support/canary.ts',
     // Two files at once: each has a database of its own, and all of them share two cores on a small machine.
     maxWorkers: 2,

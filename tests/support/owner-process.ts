@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { vi } from 'vitest'
+import { inject, vi } from 'vitest'
 
-/** A server process of its own, in a process group of its own like one that a terminal starts: see embedded-owner.ts. */
+/** A server process of its own, in a process group of its own like one that a terminal starts: see embedded-owner.mjs. */
 export interface OwnerProcess {
   readonly child: ChildProcess
   /** All that it has told, one object a line. */
@@ -17,15 +18,15 @@ export interface OwnerProcess {
 export function spawnOwner(options: {
   dataDir: string
   cwd: string
-  /** An embedded.ts other than the repository's. */
-  source?: string
+  /** An embedded.js other than the build's. */
+  program?: string
   /** Whom it becomes, once it is loaded. */
   uid?: number
   gid?: number
 }): OwnerProcess {
-  const { dataDir, cwd, source = '../../src/db/embedded.ts', uid = '', gid = '' } = options
-  const script = fileURLToPath(new URL('./embedded-owner.ts', import.meta.url))
-  const parameters = ['--import', import.meta.resolve('tsx'), script, dataDir, source, `${uid}`, `${gid}`]
+  const { dataDir, cwd, program = join(inject('build'), 'dist/db/embedded.js'), uid = '', gid = '' } = options
+  const script = fileURLToPath(new URL('./embedded-owner.mjs', import.meta.url))
+  const parameters = [script, dataDir, program, `${uid}`, `${gid}`]
   const child = spawn(process.execPath, parameters, {
     cwd,
     env: { HOME: cwd, TMPDIR: cwd, PATH: '/usr/bin:/bin' },

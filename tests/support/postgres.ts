@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
+import { openCluster } from '../../src/db/cluster.ts'
 import { openEmbedded } from '../../src/db/embedded.ts'
 import { migrateDatabase } from '../../src/db/migrate.ts'
+import { findFreePort, startPostmaster } from '../../src/db/postmaster.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -12,6 +14,19 @@ declare module 'vitest' {
     postgres: { serverUrl: string; templateName: string }
   }
 }
+
+/**
+ * Settings of the throw-away cluster. Without `fsync` a commit still writes its log to the operating system before it is acknowledged, so
+ * it survives whatever process is killed; only a crash of the machine loses it, and no test does that. What our own PostgreSQL is
+ * started with is tested by embedded.test.ts and kills.test.ts, on clusters of their own.
+ */
+const TEST_SETTINGS = [
+  'fsync=off',
+  // Two files at once, each with servers, pools and feeds of its own.
+  'max_connections=400',
+  // There is a database a file: at our usual 5 s for each, vacuuming never stops.
+  'autovacuum_naptime=30s',
+]
 
 /**
  * Once for all tests: a real PostgreSQL (the one of DATABASE_URL, whose role must be a superuser; else an embedded one
@@ -23,6 +38,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   if (!serverUrl) {
     const folder = await mkdtemp(join(tmpdir(), 'thesaurum-tests-'))
     closers.unshift(() => rm(folder, { recursive: true, force: true }))
+    // Opening takes over a postmaster that runs already.
+    const cluster = await openCluster(folder, () => {})
+    await startPostmaster(cluster, await findFreePort(), new AbortController().signal, TEST_SETTINGS)
     const embedded = await openEmbedded({ dataDir: folder, log: () => {} })
     closers.unshift(() => embedded.close())
     serverUrl = embedded.url
