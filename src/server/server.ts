@@ -9,6 +9,7 @@ import { tellDemoStory } from '../ledger/demo.ts'
 import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
 import type { Caller } from '../schema/context.ts'
 import { callerOf } from './bearer.ts'
+import { BoundedLog } from './bounded-log.ts'
 import { isLocal } from './client-address.ts'
 import { createGraphiqlPage } from './graphiql.ts'
 import { createGraphql, GRAPHQL_PATH, maskError } from './graphql.ts'
@@ -72,7 +73,8 @@ export function authOptions(config: Config, url: string, onTrouble: AuthOptions[
 export async function openServer(config: Config, url: string, logger: Logger): Promise<RunningServer> {
   const persistedOperations =
     config.PERSISTED_OPERATIONS === undefined ? undefined : await readPersistedOperations(config.PERSISTED_OPERATIONS)
-  const onTrouble = (what: string) => (error: unknown) => logger.error({ err: error }, what)
+  const errors = new BoundedLog(logger)
+  const onTrouble = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
   const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger is in trouble')))
   const auth = await openAuth(authOptions(config, url, onTrouble('sign-in is in trouble')))
   const isProduction = config.NODE_ENV === 'production'
@@ -96,7 +98,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     endpoint: GRAPHQL_PATH,
     title: 'Thesaurum',
     defaultQuery: WELCOME_QUERY,
-    onFault: (fault) => logger.error({ err: fault }, 'GraphiQL failed'),
+    onFault: onTrouble('GraphiQL failed'),
   })
   let operator: { token: string; path: string } | undefined
   const http = createHttpServer({
@@ -125,6 +127,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     allowedOrigins: config.ALLOWED_ORIGINS,
     persistedOperations,
     onTrouble: onTrouble('who asks could not be found out'),
+    onSocketError: (error) => errors.write('warn', { err: error }, 'a socket failed'),
     subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX,
     socketsPerViewerMax: config.SOCKETS_PER_VIEWER_MAX,
   })
@@ -139,6 +142,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     stopCutting()
     await webSocket.close()
     await Promise.all([ledger.close(), auth.close()])
+    errors.close()
     throw error
   }
 
@@ -157,6 +161,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
       await closed
       clearTimeout(timer)
       await Promise.all([ledger.close(), auth.close()])
+      errors.close()
     },
   }
 }

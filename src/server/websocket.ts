@@ -2,7 +2,6 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
 import { CloseCode, type Context as ConnectionContext, type ServerOptions } from 'graphql-ws'
-import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Viewer } from '../auth/viewer.ts'
@@ -14,6 +13,7 @@ import { withoutEmptyName } from './operation-name.ts'
 import { isAllowedOrigin } from './origins.ts'
 import { type PersistedOperations, persistedDocument } from './persisted-operations.ts'
 import { unreadableRequest } from './request-errors.ts'
+import { adaptSockets, type SocketExtra, type SocketOptions } from './socket-adapter.ts'
 import { Utf8Socket } from './utf8-socket.ts'
 import { ViewerCount } from './viewer-count.ts'
 
@@ -48,6 +48,8 @@ export interface WebSocketOptions {
   allowedOrigins: readonly string[]
   /** Told why it could not be found out who opens a socket. */
   onTrouble: (error: unknown) => void
+  /** Told of what goes wrong on a socket. */
+  onSocketError: SocketOptions['onSocketError']
   /** undefined: any document runs. */
   persistedOperations: PersistedOperations | undefined
   /** Operations that may run on one socket at once. */
@@ -63,7 +65,7 @@ export interface WebSocketTransport {
 }
 
 type MaybePromise<Value> = Value | Promise<Value>
-type SocketContext = ConnectionContext<Record<string, unknown> | undefined, Extra>
+type SocketContext = ConnectionContext<Record<string, unknown> | undefined, SocketExtra>
 
 /** GraphQL over WebSocket (the graphql-transport-ws protocol) on an HTTP server's upgrades. */
 export function openWebSocket(server: Server, graphql: GraphqlServer, options: WebSocketOptions): WebSocketTransport {
@@ -109,10 +111,10 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
     }
   }
   const sockets = new WebSocketServer(SERVER_OPTIONS)
-  const disposable = useServer(
+  adaptSockets(
     {
-      // A close reason says nothing of the inside, whatever NODE_ENV is.
-      isProd: true,
+      pingIntervalMs: options.pingIntervalMs ?? PING_INTERVAL_MS,
+      onSocketError: options.onSocketError,
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
       onConnect: async (context) => {
@@ -177,7 +179,6 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       onComplete: ({ extra }) => void setImmediate(() => onTold.get(extra.socket)?.()),
     },
     sockets,
-    options.pingIntervalMs ?? PING_INTERVAL_MS,
   )
 
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -197,7 +198,8 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       const closed = [...sockets.clients].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
       for (const socket of sockets.clients) socket.close(SERVICE_RESTART, 'Service Restart')
       await Promise.all(closed)
-      await disposable.dispose()
+      sockets.removeAllListeners()
+      await new Promise((resolve) => sockets.close(resolve))
     },
   }
 }

@@ -135,6 +135,7 @@ test('a peer that is gone without a word is let go after two pings, and its subs
   onTestFinished(close)
   const http = createServer()
   const sockets = openWebSocket(http, graphql, {
+    onSocketError: () => {},
     authenticator: auth.authenticator,
     authenticate: () => OPERATOR,
     allowedOrigins: [],
