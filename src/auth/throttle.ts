@@ -58,7 +58,8 @@ export class Throttle {
         schemaName: 'private',
         tableName: 'sign_in_limits',
         tableCreated: true,
-        clearExpiredByTimeout: keyPrefix === 'client',
+        // The cleaner deletes what has expired (auth/retention.ts).
+        clearExpiredByTimeout: false,
         keyPrefix,
         points,
         duration: durationMs / 1_000,

@@ -138,7 +138,11 @@ export const sessions = privateSchema.table(
     idleTimeoutMs: bigint('idle_timeout_ms', { mode: 'number' }).notNull().default(3_600_000),
     revokedAt: time('revoked_at'),
   },
-  (table) => [index('sessions_user').on(table.userId)],
+  (table) => [
+    index('sessions_user').on(table.userId),
+    // For the cleaner. Not on `last_seen_at`, which changes all the time.
+    index('sessions_ended').on(sql`least(${table.expiresAt}, ${table.revokedAt})`),
+  ],
 )
 
 /** A service's way in, made by an operator. Only the hash of the token is here. */
@@ -159,6 +163,7 @@ export const apiTokens = privateSchema.table(
   },
   (table) => [
     uniqueIndex('api_tokens_hash_unique').on(table.tokenHash),
+    index('api_tokens_ended').on(sql`least(${table.expiresAt}, ${table.revokedAt})`),
     check(
       'api_tokens_role_known',
       sql`${table.role} = 'OPERATOR' or (${table.role} = 'USER' and ${table.accountIds} is not null)`,
@@ -167,11 +172,15 @@ export const apiTokens = privateSchema.table(
 )
 
 /** How often somebody tried to sign in. Written by a library, whose words these are: `expire` is in milliseconds since 1970. */
-export const signInLimits = privateSchema.table('sign_in_limits', {
-  key: varchar('key', { length: 255 }).primaryKey(),
-  points: integer('points').notNull().default(0),
-  expire: bigint('expire', { mode: 'number' }),
-})
+export const signInLimits = privateSchema.table(
+  'sign_in_limits',
+  {
+    key: varchar('key', { length: 255 }).primaryKey(),
+    points: integer('points').notNull().default(0),
+    expire: bigint('expire', { mode: 'number' }),
+  },
+  (table) => [index('sign_in_limits_expire').on(table.expire)],
+)
 
 /** One row. The era is carried by every cursor and renewed after a restore, so that an old cursor is never misread. */
 export const ledger = privateSchema.table(

@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net'
 import type { Logger } from 'pino'
 import { type AuthOptions, openAuth } from '../auth/auth.ts'
 import { endDemoSessions } from '../auth/operators.ts'
+import { authRetentionRules } from '../auth/retention.ts'
 import { type Config, isOn } from '../config.ts'
+import { type CleanerOptions, openCleaner } from '../db/cleaner.ts'
 import { tellDemoStory } from '../ledger/demo.ts'
 import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
 import type { Caller } from '../schema/context.ts'
@@ -67,6 +69,20 @@ export function authOptions(config: Config, url: string, onTrouble: AuthOptions[
   }
 }
 
+/** The part of the configuration that the cleaner needs. */
+export function cleanerOptions(config: Config, url: string, onError: CleanerOptions['onError']): CleanerOptions {
+  return {
+    url,
+    onError,
+    preparedStatements: config.PREPARED_STATEMENTS === 'on',
+    answerTimeoutMs: config.OPERATION_DEADLINE_MS + 1_000,
+    rules: authRetentionRules({
+      sessionDays: config.SESSION_RETENTION_DAYS,
+      apiTokenDays: config.API_TOKEN_RETENTION_DAYS,
+    }),
+  }
+}
+
 /**
  * Opens the server on a database that is migrated already. In development an empty ledger is told a demo story.
  */
@@ -77,6 +93,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   const onTrouble = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
   const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger is in trouble')))
   const auth = await openAuth(authOptions(config, url, onTrouble('sign-in is in trouble')))
+  const cleaner = openCleaner(cleanerOptions(config, url, onTrouble('expired rows could not be deleted')))
   const isProduction = config.NODE_ENV === 'production'
   const callers = new WeakMap<IncomingMessage, Caller>()
   const authenticate = (request: IncomingMessage, authorization: unknown) =>
@@ -141,7 +158,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   } catch (error) {
     stopCutting()
     await webSocket.close()
-    await Promise.all([ledger.close(), auth.close()])
+    await Promise.all([ledger.close(), auth.close(), cleaner.close()])
     errors.close()
     throw error
   }
@@ -160,7 +177,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
       const timer = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
       await closed
       clearTimeout(timer)
-      await Promise.all([ledger.close(), auth.close()])
+      await Promise.all([ledger.close(), auth.close(), cleaner.close()])
       errors.close()
     },
   }

@@ -19,6 +19,8 @@ const BAD: Readonly<Record<string, string[]>> = {
   BATCH_LOCK_WAIT_MS: [CANARY, '0', '60001'],
   SESSION_IDLE_MS: [CANARY, '0', '999'],
   SESSION_LIFETIME_MS: [CANARY, '0', '999'],
+  SESSION_RETENTION_DAYS: [CANARY, '-1', '36501'],
+  API_TOKEN_RETENTION_DAYS: [CANARY, '-1', '36501'],
   TRUSTED_PROXY_COUNT: [CANARY, '-1', '11'],
   ALLOWED_ORIGINS: [CANARY, '*', 'null', 'https://a.example/', 'https://a.example,', `https://a.example/${CANARY}`],
   GRAPHIQL: [CANARY, 'true'],
@@ -62,6 +64,8 @@ test('an empty environment is a whole configuration, for one at their own machin
     OPERATOR_COST_MAX: 500_000,
     SESSION_IDLE_MS: 3_600_000,
     SESSION_LIFETIME_MS: 86_400_000,
+    SESSION_RETENTION_DAYS: 30,
+    API_TOKEN_RETENTION_DAYS: 90,
     TRUSTED_PROXY_COUNT: 0,
     ALLOWED_ORIGINS: [],
   })
@@ -91,13 +95,15 @@ test('every variable is read, and strangers are left alone', () => {
     OPERATOR_COST_MAX: '100',
     SESSION_IDLE_MS: '1000',
     SESSION_LIFETIME_MS: '1000',
+    SESSION_RETENTION_DAYS: '0',
+    API_TOKEN_RETENTION_DAYS: '0',
     TRUSTED_PROXY_COUNT: '1',
     GRAPHIQL: 'on',
     INTROSPECTION: 'off',
     PERSISTED_OPERATIONS: '/etc/thesaurum/operations.json',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(16)
+  expect(numbers).toHaveLength(18)
   const origins = 'https://app.example.com, http://localhost:3000'
   expect(readConfig({ ...environment, ALLOWED_ORIGINS: origins, HOME: '/root', PATH: '' })).toEqual({
     ...environment,
