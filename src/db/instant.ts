@@ -6,13 +6,13 @@ import { type SQL, type SQLWrapper, sql } from 'drizzle-orm'
  */
 export type Instant = string
 
-const ISO_8601 =
-  /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))$/
+const ISO_8601 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))$/
 
 /**
- * Reads an ISO 8601 date and time with a zone, any offset, at most six digits of a second, years 0001 to 9999.
+ * Reads an ISO 8601 date and time with a zone, any offset, any number of digits of a second, years 0001 to 9999.
  *
- * @returns the same moment as an Instant, or undefined when the text is no such thing (or no day of any calendar).
+ * @returns the same moment as an Instant, cut to the microsecond at or before it, or undefined when the text is no such
+ * thing (or no day of any calendar).
  */
 export function parseInstant(text: string): Instant | undefined {
   const match = ISO_8601.exec(text)
@@ -34,7 +34,7 @@ export function parseInstant(text: string): Instant | undefined {
   date.setUTCHours(hour, minute - offsetMinutes, second)
   const utcYear = date.getUTCFullYear()
   if (utcYear < 1 || utcYear > 9999) return undefined
-  return `${date.toISOString().slice(0, 19)}.${(match[7] ?? '').padEnd(6, '0')}Z`
+  return `${date.toISOString().slice(0, 19)}.${(match[7] ?? '').slice(0, 6).padEnd(6, '0')}Z`
 }
 
 /** Microseconds since 1970-01-01T00:00:00Z; exact in a double until the year 2255. */

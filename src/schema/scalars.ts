@@ -65,8 +65,7 @@ builder.scalarType('UUID', {
   parseLiteral: (node) => parseUuid(literal(node, Kind.STRING)),
 })
 
-const DATE_TIME_REASON =
-  'must be an ISO 8601 date and time with a zone and at most six digits of a second, like 2026-01-31T23:59:59.000001Z.'
+const DATE_TIME_REASON = 'must be an ISO 8601 date and time with a zone, like 2026-01-31T23:59:59.000001Z.'
 
 function parseDateTime(value: unknown): string {
   const instant = typeof value === 'string' ? parseInstant(value) : undefined
@@ -76,7 +75,7 @@ function parseDateTime(value: unknown): string {
 
 builder.scalarType('DateTime', {
   description:
-    'A moment, exact to the microsecond. In: ISO 8601 with a zone (`Z` or an offset). Out: UTC, always with six digits and `Z`, so that the strings sort as the moments do. Pass them on as strings: many date types drop the microseconds.',
+    'A moment, exact to the microsecond. In: ISO 8601 with a zone (`Z` or an offset) and any number of digits of a second; what is finer than a microsecond is cut off. Out: UTC, always with six digits and `Z`, so that the strings sort as the moments do. Pass them on as strings: many date types drop the microseconds.',
   serialize: String,
   parseValue: parseDateTime,
   parseLiteral: (node) => parseDateTime(literal(node, Kind.STRING)),

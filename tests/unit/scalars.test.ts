@@ -220,6 +220,11 @@ describe('a DateTime', () => {
     expect(DateTime.serialize('2024-02-29T23:30:00.000001Z')).toBe('2024-02-29T23:30:00.000001Z')
   })
 
+  test('is taken with more digits than microseconds have, as .NET, Java and Go write it', () => {
+    expect(asVariable(DateTime, '2024-02-29T23:30:00.1234567Z')).toBe('2024-02-29T23:30:00.123456Z')
+    expect(asLiteral(DateTime, '"2024-02-29T23:30:00.123456789Z"')).toBe('2024-02-29T23:30:00.123456Z')
+  })
+
   test('is never a number: seconds or milliseconds nobody could tell', () => {
     expect(reasonOf(() => asVariable(DateTime, 1_700_000_000))).not.toBe('taken')
     expect(reasonOf(() => asLiteral(DateTime, '1700000000000'))).not.toBe('taken')
