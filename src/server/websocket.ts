@@ -43,7 +43,7 @@ const PING_INTERVAL_MS = 12_000
 
 export interface WebSocketOptions {
   authenticator: Authenticator
-  /** Who opens a socket, from what `connection_init` shows. */
+  /** Who opens a socket, from the credentials of `connection_init` or of the handshake. */
   authenticate: (request: IncomingMessage, authorization: unknown) => MaybePromise<Caller | typeof BAD_TOKEN>
   allowedOrigins: readonly string[]
   /** Told why it could not be found out who opens a socket. */
@@ -118,7 +118,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
       onConnect: async (context) => {
-        const authorization = authorizationOf(context.connectionParams)
+        const authorization = authorizationOf(context.connectionParams, context.extra.request)
         let caller: Caller | typeof BAD_TOKEN
         try {
           caller = await options.authenticate(context.extra.request, authorization)
@@ -210,9 +210,25 @@ interface Enveloped {
   subscribe: (args: ExecutionArgs) => ReturnType<NonNullable<ServerOptions['subscribe']>>
 }
 
-/** As a header is written, in either case of its name. */
-function authorizationOf(connectionParams: Readonly<Record<string, unknown>> | undefined): unknown {
-  return connectionParams?.authorization ?? connectionParams?.Authorization
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The value of a header in an object of headers, whose names may be in any case. */
+function headerIn(headers: Readonly<Record<string, unknown>>, name: string): unknown {
+  return Object.entries(headers).find(([key, value]) => key.toLowerCase() === name && value != null)?.[1]
+}
+
+/**
+ * The credentials of a socket. Clients send them in the payload of `connection_init`, by themselves or among `headers`; those
+ * that can set headers of the handshake may send them there. The payload wins: a client chooses it, a library may add headers.
+ */
+function authorizationOf(payload: unknown, handshake: IncomingMessage): unknown {
+  const inHeaders = isObject(payload) ? headerIn(payload, 'headers') : undefined
+  return (
+    (isObject(payload) ? headerIn(payload, 'authorization') : undefined) ??
+    (isObject(inHeaders) ? headerIn(inHeaders, 'authorization') : undefined) ??
+    handshake.headers.authorization
+  )
 }
 
 const databaseAway = () =>

@@ -217,6 +217,59 @@ describe('connection_init', () => {
     expect(await client.waitForClose()).toEqual({ code: 4403, reason: 'Forbidden' })
   })
 
+  /** Who a socket is, with this payload of `connection_init` and these headers of the handshake; or how it was closed. */
+  async function whoIs(payload: Record<string, unknown> | undefined, headers: Record<string, string> = {}) {
+    const client = await openSocket(server.socketEndpoint, { headers })
+    client.send({ type: 'connection_init', ...(payload && { payload }) })
+    // Rejected once the socket is closed.
+    const acknowledged = await client.waitForMessage().catch(() => undefined)
+    if (!acknowledged) return (await client.waitForClose()).code
+    client.subscribe('who', { query: '{ viewer { id } }' })
+    const { payload: answer } = await client.waitForMessage()
+    client.webSocket.close()
+    await client.waitForClose()
+    return answer.data.viewer?.id ?? null
+  }
+
+  test('may have its token in the payload, among the headers of the payload, or in the handshake', async () => {
+    const authorization = `Bearer ${await logIn(server, anna)}`
+    for (const payload of [
+      { authorization },
+      { Authorization: authorization },
+      { AUTHORIZATION: authorization },
+      { headers: { Authorization: authorization } },
+      { headers: { authorization } },
+      { Headers: { AUTHORIZATION: authorization } },
+      { authorization: null, headers: { authorization } },
+    ])
+      expect([payload, await whoIs(payload)]).toEqual([payload, anna.id])
+    for (const payload of [undefined, {}, { authorization: null }, { headers: null }, { headers: {} }, { headers: [] }])
+      expect([payload, await whoIs(payload, { authorization })]).toEqual([payload, anna.id])
+    expect(await whoIs({ headers: { cookie: 'a' } })).toBeNull()
+  })
+
+  test('goes by the payload where the handshake has a token too', async () => {
+    const [annas, berts] = await Promise.all([anna, bert].map(async (who) => `Bearer ${await logIn(server, who)}`))
+    const handshake = { authorization: annas as string }
+    expect(await whoIs({ authorization: berts }, handshake)).toBe(bert.id)
+    expect(await whoIs({ headers: { Authorization: berts } }, handshake)).toBe(bert.id)
+    expect(await whoIs({ authorization: berts, headers: { authorization: annas } })).toBe(bert.id)
+    // A bad one is not passed over for a good one.
+    for (const payload of [
+      { authorization: '' },
+      { authorization: 'Bearer rosebud' },
+      { headers: { authorization: 5 } },
+    ])
+      expect([payload, await whoIs(payload, handshake)]).toEqual([payload, 4403])
+  })
+
+  test.each(['Bearer rosebud', 'Basic dXNlcjpwYXNz', `Bearer ${unknown}`])(
+    'without a token closes the socket with 4403 where the handshake shows a bad one: %s',
+    async (authorization) => {
+      expect(await whoIs({}, { authorization })).toBe(4403)
+    },
+  )
+
   test('without a token makes a socket that is good for signing in, and for nothing else', async () => {
     const client = await openClient(server.socketEndpoint, { token: null })
     const answerTo = async (query: string, variables = {}) => {
