@@ -85,7 +85,7 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
   const { method = 'GET', headers } = request
   if (method !== 'POST') secure(response, options)
   allowOrigin(request, response, options.allowedOrigins)
-  if (method === 'OPTIONS') return answerPreflight(response)
+  if (method === 'OPTIONS') return answerPreflight(request, response)
   if (!isUtf8Url(request.url ?? '')) return answer(response, 400, 'The URL is not percent-encoded UTF-8.')
   if ((method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '')) {
     if (!options.graphiql) return answer(response, 406, 'There is no page here.')

@@ -57,13 +57,13 @@ const send = (mode: keyof typeof servers, init: RequestInit = {}, path = '/graph
   })
 
 describe.each(MODES)('in %s', (mode) => {
-  const preflight = (origin: string | null) =>
+  const preflight = (origin: string | null, headers = 'authorization,content-type') =>
     send(mode, {
       method: 'OPTIONS',
       headers: {
         ...(origin && { origin }),
         'access-control-request-method': 'POST',
-        'access-control-request-headers': 'authorization,content-type',
+        'access-control-request-headers': headers,
       },
     })
 
@@ -72,12 +72,31 @@ describe.each(MODES)('in %s', (mode) => {
     expect(status).toBe(204)
     expect(headers.get('access-control-allow-origin')).toBe(APP)
     expect(headers.get('access-control-allow-methods')).toBe('GET, POST')
-    expect(headers.get('access-control-allow-headers')).toMatch(/authorization, content-type/)
+    expect(headers.get('access-control-allow-headers')).toBe('authorization,content-type')
+    expect(headers.get('vary')).toBe('Origin, Access-Control-Request-Headers')
     const answer = await send(mode, { method: 'POST', body: READ, headers: { origin: APP } })
     expect(await answer.json()).toEqual({ data: { __typename: 'Query' } })
     expect(answer.headers.get('access-control-allow-origin')).toBe(APP)
     expect(answer.headers.get('vary')).toMatch(/\bOrigin\b/)
   })
+
+  test.each([
+    'authorization,baggage,content-type,sentry-trace,traceparent',
+    'apollographql-client-name, apollographql-client-version, content-type',
+    'x-statement-count',
+    'a'.repeat(1_000),
+  ])('a page of the list may send the headers that it asks for: %.60s', async (asked) => {
+    const { headers } = await preflight(APP, asked)
+    expect(headers.get('access-control-allow-headers')).toBe(asked)
+  })
+
+  test.each(['', 'a b', 'a,,b', ',a', 'a,', 'a:b', 'a;b', '"a"', '<a>', 'é', 'a'.repeat(1_001)])(
+    'names of headers that are none, or too many, are not repeated: %.20s',
+    async (asked) => {
+      const { status, headers } = await preflight(APP, asked)
+      expect([status, headers.get('access-control-allow-headers')]).toEqual([204, 'authorization, content-type'])
+    },
+  )
 
   test('a page of the list is told of a refusal, and of whatever is wrong with its token', async () => {
     const answer = await send(mode, { method: 'POST', body: READ, headers: { origin: APP, authorization: 'Bearer x' } })
