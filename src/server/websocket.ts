@@ -14,6 +14,7 @@ import { isAllowedOrigin } from './origins.ts'
 import { type PersistedOperations, persistedDocument } from './persisted-operations.ts'
 import { unreadableRequest } from './request-errors.ts'
 import { adaptSockets, type SocketExtra, type SocketOptions } from './socket-adapter.ts'
+import { socketAuthorization } from './socket-authorization.ts'
 import { Utf8Socket } from './utf8-socket.ts'
 import { ViewerCount } from './viewer-count.ts'
 
@@ -118,7 +119,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
       onConnect: async (context) => {
-        const authorization = authorizationOf(context.connectionParams, context.extra.request)
+        const authorization = socketAuthorization(context.connectionParams, context.extra.request)
         let caller: Caller | typeof BAD_TOKEN
         try {
           caller = await options.authenticate(context.extra.request, authorization)
@@ -208,27 +209,6 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
 interface Enveloped {
   execute: (args: ExecutionArgs) => ReturnType<NonNullable<ServerOptions['execute']>>
   subscribe: (args: ExecutionArgs) => ReturnType<NonNullable<ServerOptions['subscribe']>>
-}
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** The value of a header in an object of headers, whose names may be in any case. */
-function headerIn(headers: Readonly<Record<string, unknown>>, name: string): unknown {
-  return Object.entries(headers).find(([key, value]) => key.toLowerCase() === name && value != null)?.[1]
-}
-
-/**
- * The credentials of a socket. Clients send them in the payload of `connection_init`, by themselves or among `headers`; those
- * that can set headers of the handshake may send them there. The payload wins: a client chooses it, a library may add headers.
- */
-function authorizationOf(payload: unknown, handshake: IncomingMessage): unknown {
-  const inHeaders = isObject(payload) ? headerIn(payload, 'headers') : undefined
-  return (
-    (isObject(payload) ? headerIn(payload, 'authorization') : undefined) ??
-    (isObject(inHeaders) ? headerIn(inHeaders, 'authorization') : undefined) ??
-    handshake.headers.authorization
-  )
 }
 
 const databaseAway = () =>
