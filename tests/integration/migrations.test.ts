@@ -113,3 +113,25 @@ test('every migration of the journal has its file, and every file is in the jour
   const files = (await readdir(join(root, 'drizzle'))).filter((name) => name.endsWith('.sql'))
   expect(files.toSorted()).toEqual(tags.toSorted())
 })
+
+test('autovacuum counts rows, not shares, in every table that grows', async () => {
+  const { url } = await makeDatabase()
+  await migrateDatabase(url)
+  const tables = await query(
+    url,
+    `select relname as name, (select jsonb_object_agg(option_name, option_value) from pg_options_to_table(reloptions)) as options
+     from pg_class where relnamespace in ('public'::regnamespace, 'private'::regnamespace) and relkind = 'r' order by relname`,
+  )
+  const factorOf = (name: string, kind: string) =>
+    tables.find((table) => table.name === name)?.options?.[`autovacuum_vacuum_${kind}scale_factor`]
+  for (const name of ['transactions', 'balance_checkpoints', 'failed_transactions'])
+    expect([name, factorOf(name, 'insert_')]).toEqual([name, '0'])
+  for (const name of ['failed_transactions', 'sessions', 'sign_in_limits'])
+    expect([name, factorOf(name, '')]).toEqual([name, '0'])
+  // Users and API tokens are few, and hardly ever change. A table that is new here has to be thought about.
+  expect(tables.filter(({ options }) => options === null).map(({ name }) => name)).toEqual([
+    'api_tokens',
+    'ledger',
+    'users',
+  ])
+})
