@@ -1,16 +1,21 @@
+import { FairQueue } from './fair-queue.ts'
 import type { PendingCall } from './pending-call.ts'
+import { LIGHT_MAX } from './submitters.ts'
 
 /*
- * The queue of calls, and the lanes that take batches from it. While a batch is in flight the next one gathers: there
- * is no timer, the database's own pace is the window.
+ * The lanes, which take batches from the queue (fair-queue.ts). While a batch is in flight the next one gathers: there is
+ * no timer, the database's own pace is the window.
  *
- * What a batch in flight works on (accounts and keys) is claimed by it. Another lane passes over the calls that share a
- * claim, and over those behind them that share one with those. So the lanes never wait for each other in the database,
- * and calls that have to do with each other are judged in the order they came, however many lanes there are.
+ * A batch in flight claims the accounts and keys that it works on. Another lane passes over calls that share a claim, and
+ * over later calls that share one with those. So the lanes never wait for each other in the database, and calls that share
+ * an account or a key are judged in the order in which batches take them.
  *
- *   queued → in flight     a lane is free, and nothing before it shares a claim with it
- *   queued → passed on     `divert` took it (it has to wait elsewhere, or its time is over)
- *   in flight → gone       `run` has answered it, or keeps it to bring it back by `enter`
+ *   queued → in flight     a lane is free, it is the submitter's turn, and nothing before it shares a claim with it
+ *   queued → passed on     `divert` took it (it has to wait elsewhere, or its deadline is over)
+ *   in flight → gone       `run` has answered it, or keeps it to bring it back by `reenter`
+ *
+ * One lane more than `lanesMax` is open while a batch of a bulk submitter is in flight, to submitters that have nothing in
+ * flight themselves: they need not wait for the end of a large batch of somebody else.
  */
 
 export interface LaneKeeper {
@@ -20,32 +25,30 @@ export interface LaneKeeper {
   divert(call: PendingCall): boolean
 }
 
-/** How many batches' worth of calls are looked through for some that no batch in flight has a claim to. */
-const BATCHES_SEEN_MAX = 4
-
 export class Lanes {
   readonly #keeper: LaneKeeper
   readonly #lanesMax: number
-  readonly #batchSizeMax: number
+  readonly #queue: FairQueue
   readonly #claimed = new Set<string>()
-  #queue: PendingCall[] = []
   #running = 0
+  /** Batches in flight that have calls of a bulk submitter. */
+  #bulkRunning = 0
   #isScheduled = false
 
   constructor(keeper: LaneKeeper, { lanesMax, batchSizeMax }: { lanesMax: number; batchSizeMax: number }) {
     this.#keeper = keeper
     this.#lanesMax = lanesMax
-    this.#batchSizeMax = batchSizeMax
+    this.#queue = new FairQueue({ batchSizeMax, claimed: this.#claimed, divert: (call) => keeper.divert(call) })
   }
 
-  enter(...calls: PendingCall[]): void {
-    this.#queue.push(...calls)
+  enter(call: PendingCall): void {
+    this.#queue.push(call)
     this.#schedule()
   }
 
-  /** Calls that were in flight before: they are older than all that wait. */
+  /** Calls that were in flight before: they are older than all that their submitters have in the queue. */
   reenter(calls: readonly PendingCall[]): void {
-    this.#queue.unshift(...calls)
+    this.#queue.unshift(calls)
     this.#schedule()
   }
 
@@ -56,7 +59,7 @@ export class Lanes {
 
   /** Takes out of the queue whatever the keeper diverts. */
   sift(): void {
-    this.#queue = this.#queue.filter((call) => !this.#keeper.divert(call))
+    this.#queue.sift()
   }
 
   /** Once all that this turn of the event loop brings is in the queue. */
@@ -70,52 +73,33 @@ export class Lanes {
   }
 
   #start(): void {
-    while (this.#running < this.#lanesMax) {
-      const batch = this.#gather()
+    while (this.#queue.length > 0) {
+      const lanesFree = this.#lanesMax - this.#running
+      if (lanesFree < 0 || (lanesFree === 0 && this.#bulkRunning === 0)) return
+      const batch = this.#queue.gather(lanesFree)
       if (batch.length === 0) return
       void this.#run(batch)
     }
   }
 
   async #run(batch: PendingCall[]): Promise<void> {
+    for (const call of batch) {
+      for (const claim of call.claims) this.#claimed.add(claim)
+      call.submitter.inFlight += call.postings.length
+    }
+    const isBulk = batch.some(({ submitter }) => submitter.inFlight > LIGHT_MAX)
     this.#running++
+    if (isBulk) this.#bulkRunning++
     try {
       await this.#keeper.run(batch)
     } finally {
-      for (const call of batch) for (const claim of call.claims) this.#claimed.delete(claim)
+      for (const call of batch) {
+        for (const claim of call.claims) this.#claimed.delete(claim)
+        call.submitter.inFlight -= call.postings.length
+      }
       this.#running--
+      if (isBulk) this.#bulkRunning--
       this.#schedule()
     }
-  }
-
-  #gather(): PendingCall[] {
-    const batch: PendingCall[] = []
-    const passedOver: PendingCall[] = []
-    const ofBatch = new Set<string>()
-    /** Claims of calls that were passed over. */
-    const before = new Set<string>()
-    // Lanes that are free share what is there: two batches side by side are done sooner than one. But what has to do
-    // with a batch goes with it, since no other lane could take it meanwhile.
-    const share = Math.ceil(this.#queue.length / (this.#lanesMax - this.#running))
-    let size = 0
-    let seen = 0
-    for (const call of this.#queue) {
-      const isFull = batch.length > 0 && (batch[0]?.isAlone || size + call.postings.length > this.#batchSizeMax)
-      if (isFull || passedOver.length >= this.#batchSizeMax * BATCHES_SEEN_MAX) break
-      seen++
-      if (this.#keeper.divert(call)) continue
-      const isFree =
-        !call.claims.some((claim) => this.#claimed.has(claim) || before.has(claim)) &&
-        (!call.isAlone || batch.length === 0) &&
-        (batch.length < share || call.claims.some((claim) => ofBatch.has(claim)))
-      if (!isFree) passedOver.push(call)
-      for (const claim of call.claims) (isFree ? ofBatch : before).add(claim)
-      if (!isFree) continue
-      batch.push(call)
-      size += call.postings.length
-    }
-    this.#queue.splice(0, seen, ...passedOver)
-    for (const claim of ofBatch) this.#claimed.add(claim)
-    return batch
   }
 }

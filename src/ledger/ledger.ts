@@ -88,7 +88,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       answerTimeoutMs: operationDeadlineMs + 1_000,
       ...special,
     })
-  const writers = pool('thesaurum posting', LANES_MAX, { pipelines: true })
+  const writers = pool('thesaurum posting', LANES_MAX + 1, { pipelines: true })
   const waiters = pool('thesaurum waiting', WAITERS_MAX, { pipelines: true })
   const recorders = pool('thesaurum recording', RECORDERS_MAX)
   const readers = pool('thesaurum reading', READERS_MAX)

@@ -2,6 +2,7 @@ import { sqlstateOf } from '../db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../db/transaction.ts'
 import { accountsOf, ClockBehindError } from './batch.ts'
 import type { CallOutcome, Posting } from './fold.ts'
+import type { Submitter } from './submitters.ts'
 import { UnavailableError } from './unavailable.ts'
 
 /** lock_not_available, and query_canceled by the statement's own timeout. */
@@ -13,8 +14,9 @@ const LOCKED: ReadonlySet<string> = new Set(['55P03', '57014'])
  * whoever holds it.
  */
 export class PendingCall {
+  readonly submitter: Submitter
   readonly postings: readonly Posting[]
-  /** Its accounts and keys: calls that share one are judged in the order they came. */
+  /** Its accounts and keys. No two batches in flight have one of these in common. */
   readonly claims: readonly string[]
   /** In the milliseconds of `performance.now()`, which no step of the clock changes. */
   readonly deadlineAt: number
@@ -36,7 +38,8 @@ export class PendingCall {
   #resolve!: (outcome: CallOutcome) => void
   #reject!: (error: unknown) => void
 
-  constructor(postings: readonly Posting[], deadlineAt: number) {
+  constructor(submitter: Submitter, postings: readonly Posting[], deadlineAt: number) {
+    this.submitter = submitter
     this.postings = postings
     this.claims = postings.flatMap((posting) => [posting.idempotencyKey, ...accountsOf(posting)])
     this.deadlineAt = deadlineAt

@@ -5,7 +5,7 @@ import type { Posted } from './fold.ts'
 
 /** What a posting engine works with, and its limits. */
 export interface PostingOptions {
-  /** Pipelining; a connection for each lane. */
+  /** Pipelining; a connection for each lane, and one more. */
   pool: pg.Pool
   /** For waiting on locked accounts. */
   waitingPool: pg.Pool

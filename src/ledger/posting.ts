@@ -8,6 +8,7 @@ import type { PostingOptions } from './posting-options.ts'
 import { REFUSAL_MESSAGES } from './refusal.ts'
 import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './retry.ts'
 import { makeRowId } from './row-id.ts'
+import { Submitters } from './submitters.ts'
 import { UnavailableError } from './unavailable.ts'
 import { WaitingRooms } from './waiting-rooms.ts'
 
@@ -22,8 +23,9 @@ import { WaitingRooms } from './waiting-rooms.ts'
  *   waiting rooms   somebody else has locked an account of it
  *   a pause         its batch failed, and it is tried again in a moment, holding nothing
  *
- * Promises: every call is answered, once. Success is answered after COMMIT. Calls that share an account or a key are
- * judged in the order they came, but for those that wait for a lock or in a pause. A call that fails fails alone.
+ * Promises: every call is answered, once. Success is answered after COMMIT. A call that fails fails alone. Calls of one
+ * submitter that share an account or a key are judged in the order they came, except those that wait for a lock or in a
+ * pause. Submitters share the queue fairly (fair-queue.ts): between them the order is that in which batches take the calls.
  */
 
 /** How often calls are looked through for those whose deadline is over, while no lane is free to take them. */
@@ -33,22 +35,25 @@ const LOCK_WAIT_MAX_MS = 1_000
 /** The part of the queue that may wait for one locked account. */
 const ROOM_SHARE = 0.1
 
+/** The submitter of what the server posts by itself. */
+const SERVER = 'server'
+
 export type PostingRequest = Omit<Posting, 'id'>
 
 export class PostingEngine {
   readonly #options: PostingOptions
   readonly #lanes: Lanes
   readonly #rooms: WaitingRooms
+  readonly #submitters: Submitters
   /** Since this process began. */
   readonly counts = { batches: 0, postings: 0 }
-  /** Postings without an answer. */
-  #length = 0
   #sifting: NodeJS.Timeout | undefined
   readonly #events = new EventEmitter()
 
   constructor(options: PostingOptions) {
     this.#options = options
     const { batchSizeMax, queueLengthMax } = options
+    this.#submitters = new Submitters(queueLengthMax)
     this.#lanes = new Lanes({ run: (batch) => this.#run(batch), divert: (call) => this.#divert(call) }, options)
     this.#rooms = new WaitingRooms(
       {
@@ -66,10 +71,11 @@ export class PostingEngine {
   /**
    * Posts, replays or refuses.
    *
+   * @param submitter whose call it is: submitters share the queue fairly. Any name that stands for one of them.
    * @throws {UnavailableError} when it could not be posted in time, or when whether it was is not known.
    */
-  async post(request: PostingRequest): Promise<Outcome> {
-    const outcome = await this.#call([request])
+  async post(request: PostingRequest, submitter = SERVER): Promise<Outcome> {
+    const outcome = await this.#call([request], submitter)
     return 'refusal' in outcome ? { refusal: outcome.refusal } : { posted: outcome.posted[0] as never }
   }
 
@@ -79,38 +85,38 @@ export class PostingEngine {
    *
    * @throws {UnavailableError} as `post` does, for all of them.
    */
-  async postTogether(requests: readonly PostingRequest[]): Promise<CallOutcome> {
+  async postTogether(requests: readonly PostingRequest[], submitter = SERVER): Promise<CallOutcome> {
     if (new Set(requests.map(({ idempotencyKey }) => idempotencyKey)).size < requests.length) {
       throw new TypeError('an idempotency key is there twice')
     }
-    return requests.length === 0 ? { posted: [] } : this.#call(requests)
+    return requests.length === 0 ? { posted: [] } : this.#call(requests, submitter)
   }
 
   /** How many postings wait for their answer. */
   get unansweredCount(): number {
-    return this.#length
+    return this.#submitters.unanswered
   }
 
   /** Resolves when every call is answered. New ones are still taken. */
   async idle(): Promise<void> {
-    while (this.#length > 0) await once(this.#events, 'idle')
+    while (this.unansweredCount > 0) await once(this.#events, 'idle')
   }
 
-  async #call(requests: readonly PostingRequest[]): Promise<CallOutcome> {
-    const { queueLengthMax, deadlineMs } = this.#options
-    if (this.#length + requests.length > queueLengthMax && this.#length > 0) throw new UnavailableError('OVERLOADED')
+  async #call(requests: readonly PostingRequest[], key: string): Promise<CallOutcome> {
+    const submitter = this.#submitters.admit(key, requests.length)
+    if (!submitter) throw new UnavailableError('OVERLOADED')
     const call = new PendingCall(
+      submitter,
       requests.map((request) => ({ ...request, id: makeRowId() })),
-      performance.now() + deadlineMs,
+      performance.now() + this.#options.deadlineMs,
     )
-    this.#length += requests.length
     this.#sifting ??= setInterval(() => this.#sift(), SIFT_INTERVAL_MS)
     this.#lanes.enter(call)
     try {
       return await call.answer
     } finally {
-      this.#length -= requests.length
-      if (this.#length === 0) {
+      this.#submitters.release(submitter, requests.length)
+      if (this.unansweredCount === 0) {
         clearInterval(this.#sifting)
         this.#sifting = undefined
         this.#events.emit('idle')

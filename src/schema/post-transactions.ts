@@ -122,7 +122,10 @@ async function postTogether(wishes: readonly Wish[], { ledger, viewer }: Context
   const refused = wishes.findIndex((wish) => refusalFor(wish, viewer))
   if (refused !== -1)
     throw new PostingRefusedError(refusalFor(wishes[refused] as Wish, viewer) as MutationError, refused)
-  const outcome = await ledger.posting.postTogether(wishes.map(({ request }) => request))
+  const outcome = await ledger.posting.postTogether(
+    wishes.map(({ request }) => request),
+    viewer.key,
+  )
   if ('refusal' in outcome) {
     throw new PostingRefusedError(errorOf(outcome.refusal, wishes[outcome.index]?.names ?? {}, viewer), outcome.index)
   }
@@ -132,7 +135,7 @@ async function postTogether(wishes: readonly Wish[], { ledger, viewer }: Context
 /** What went wrong with one is the result of that one, faults included. */
 async function postEach(wishes: readonly Wish[], { ledger, viewer }: Context): Promise<unknown[]> {
   const settled = await Promise.allSettled(
-    wishes.map((wish) => refusalFor(wish, viewer) ?? ledger.posting.post(wish.request)),
+    wishes.map((wish) => refusalFor(wish, viewer) ?? ledger.posting.post(wish.request, viewer.key)),
   )
   return settled.map((each, index) => {
     const { accountId, names } = wishes[index] as Wish

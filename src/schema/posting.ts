@@ -101,7 +101,7 @@ async function post(
 ): Promise<Success> {
   // The account of somebody else is not there, as far as the viewer is told. The ledger never hears of it.
   if (!holdsAccount(viewer, accountId)) throw new UserNotFoundError(accountId)
-  const outcome = await ledger.posting.post(request)
+  const outcome = await ledger.posting.post(request, viewer.key)
   if ('refusal' in outcome) throw errorOf(outcome.refusal, names, viewer)
   return { posted: outcome.posted, accountId }
 }

@@ -98,17 +98,56 @@ test('past the length of the queue a posting is turned away at once, and nothing
   const [account, other] = (await makeAccounts(ledger, 2)) as [string, string]
   await installStall(ledger.test)
   const held = await stall(ledger.test)
-  const taken = Array.from({ length: 10 }, () => ledger.posting.post(deposit(account, 1n)))
-  const turnedAway = await ledger.posting.post(deposit(other, 1n)).catch((error) => error)
+  const taken = Array.from({ length: 10 }, (_, index) =>
+    ledger.posting.post(deposit(account, 1n), `submitter ${index}`),
+  )
+  const turnedAway = await ledger.posting.post(deposit(other, 1n), 'late').catch((error) => error)
   expect(turnedAway).toBeInstanceOf(UnavailableError)
   expect(turnedAway).toMatchObject({ code: 'OVERLOADED', retryable: true })
-  await expect(ledger.posting.postTogether([deposit(other, 1n)])).rejects.toMatchObject({ code: 'OVERLOADED' })
+  await expect(ledger.posting.postTogether([deposit(other, 1n)], 'late')).rejects.toMatchObject({ code: 'OVERLOADED' })
   await held.close()
   for (const outcome of await Promise.all(taken)) expect(outcome).toMatchObject({ posted: { replayed: false } })
   expect(await countRows()).toBe(10)
   expect(await ledger.posting.post(deposit(other, 1n))).toMatchObject({ posted: { replayed: false } })
   await ledger.attempts.flush()
   expect((await ledger.test.pool.query('select from private.failed_transactions')).rowCount).toBe(0)
+})
+
+describe('submitters share the queue', () => {
+  test('so one that fills its share is turned away, and another is not', async () => {
+    await open({ queueLengthMax: 10 })
+    const [account, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    await installStall(ledger.test)
+    const held = await stall(ledger.test)
+    const greedy = Array.from({ length: 8 }, () => ledger.posting.post(deposit(account, 1n), 'greedy'))
+    const modest = Array.from({ length: 2 }, () => ledger.posting.post(deposit(other, 1n), 'modest'))
+    // Half of the space, as long as nobody else has any.
+    for (const late of greedy.slice(5)) await expect(late).rejects.toMatchObject({ code: 'OVERLOADED' })
+    await held.close()
+    for (const outcome of await Promise.all([...greedy.slice(0, 5), ...modest])) {
+      expect(outcome).toMatchObject({ posted: { replayed: false } })
+    }
+    expect(ledger.posting.unansweredCount).toBe(0)
+    expect(await countRows()).toBe(7)
+  })
+
+  test('so a single posting does not wait for the thousands of another submitter', async () => {
+    await open()
+    const accounts = await makeAccounts(ledger, 41, 100n)
+    const [payer, payee] = accounts as [string, string]
+    let answered = 0
+    const bulk = Array.from({ length: 4_000 }, (_, index) =>
+      ledger.posting.post(transfer(accounts[1 + (index % 40)] as string, payer, 500n), 'bulk').then((outcome) => {
+        answered++
+        return outcome
+      }),
+    )
+    expect(await ledger.posting.post(transfer(payer, payee, 1n), 'light')).toMatchObject({ posted: {} })
+    // What was in flight, and one batch more.
+    expect(answered).toBeLessThanOrEqual(1_024)
+    for (const outcome of await Promise.all(bulk)) expect(outcome).toMatchObject({ refusal: {} })
+    expect(await verifyLedger(ledger.test.pool)).toEqual([])
+  })
 })
 
 test('a posting whose turn does not come in time is retryable, and nothing of it is written', async () => {

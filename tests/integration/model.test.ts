@@ -16,6 +16,7 @@ beforeAll(async () => {
 afterAll(() => ledger.close())
 
 const CALLERS = 8
+const NOBODY = '00000000-0000-7000-8000-000000000000'
 const ROUNDS = 30
 const RUNS = 20
 
@@ -81,6 +82,67 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
   expect(operations).toBeGreaterThanOrEqual(10_000)
   expect(together).toBeGreaterThan(500)
   expect(ledger.posting.counts.batches).toBeGreaterThan(500)
+  expect(ledger.troubles).toEqual([])
+  expect(await verifyLedger(ledger.test.pool)).toEqual([])
+})
+
+test('with several submitters each has the answers of its own model', { timeout: 180_000 }, async () => {
+  const SUBMITTERS = ['one', 'other', 'third']
+  let operations = 0
+  await fc.assert(
+    fc.asyncProperty(seeds, async (seed) => {
+      const [shared] = (await makeAccounts(ledger, 1)) as [string]
+      const worlds = await Promise.all(
+        SUBMITTERS.map(async (submitter) => {
+          const accounts = await makeAccounts(ledger, 6)
+          return {
+            submitter,
+            accounts,
+            model: new Model(accounts),
+            keys: Array.from({ length: 151 }, () => randomUUID()),
+          }
+        }),
+      )
+      let paid = 0
+      for (const [index, round] of roundsOf(seed).slice(0, 10).entries()) {
+        const answers = round.flatMap((wishes, place) =>
+          // Not as many of each: submitters are to be light and bulk in turns.
+          worlds.slice(0, 1 + ((index + place) % SUBMITTERS.length)).map(({ submitter, accounts, model, keys }) => {
+            const requests = wishes.map(
+              ({ key, source, destination, amount }): PostingRequest => ({
+                idempotencyKey: keys[key] as string,
+                sourceUserId: source === 0 ? null : (accounts[source - 1] ?? NOBODY),
+                destinationUserId: accounts[destination - 1] ?? NOBODY,
+                amount,
+              }),
+            )
+            return { predicted: model.call(requests), answer: ledger.posting.postTogether(requests, submitter) }
+          }),
+        )
+        // All of them pay into one account as well: these calls hold each other back.
+        const gifts = SUBMITTERS.map((submitter) =>
+          ledger.posting.post(
+            { idempotencyKey: randomUUID(), sourceUserId: null, destinationUserId: shared, amount: 1n },
+            submitter,
+          ),
+        )
+        for (const { predicted, answer } of answers) expect(toExpected(await answer)).toEqual(predicted)
+        for (const gift of gifts) expect(await gift).toMatchObject({ posted: { replayed: false } })
+        paid += gifts.length
+        operations += answers.length
+      }
+      for (const { accounts, model } of worlds) {
+        const balances = await ledger.balances.current(accounts)
+        expect(balances.map(({ amount, sequence }) => [amount, sequence])).toEqual(
+          accounts.map((id) => [model.balanceOf(id), model.entriesOf(id)]),
+        )
+      }
+      expect(await ledger.balances.current([shared])).toMatchObject([{ amount: BigInt(paid), sequence: paid }])
+    }),
+    { numRuns: 5, endOnFailure: true },
+  )
+  expect(operations).toBeGreaterThan(1_000)
+  expect(ledger.posting.unansweredCount).toBe(0)
   expect(ledger.troubles).toEqual([])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })

@@ -1,0 +1,62 @@
+/** Somebody who posts. The ledger knows no more of them than a name. */
+export interface Submitter {
+  readonly key: string
+  /** Their postings without an answer, wherever these are. */
+  unanswered: number
+  /** Those of them that are in a batch in flight. */
+  inFlight: number
+}
+
+/** Postings without an answer that a *light* submitter has at most. One that has more is a *bulk* submitter. */
+export const LIGHT_MAX = 16
+
+export const isBulk = ({ unanswered }: Submitter): boolean => unanswered > LIGHT_MAX
+
+/**
+ * The one rule by which submitters share a bounded space: each may hold as much as is still free. One alone gets half of
+ * the space, two a third each, and so on. So there is always space for one more, and only those who hold much are refused.
+ *
+ * @param held what this submitter holds already.
+ * @param taken what all submitters hold.
+ */
+export function isFairShare(held: number, count: number, taken: number, spaceMax: number): boolean {
+  return held + count <= spaceMax - taken
+}
+
+/** Counts the postings without an answer, and decides whether there is space for more. */
+export class Submitters {
+  readonly #spaceMax: number
+  readonly #submitters = new Map<string, Submitter>()
+  /** Postings without an answer, of all submitters. */
+  unanswered = 0
+
+  /** @param spaceMax how many postings may be without an answer at once. */
+  constructor(spaceMax: number) {
+    this.#spaceMax = spaceMax
+  }
+
+  /**
+   * Counts a call of `count` postings in; `release` counts it out. A submitter that has none in yet is let in as long as
+   * the whole has space. An empty queue takes any call, however large.
+   *
+   * @returns undefined when there is no space for it.
+   */
+  admit(key: string, count: number): Submitter | undefined {
+    const submitter = this.#submitters.get(key) ?? { key, unanswered: 0, inFlight: 0 }
+    const hasSpace =
+      submitter.unanswered === 0
+        ? this.unanswered === 0 || this.unanswered + count <= this.#spaceMax
+        : isFairShare(submitter.unanswered, count, this.unanswered, this.#spaceMax)
+    if (!hasSpace) return undefined
+    if (submitter.unanswered === 0) this.#submitters.set(key, submitter)
+    submitter.unanswered += count
+    this.unanswered += count
+    return submitter
+  }
+
+  release(submitter: Submitter, count: number): void {
+    submitter.unanswered -= count
+    this.unanswered -= count
+    if (submitter.unanswered === 0) this.#submitters.delete(submitter.key)
+  }
+}
