@@ -54,6 +54,16 @@ const Environment = z.object({
   QUEUE_LENGTH_MAX: integer('QUEUE_LENGTH_MAX', { min: 1, max: 1_000_000, standard: 10_000 }),
   BATCH_LOCK_WAIT_MS: integer('BATCH_LOCK_WAIT_MS', { min: 1, max: 60_000, standard: 100 }),
   FILTER_SCAN_MAX: integer('FILTER_SCAN_MAX', { min: 200, max: 10_000_000, standard: 10_000 }),
+  FAILED_TRANSACTION_RETENTION_DAYS: integer('FAILED_TRANSACTION_RETENTION_DAYS', {
+    min: 0,
+    max: 36_500,
+    standard: 90,
+  }),
+  FAILED_TRANSACTIONS_PER_HOUR_MAX: integer('FAILED_TRANSACTIONS_PER_HOUR_MAX', {
+    min: 0,
+    max: 10_000_000,
+    standard: 1_000,
+  }),
   SUBSCRIPTIONS_PER_SOCKET_MAX: integer('SUBSCRIPTIONS_PER_SOCKET_MAX', { min: 1, max: 100_000, standard: 100 }),
   SUBSCRIPTIONS_PER_VIEWER_MAX: integer('SUBSCRIPTIONS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, standard: 1_000 }),
   SOCKETS_PER_VIEWER_MAX: integer('SOCKETS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, standard: 100 }),

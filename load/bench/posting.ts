@@ -204,6 +204,7 @@ async function measure(transactions: number): Promise<void> {
     queueLengthMax: 10_000,
     batchLockWaitMs: 100,
     filterScanMax: 10_000,
+    failedTransactionsPerHourMax: 1_000,
     onTrouble: (error) => console.error(error),
   })
   const bare = createBareInsert(bareUrl, ids)

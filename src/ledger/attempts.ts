@@ -5,10 +5,14 @@ import type { Posting } from './fold.ts'
 import type { RefusalCode } from './refusal.ts'
 import { makeRowId } from './row-id.ts'
 import { insertFailedTransactions } from './statements/insert-failed-transactions.ts'
+import { isFairShare } from './submitters.ts'
 
 /*
  * The record of failed attempts. It is written after the caller was answered, outside the money's transaction and never
  * in its way: what waits is bounded, and what could not be written is counted. A crash loses what waits.
+ *
+ * Each submitter may have so many recorded in an hour: refusals are cheap to provoke. Those beyond are counted, and not
+ * recorded. Submitters also share what waits (see `isFairShare`), so one cannot push out the attempts of another.
  */
 
 /** Why: a refusal, or what an operator should look into. An unknown outcome is none, nor is a queue that was full. */
@@ -30,35 +34,58 @@ const WAITING_MAX = 10_000
 const RETRY_PAUSE_MS = 1_000
 /** How long the last rows may take when the ledger is closed. */
 const CLOSE_TIMEOUT_MS = 2_000
+const HOUR_MS = 3_600_000
 
 /** Some attempts were not recorded. */
 export class AttemptsLostError extends Error {
   override name = 'AttemptsLostError'
 }
 
-type Row = FailedAttempt & { id: string; failedAt: number }
+/** A submitter has reached the bound of an hour. Reported once an hour, for the first of them. */
+export class AttemptsSkippedError extends Error {
+  override name = 'AttemptsSkippedError'
+}
+
+type Row = FailedAttempt & { id: string; failedAt: number; submitter: string }
 
 export class Attempts {
   readonly #database: Database
   readonly #onTrouble: (error: unknown) => void
+  readonly #perHourMax: number
   readonly #closing = new AbortController()
   #waiting: Row[] = []
   #writing: Promise<void> | undefined
-  /** How many were not recorded, since this process began. */
+  /** How many of the waiting rows are of each submitter. */
+  readonly #waitingOf = new Map<string, number>()
+  /** How many attempts each submitter has had in this hour, and when it began. */
+  readonly #hourly = new Map<string, number>()
+  #hourBeganAt = performance.now()
+  #isSkipReported = false
+  /** How many could not be recorded, since this process began. */
   lost = 0
+  /** How many were not recorded since their submitter had reached the bound of an hour, since this process began. */
+  skipped = 0
 
-  constructor(database: Database, onTrouble: (error: unknown) => void) {
+  /** @param perHourMax how many attempts of one submitter are recorded in an hour. */
+  constructor(database: Database, onTrouble: (error: unknown) => void, perHourMax: number) {
     this.#database = database
     this.#onTrouble = onTrouble
+    this.#perHourMax = perHourMax
   }
 
   /** Returns at once; the row is written when it can be. */
-  record(attempt: FailedAttempt): void {
-    if (this.#waiting.length >= WAITING_MAX) {
+  record(attempt: FailedAttempt, submitter: string): void {
+    if (!this.#isWithinHourlyBound(submitter)) {
+      this.#skip()
+      return
+    }
+    const waiting = this.#waitingOf.get(submitter) ?? 0
+    if (!isFairShare(waiting, 1, this.#waiting.length, WAITING_MAX)) {
       this.#lose(1)
       return
     }
-    this.#waiting.push({ ...attempt, id: makeRowId(), failedAt: performance.now() })
+    this.#waitingOf.set(submitter, waiting + 1)
+    this.#waiting.push({ ...attempt, id: makeRowId(), failedAt: performance.now(), submitter })
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined
     })
@@ -91,7 +118,37 @@ export class Attempts {
         this.#lose(rows.length, error)
       }
       this.#waiting.splice(0, rows.length)
+      for (const { submitter } of rows) {
+        const left = (this.#waitingOf.get(submitter) ?? 1) - 1
+        if (left > 0) this.#waitingOf.set(submitter, left)
+        else this.#waitingOf.delete(submitter)
+      }
     }
+  }
+
+  /** Counts one more attempt of the submitter in this hour. */
+  #isWithinHourlyBound(submitter: string): boolean {
+    const now = performance.now()
+    if (now >= this.#hourBeganAt + HOUR_MS) {
+      this.#hourly.clear()
+      this.#hourBeganAt = now
+      this.#isSkipReported = false
+    }
+    const count = this.#hourly.get(submitter) ?? 0
+    if (count >= this.#perHourMax) return false
+    this.#hourly.set(submitter, count + 1)
+    return true
+  }
+
+  #skip(): void {
+    this.skipped++
+    if (this.#isSkipReported) return
+    this.#isSkipReported = true
+    this.#onTrouble(
+      new AttemptsSkippedError(
+        `one viewer had more than ${this.#perHourMax} failed attempts in an hour: the others are counted, but not recorded`,
+      ),
+    )
   }
 
   #lose(count: number, cause?: unknown): void {

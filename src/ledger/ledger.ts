@@ -27,6 +27,7 @@ export interface LedgerOptions {
   queueLengthMax: number
   batchLockWaitMs: number
   filterScanMax: number
+  failedTransactionsPerHourMax: number
   onTrouble: (error: unknown) => void
 }
 
@@ -119,7 +120,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     })
     const settling = new Settling(database, sharers)
     const balances = new Balances(database, settling, noteStretch)
-    const attempts = new Attempts(databaseOf(recorders), options.onTrouble)
+    const attempts = new Attempts(databaseOf(recorders), options.onTrouble, options.failedTransactionsPerHourMax)
     const posting = new PostingEngine({
       ...options,
       pool: writers,

@@ -239,6 +239,8 @@ export class PostingEngine {
   #record(call: PendingCall, code: FailureCode, message: string, index?: number): void {
     const failed = index === undefined ? call.postings : call.postings.slice(index, index + 1)
     const attempts = index === undefined ? Math.max(1, call.attempts) : call.attempts + 1
-    for (const posting of failed) this.#options.attempts.record({ posting, code, message, attempts })
+    for (const posting of failed) {
+      this.#options.attempts.record({ posting, code, message, attempts }, call.submitter.key)
+    }
   }
 }

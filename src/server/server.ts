@@ -9,6 +9,7 @@ import { type Config, isOn } from '../config.ts'
 import { type CleanerOptions, openCleaner } from '../db/cleaner.ts'
 import { tellDemoStory } from '../ledger/demo.ts'
 import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
+import { ledgerRetentionRules } from '../ledger/retention.ts'
 import type { Caller } from '../schema/context.ts'
 import { callerOf } from './bearer.ts'
 import { BoundedLog } from './bounded-log.ts'
@@ -55,6 +56,7 @@ export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOpti
     queueLengthMax: config.QUEUE_LENGTH_MAX,
     batchLockWaitMs: config.BATCH_LOCK_WAIT_MS,
     filterScanMax: config.FILTER_SCAN_MAX,
+    failedTransactionsPerHourMax: config.FAILED_TRANSACTIONS_PER_HOUR_MAX,
   }
 }
 
@@ -76,10 +78,13 @@ export function cleanerOptions(config: Config, url: string, onError: CleanerOpti
     onError,
     preparedStatements: config.PREPARED_STATEMENTS === 'on',
     answerTimeoutMs: config.OPERATION_DEADLINE_MS + 1_000,
-    rules: authRetentionRules({
-      sessionDays: config.SESSION_RETENTION_DAYS,
-      apiTokenDays: config.API_TOKEN_RETENTION_DAYS,
-    }),
+    rules: [
+      ...authRetentionRules({
+        sessionDays: config.SESSION_RETENTION_DAYS,
+        apiTokenDays: config.API_TOKEN_RETENTION_DAYS,
+      }),
+      ...ledgerRetentionRules({ failedTransactionDays: config.FAILED_TRANSACTION_RETENTION_DAYS }),
+    ],
   }
 }
 

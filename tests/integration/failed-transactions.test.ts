@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { Attempts, type FailedAttempt } from '../../src/ledger/attempts.ts'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
+import type { PostingRequest } from '../../src/ledger/posting.ts'
 import { deposit, failInserts, lockAccounts, openBeside, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openProxy } from '../support/proxy.ts'
@@ -131,6 +133,46 @@ describe('a failed attempt is recorded', () => {
     await through.close()
     await proxy.close()
     expect(await rowsOf(one)).toEqual([])
+  })
+})
+
+describe('what one submitter has recorded is bounded', () => {
+  test('in an hour: more are counted, reported once, and not recorded; others are not affected', async () => {
+    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const troubles: unknown[] = []
+    const bounded = await openBeside(ledger.test, {
+      failedTransactionsPerHourMax: 3,
+      onTrouble: (error) => troubles.push(error),
+    })
+    for (let amount = 1n; amount <= 10n; amount++) {
+      expect(await bounded.posting.post(transfer(one, other, amount), 'one')).toMatchObject({ refusal: {} })
+    }
+    expect(await bounded.posting.post(transfer(other, one, 1n), 'other')).toMatchObject({ refusal: {} })
+    await bounded.attempts.flush()
+    expect((await rowsOf(one)).map(({ amount }) => amount)).toEqual([1, 2, 3, 1])
+    expect(bounded.attempts).toMatchObject({ skipped: 7, lost: 0 })
+    expect(troubles).toMatchObject([{ name: 'AttemptsSkippedError' }])
+    await bounded.close()
+  })
+
+  test('in what waits to be written: one that fills its share loses its own, and nobody else loses any', async () => {
+    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const attempts = new Attempts(ledger.database, () => {}, 100_000)
+    const attempt = (request: PostingRequest): FailedAttempt => ({
+      posting: { ...request, id: randomUUID() },
+      code: 'INSUFFICIENT_FUNDS',
+      message: 'Not enough.',
+      attempts: 1,
+    })
+    for (let count = 0; count < 20_000; count++) attempts.record(attempt(transfer(one, other, 1n)), 'one')
+    for (let count = 0; count < 100; count++) attempts.record(attempt(transfer(other, other, 1n)), 'other')
+    await attempts.flush()
+    expect(attempts.lost).toBe(15_000)
+    expect(await rowsOf(other)).toHaveLength(5_100)
+    // What was written makes room.
+    attempts.record(attempt(transfer(one, one, 2n)), 'one')
+    await attempts.flush()
+    expect(attempts.lost).toBe(15_000)
   })
 })
 

@@ -3,6 +3,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { authRetentionRules } from '../../src/auth/retention.ts'
 import { type Cleaner, type CleanerOptions, deletionOf, openCleaner } from '../../src/db/cleaner.ts'
 import { databaseOf } from '../../src/db/pool.ts'
+import { ledgerRetentionRules } from '../../src/ledger/retention.ts'
+import { makeRowId } from '../../src/ledger/row-id.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 
 /* What has ended is kept for its time and then deleted; what has not ended stays. */
@@ -17,7 +19,9 @@ beforeAll(async () => {
 afterEach(async () => {
   for (const cleaner of cleaners.splice(0)) await cleaner.close()
   expect(errors.splice(0)).toEqual([])
-  await database.pool.query('truncate private.sessions, private.api_tokens, private.sign_in_limits')
+  await database.pool.query(
+    'truncate private.sessions, private.api_tokens, private.sign_in_limits, private.failed_transactions',
+  )
 })
 afterAll(() => database.close())
 
@@ -103,6 +107,30 @@ test('counters of sign-ins are deleted once they have expired', async () => {
   expect(await namesIn('sign_in_limits', 'key')).toEqual(['counts'])
 })
 
+/** The id that an attempt so long ago was given. */
+function idOf(daysAgo: number): string {
+  const milliseconds = Date.now() - daysAgo * 86_400_000
+  return milliseconds.toString(16).padStart(12, '0') + makeRowId().replaceAll('-', '').slice(12)
+}
+
+const insertAttempt = (id: string, code: string) =>
+  database.pool.query(
+    `insert into private.failed_transactions (id, idempotency_key, destination_user_id, amount, code, message, attempts)
+     values ($1, gen_random_uuid(), gen_random_uuid(), 1, $2, '', 1)`,
+    [id, code],
+  )
+
+test('failed attempts are deleted after their time', async () => {
+  await insertAttempt(makeRowId(), 'NOW')
+  await insertAttempt(idOf(89.9), 'NOT YET')
+  await insertAttempt(idOf(90.1), 'DUE')
+  await insertAttempt(idOf(10_000), 'LONG DUE')
+  const cleaner = open(ledgerRetentionRules({ failedTransactionDays: 90 }))
+  await cleaner.clean()
+  expect(await namesIn('failed_transactions', 'code')).toEqual(['NOT YET', 'NOW'])
+  expect(cleaner.deletedCounts.get('failed_transactions')).toBe(2)
+})
+
 /** Sessions that all expired long ago, or none of them. */
 async function fillSessions(count: number, expires: string): Promise<void> {
   await database.pool.query(
@@ -154,20 +182,29 @@ test('a rule that fails is reported once, and the others go on', async () => {
   expect(await namesIn('sessions', 'token_hash')).toEqual([])
 })
 
-test.each(authRetentionRules({ sessionDays: 30, apiTokenDays: 90 }).map((rule) => [rule.name, rule] as const))(
-  'a batch of %s is found by indexes, however many rows are not due',
-  async (_name, rule) => {
-    await fillSessions(5_000, '1 day')
-    await database.pool.query(`
+const quoted = (text: string) => `'${text}'`
+
+test.each(
+  [
+    ...authRetentionRules({ sessionDays: 30, apiTokenDays: 90 }),
+    ...ledgerRetentionRules({ failedTransactionDays: 90 }),
+  ].map((rule) => [rule.name, rule] as const),
+)('a batch of %s is found by indexes, however many rows are not due', async (_name, rule) => {
+  await fillSessions(5_000, '1 day')
+  await database.pool.query(`
       insert into private.api_tokens (id, token_hash, name, role, expires_at)
       select gen_random_uuid(), decode(lpad(to_hex(number), 8, '0'), 'hex'), 'token', 'OPERATOR', now() + interval '1 day'
       from generate_series(1, 5000) number;
       insert into private.sign_in_limits
       select 'key' || number, 1, extract(epoch from now()) * 1000 from generate_series(1, 5000) number;
-      analyze private.sessions, private.api_tokens, private.sign_in_limits`)
-    const { rows } = await databaseOf(database.pool).execute(sql`explain ${deletionOf(rule)}`)
-    const plan = JSON.stringify(rows)
-    expect(plan).toMatch(/Index Scan using (sessions_ended|api_tokens_ended|sign_in_limits_expire)/)
-    expect(plan).not.toMatch(/Seq Scan/)
-  },
-)
+      insert into private.failed_transactions (id, idempotency_key, destination_user_id, amount, code, message, attempts)
+      select overlay(gen_random_uuid()::text placing left(${quoted(makeRowId())}, 13) from 1)::uuid, gen_random_uuid(), gen_random_uuid(), 1, '', '', 1
+      from generate_series(1, 5000);
+      analyze private.sessions, private.api_tokens, private.sign_in_limits, private.failed_transactions`)
+  const { rows } = await databaseOf(database.pool).execute(sql`explain ${deletionOf(rule)}`)
+  const plan = JSON.stringify(rows)
+  expect(plan).toMatch(
+    /Index Scan using (sessions_ended|api_tokens_ended|sign_in_limits_expire|failed_transactions_pkey)/,
+  )
+  expect(plan).not.toMatch(/Seq Scan/)
+})

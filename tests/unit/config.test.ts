@@ -21,6 +21,8 @@ const BAD: Readonly<Record<string, string[]>> = {
   SESSION_LIFETIME_MS: [CANARY, '0', '999'],
   SESSION_RETENTION_DAYS: [CANARY, '-1', '36501'],
   API_TOKEN_RETENTION_DAYS: [CANARY, '-1', '36501'],
+  FAILED_TRANSACTION_RETENTION_DAYS: [CANARY, '-1', '36501'],
+  FAILED_TRANSACTIONS_PER_HOUR_MAX: [CANARY, '-1', '10000001'],
   TRUSTED_PROXY_COUNT: [CANARY, '-1', '11'],
   ALLOWED_ORIGINS: [CANARY, '*', 'null', 'https://a.example/', 'https://a.example,', `https://a.example/${CANARY}`],
   GRAPHIQL: [CANARY, 'true'],
@@ -66,6 +68,8 @@ test('an empty environment is a whole configuration, for one at their own machin
     SESSION_LIFETIME_MS: 86_400_000,
     SESSION_RETENTION_DAYS: 30,
     API_TOKEN_RETENTION_DAYS: 90,
+    FAILED_TRANSACTION_RETENTION_DAYS: 90,
+    FAILED_TRANSACTIONS_PER_HOUR_MAX: 1_000,
     TRUSTED_PROXY_COUNT: 0,
     ALLOWED_ORIGINS: [],
   })
@@ -97,13 +101,15 @@ test('every variable is read, and strangers are left alone', () => {
     SESSION_LIFETIME_MS: '1000',
     SESSION_RETENTION_DAYS: '0',
     API_TOKEN_RETENTION_DAYS: '0',
+    FAILED_TRANSACTION_RETENTION_DAYS: '0',
+    FAILED_TRANSACTIONS_PER_HOUR_MAX: '0',
     TRUSTED_PROXY_COUNT: '1',
     GRAPHIQL: 'on',
     INTROSPECTION: 'off',
     PERSISTED_OPERATIONS: '/etc/thesaurum/operations.json',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(18)
+  expect(numbers).toHaveLength(20)
   const origins = 'https://app.example.com, http://localhost:3000'
   expect(readConfig({ ...environment, ALLOWED_ORIGINS: origins, HOME: '/root', PATH: '' })).toEqual({
     ...environment,
