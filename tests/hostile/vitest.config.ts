@@ -7,7 +7,7 @@ export default defineConfig({
   test: {
     include: ['tests/hostile/**/*.test.ts'],
     globalSetup: ['tests/support/build.ts', 'tests/support/postgres.ts'],
-    setupFiles: 'tests/support/canary.ts',
+    setupFiles: ['tests/support/patience.ts', 'tests/support/canary.ts'],
     // One server at a time: what is measured is not its neighbour.
     fileParallelism: false,
     testTimeout: 120_000,

@@ -204,7 +204,7 @@ test('the past does not move: what was answered under load is answered again', a
     expect((amounts as bigint[]).reduce((sum, amount) => sum + amount, 0n)).toBe(400n)
   }
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
-}, 60_000)
+})
 
 test('a role that may not see what others do trusts no clock, and waits for the lock', async () => {
   const role = `reader_${randomUUID().replaceAll('-', '')}`

@@ -4,6 +4,7 @@ import { createClient } from 'graphql-ws'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { countRows } from '../support/bad-input.ts'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* Requests that are no operation of this schema at all, on HTTP and on sockets. */
@@ -41,7 +42,7 @@ async function send({ method = 'POST', path = '', headers, body }: Sent) {
     headers: { ...server.authorization, ...(headers ?? { 'content-type': 'application/json' }) },
     ...(body === undefined ? {} : { body, duplex: 'half' }),
     redirect: 'manual',
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(PATIENCE_MS),
   })
   const text = await response.text()
   expect(text).not.toContain(CANARY)

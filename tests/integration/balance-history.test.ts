@@ -162,7 +162,7 @@ test('every field of every bucket is the plain sum, in every time zone, with and
     { numRuns: 100, endOnFailure: true },
   )
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
-}, 120_000)
+})
 
 test('a day that a country left out is no bucket, and an hour that was shown twice is two', async () => {
   const [accountId] = (await makeAccounts(ledger, 1)) as [string]

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/checkpoints.ts'
 import { loadMatches } from '../../src/ledger/entry-matches.ts'
@@ -101,13 +100,10 @@ describe('that are gone are written again, whoever misses them,', () => {
     const account = await fillAccount(3_000)
     await ledger.test.pool.query('delete from private.balance_checkpoints')
     await miss(account)
-    await vi.waitFor(
-      async () => {
-        const sequences = await checkpointsOf(account)
-        expect(sequences.length).toBeGreaterThanOrEqual(Math.floor(2_000 / CHECKPOINT_INTERVAL))
-      },
-      { timeout: 10_000 },
-    )
+    await vi.waitFor(async () => {
+      const sequences = await checkpointsOf(account)
+      expect(sequences.length).toBeGreaterThanOrEqual(Math.floor(2_000 / CHECKPOINT_INTERVAL))
+    })
     expect(await verifyLedger(ledger.test.pool)).toEqual([])
   }
   const onlyAtTheEnd = async (account: string) => {
@@ -154,9 +150,8 @@ describe('that are gone are written again, whoever misses them,', () => {
     const beside = await openBeside(ledger.test)
     await beside.balances.current([account])
     await untilBlocked(ledger.test, 1, 'insert into "private"."balance_checkpoints"%')
-    const closed = beside.close().then(() => 'closed')
-    // The lock is given up within a second or so.
-    expect(await Promise.race([closed, once(AbortSignal.timeout(8_000), 'abort')])).toBe('closed')
+    // The lock is given up, while the stranger still has it.
+    await beside.close()
     await stranger.close()
   })
 })

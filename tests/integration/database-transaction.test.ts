@@ -18,7 +18,7 @@ afterEach(async () => {
   await ledger.close()
 })
 
-const POLL = { timeout: 10_000, interval: 10 }
+const POLL = { interval: 10 }
 const LIMITS = { lockTimeoutMs: 1_000, statementTimeoutMs: 1_000, idleTimeoutMs: 10_000 }
 const openOwnPool = () =>
   openPool({

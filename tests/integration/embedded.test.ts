@@ -25,8 +25,6 @@ import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test, 
 import { type EmbeddedDatabase, EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts'
 import { type OwnerProcess, spawnOwner } from '../support/owner-process.ts'
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
-
 const isRoot = process.getuid?.() === 0
 
 let folder: string
@@ -50,7 +48,7 @@ afterEach(async () => {
   // What a failed test has left running.
   const left = readPid()
   if (left && isRunning(left)) process.kill(left, 'SIGQUIT')
-  await vi.waitFor(() => expect(left !== undefined && isRunning(left)).toBe(false), { timeout: 10_000 })
+  await vi.waitFor(() => expect(left !== undefined && isRunning(left)).toBe(false))
   await rm(folder, { recursive: true, force: true, maxRetries: 10 })
 })
 
@@ -169,7 +167,7 @@ describe('the first start', () => {
         const [made] = (await readdir(dataDir)).filter((name) => name.startsWith('postgres.init-'))
         expect(await readdir(join(dataDir, made as string, 'cluster'))).toContain('PG_VERSION')
       },
-      { timeout: 30_000, interval: 1 },
+      { interval: 1 },
     )
     process.kill(-(owner.child.pid as number), 'SIGKILL')
     await owner.end('SIGKILL')
@@ -236,18 +234,15 @@ describe('one owner', () => {
     const owner = "application_name = 'thesaurum owner'"
     const [before] = await query(superuserUrl(url), `select pid from pg_stat_activity where ${owner}`)
     await query(superuserUrl(url), `select pg_terminate_backend(pid) from pg_stat_activity where ${owner}`)
-    await vi.waitFor(
-      async () => {
-        const held = await query(
-          superuserUrl(url),
-          `select pid from pg_stat_activity join pg_locks using (pid)
+    await vi.waitFor(async () => {
+      const held = await query(
+        superuserUrl(url),
+        `select pid from pg_stat_activity join pg_locks using (pid)
           where ${owner} and locktype = 'advisory' and objsubid = 1 and granted`,
-        )
-        expect(held).toHaveLength(1)
-        expect(held).not.toEqual([before])
-      },
-      { timeout: 10_000 },
-    )
+      )
+      expect(held).toHaveLength(1)
+      expect(held).not.toEqual([before])
+    })
     await expect(open()).rejects.toThrow(refusal)
     expect(logged.filter((line) => line.includes('lock'))).toHaveLength(1)
   })
@@ -325,7 +320,7 @@ describe('PostgreSQL that dies', () => {
       await writing
       await client.end()
 
-      const rows = await vi.waitFor(() => query(url, 'select answer from kept order by answer'), { timeout: 30_000 })
+      const rows = await vi.waitFor(() => query(url, 'select answer from kept order by answer'))
       expect(rows.map(({ answer }) => answer)).toEqual(expect.arrayContaining(acknowledged))
       expect(readPid()).not.toBe(pid)
       await vi.waitFor(() => expect(logged.at(-1)).toMatch(/died and was started again/))
@@ -357,7 +352,7 @@ describe.runIf(isRoot)('as root', () => {
     const first = await open()
     await query(first.url, 'create table kept as select 42 as answer')
     process.kill(readPid() as number, 'SIGKILL')
-    await vi.waitFor(() => query(first.url, 'select 1'), { timeout: 30_000 })
+    await vi.waitFor(() => query(first.url, 'select 1'))
     await first.close()
     const second = await open()
     expect(await query(second.url, 'select * from kept')).toEqual([{ answer: 42 }])

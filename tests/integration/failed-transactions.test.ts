@@ -289,6 +289,6 @@ describe('failedTransactions', () => {
     const transferToSelf = `mutation ($input: TransferInput!) { transfer(input: $input) { ... on Error { code } } }`
     const input = { idempotencyKey: randomUUID(), sourceUserId: one, destinationUserId: one, amount: 5 }
     expect((await server.ask(transferToSelf, { input })).data).toEqual({ transfer: { code: 'SAME_USER' } })
-    await vi.waitFor(async () => expect(await nodes({ userId: one })).toHaveLength(1), { timeout: 5_000, interval: 10 })
+    await vi.waitFor(async () => expect(await nodes({ userId: one })).toHaveLength(1), { interval: 10 })
   })
 })

@@ -141,7 +141,7 @@ describe('the entries of an account', () => {
       }),
       { numRuns: 40, endOnFailure: true },
     )
-  }, 60_000)
+  })
 
   test('are all met on the way down and on the way up, however few of them a page may look through', async () => {
     await fc.assert(
@@ -182,7 +182,7 @@ describe('the entries of an account', () => {
       ),
       { numRuns: 30, endOnFailure: true },
     )
-  }, 60_000)
+  })
 })
 
 describe('the whole ledger', () => {
@@ -263,7 +263,7 @@ describe('the whole ledger', () => {
     } finally {
       await other.close()
     }
-  }, 60_000)
+  })
 })
 
 test('what is added while a page of the whole ledger is read moves its end, and repeats nothing', async () => {

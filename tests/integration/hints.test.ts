@@ -37,7 +37,7 @@ const untilListening = (pool: pg.Pool, count: number) =>
       )
       expect(rows[0].count).toBe(count)
     },
-    { timeout: 20_000, interval: 20 },
+    { interval: 20 },
   )
 
 describe('without any poll', () => {
@@ -149,4 +149,4 @@ test('PostgreSQL is killed and comes back, and the subscribers of both processes
     await embedded.close()
     await rm(folder, { recursive: true, force: true })
   }
-}, 120_000)
+})

@@ -18,8 +18,6 @@ import type { Answer } from '../support/server.ts'
 
 /* What was acknowledged survives whatever is killed, while postings go on all the time. */
 
-vi.setConfig({ testTimeout: 120_000 })
-
 const POSTERS = 12
 const ACCOUNTS = 6
 const OPENING = 10_000n
@@ -48,10 +46,7 @@ function startPosters(accounts: readonly string[], post: Post) {
     /** Waits until so many more were acknowledged. */
     async more(count: number) {
       const before = acknowledged.size
-      await vi.waitFor(() => expect(acknowledged.size).toBeGreaterThan(before + count), {
-        timeout: 60_000,
-        interval: 10,
-      })
+      await vi.waitFor(() => expect(acknowledged.size).toBeGreaterThan(before + count), { interval: 10 })
     },
     async stop() {
       posting = false
@@ -92,7 +87,7 @@ test('a backend is killed, twenty times', async () => {
           )
           expect(rows).toEqual([{ killed: true }])
         },
-        { timeout: 10_000, interval: 0 },
+        { interval: 0 },
       )
       await posters.more(20)
       await expectNothingLost(database.pool, posters.acknowledged)
@@ -121,7 +116,7 @@ test('PostgreSQL is killed, five times', async () => {
       const postmaster = await readFile(join(folder, 'postgres/cluster/postmaster.pid'), 'utf8')
       process.kill(Number.parseInt(postmaster, 10), 'SIGKILL')
       await posters.more(50)
-      await vi.waitFor(() => expectNothingLost(pool, posters.acknowledged), { timeout: 30_000 })
+      await vi.waitFor(() => expectNothingLost(pool, posters.acknowledged))
     }
     await posters.stop()
     await expectNothingLost(pool, posters.acknowledged)
@@ -206,7 +201,7 @@ test('an unknown key of a killed server is posted once, whoever is asked again',
       () => {},
     ),
   )
-  await vi.waitFor(() => expect(answered).toBeGreaterThan(0), { timeout: 10_000, interval: 1 })
+  await vi.waitFor(() => expect(answered).toBeGreaterThan(0), { interval: 1 })
   run.child.kill('SIGKILL')
   await Promise.all(asked)
   const outcomes = await Promise.all(requests.map((request) => postUntilDefinite(ledger, request)))

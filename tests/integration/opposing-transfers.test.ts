@@ -115,5 +115,5 @@ test('the count of deadlocks does count them', async () => {
   expect(crossed.filter(({ status }) => status === 'rejected')).toHaveLength(1)
   for (const client of clients) client.release(true)
   await closeLedgers()
-  await expect.poll(() => countDeadlocks(database), { timeout: 10_000 }).toBe(1)
+  await expect.poll(() => countDeadlocks(database)).toBe(1)
 })

@@ -110,10 +110,7 @@ describe('a connection cut', () => {
     ]
     for (let cuts = 0; busy && cuts < 10; cuts++) {
       const before = await countRows()
-      await vi.waitFor(async () => expect(!busy || (await countRows()) > before + 5).toBe(true), {
-        timeout: 30_000,
-        interval: 5,
-      })
+      await vi.waitFor(async () => expect(!busy || (await countRows()) > before + 5).toBe(true), { interval: 5 })
       proxy.cutAll()
     }
     const outcomes = await posting
@@ -145,7 +142,7 @@ describe('a connection cut', () => {
         proxy.inject(fault, /^commit/, 7)
         for (let count = 0; count < 7; count++) await expect(run()).rejects.toThrow(OutcomeUnknownError)
       }
-      await vi.waitFor(async () => expect(await countUsers()).toBe(before + 7), { timeout: 10_000 })
+      await vi.waitFor(async () => expect(await countUsers()).toBe(before + 7))
       expect([pool.totalCount, pool.idleCount, pool.waitingCount]).toEqual([0, 0, 0])
       await Promise.all(Array.from({ length: 20 }, run))
       expect([pool.totalCount, pool.idleCount, pool.waitingCount]).toEqual([3, 3, 0])

@@ -100,7 +100,6 @@ test.each(Object.keys(LISTS))(
     }
     expect(await verifyLedger(ledger.test.pool)).toEqual([])
   },
-  60_000,
 )
 
 test('checkpoints that are taken away between two equal queries change no answer, and come back', async () => {
@@ -160,4 +159,4 @@ test('the balances of one list, of one field and of aliases add up at any moment
   await Promise.all(posters)
   expect(sums.size).toBe(1)
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
-}, 60_000)
+})

@@ -199,7 +199,7 @@ test('its program watches over WebSocket, and goes on where it was when the serv
       .split('\n')
       .slice(0, -1)
       .map((line) => JSON.parse(line).change)
-  const waitToSee = (changes: string[]) => vi.waitFor(() => expect(seen()).toEqual(changes), { timeout: 30_000 })
+  const waitToSee = (changes: string[]) => vi.waitFor(() => expect(seen()).toEqual(changes))
 
   await depositMore(22)
   // It began at the cursor from before the payroll, and the entry of the test above.

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { PATIENCE_MS } from '../support/patience.ts'
 import { signUp } from '../support/rights.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
@@ -12,7 +13,7 @@ afterAll(() => server.close())
 
 test('the server is healthy, shows GraphiQL to a browser, and sends others to GraphQL', async () => {
   const get = (path: string, accept = '*/*') =>
-    fetch(server.address + path, { headers: { accept }, redirect: 'manual', signal: AbortSignal.timeout(10_000) })
+    fetch(server.address + path, { headers: { accept }, redirect: 'manual', signal: AbortSignal.timeout(PATIENCE_MS) })
   const health = await get('/health')
   expect([health.status, await health.json()]).toEqual([200, { status: 'ok' }])
   const root = await get('/')

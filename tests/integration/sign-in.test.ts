@@ -1,10 +1,13 @@
+import { verify } from '@node-rs/argon2'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { hashPassword } from '../../src/auth/passwords.ts'
-import { holdSession, untilBlocked } from '../support/faults.ts'
+import { hashToken } from '../../src/auth/token.ts'
+import { databaseClock, holdSession, untilBlocked } from '../support/faults.ts'
 import { signInOperator } from '../support/operator.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 import {
-  A_SECOND_MS,
+  ageSession,
   askWith,
   isGood,
   LOGIN,
@@ -15,6 +18,8 @@ import {
   tryLogin,
   untilBad,
 } from '../support/sign-in.ts'
+
+vi.mock('@node-rs/argon2', { spy: true })
 
 const LOGOUT = 'mutation { logout { ... on LogoutSuccess { endedAt } } }'
 
@@ -76,20 +81,26 @@ describe('login', () => {
     expect([...answers]).toEqual([expect.stringContaining('INVALID_CREDENTIALS')])
   })
 
-  test('takes as long for each of them', async () => {
+  test('works out one hash of the same cost for each of them, and sends the same statements', async () => {
     const house = await makePerson(server, { password: null })
-    const emails = { wrong: anna.email, unknown: 'nobody.else@example.com', house: house.email }
-    const times: Record<string, number[]> = { wrong: [], unknown: [], house: [] }
-    for (let round = 0; round < 12; round++) {
-      for (const [kind, email] of Object.entries(emails)) {
-        const from = somewhere()
-        const start = performance.now()
-        await tryLogin(server, email, 'a wrong password', from)
-        times[kind]?.push(performance.now() - start)
-      }
+    const verified = vi.mocked(verify)
+    const sent = vi.spyOn(pg.Client.prototype, 'query')
+    onTestFinished(() => sent.mockRestore())
+    const works: unknown[] = []
+    for (const email of [anna.email, 'nobody.else@example.com', house.email]) {
+      verified.mockClear()
+      sent.mockClear()
+      await tryLogin(server, email, 'a wrong password', somewhere())
+      // What a hash costs is in its first four parts.
+      const costs = verified.mock.calls.map(([hash]) => String(hash).split('$').slice(0, 4).join('$'))
+      const statements = sent.mock.calls.map(([query]) => {
+        const { text } = query as unknown as { text?: string }
+        return text ?? String(query)
+      })
+      works.push({ costs, statements: statements.filter((text) => /sign_in_limits|users/.test(text)) })
     }
-    const medians = Object.values(times).map((list) => list.sort((a, b) => a - b)[6] as number)
-    expect(Math.max(...medians) / Math.min(...medians)).toBeLessThan(2)
+    expect(works).toEqual([works[0], works[0], works[0]])
+    expect(works[0]).toMatchObject({ costs: ['$argon2id$v=19$m=19456,t=2,p=1'] })
   })
 
   test('refuses a password that was changed while it was being looked at', async () => {
@@ -150,7 +161,7 @@ test('of a token and a password, only hashes are in the database, wherever one l
       const text = Buffer.isBuffer(value) ? value.toString('latin1') : JSON.stringify(value)
       for (const secret of secrets) {
         expect(text).not.toContain(secret)
-        expect(text).not.toContain(secret.split('_').at(-1))
+        expect(text).not.toContain(secret.replace(/^thesaurum_[a-z]+_/, ''))
         if (Buffer.isBuffer(value)) expect(value.equals(Buffer.from(secret.slice(-43), 'base64url'))).toBe(false)
       }
     }
@@ -161,8 +172,10 @@ test('of a token and a password, only hashes are in the database, wherever one l
 describe('a session', () => {
   test('is over with its logout, at once, and no other with it', async () => {
     const [token, other] = [await logIn(server, anna), await logIn(server, anna)]
+    const before = await databaseClock(server.database)
     const { data } = await askWith(server, token, LOGOUT)
-    expect(Math.abs(Date.parse(data.logout.endedAt) - Date.now())).toBeLessThan(60_000)
+    const { endedAt } = data.logout
+    expect([endedAt > before, endedAt < (await databaseClock(server.database))]).toEqual([true, true])
     expect(await isGood(server, token)).toBe(false)
     expect(await isGood(server, other)).toBe(true)
   })
@@ -184,74 +197,70 @@ describe('a session', () => {
     expect(await isGood(server, server.token)).toBe(true)
   })
 
-  test('that was logged out of through another server is over within a second', async () => {
+  test('that was logged out of through another server is over soon', async () => {
     const other = await openTestServer({}, server.database)
     onTestFinished(() => other.close())
     const token = await logIn(server, anna)
     expect(await isGood(other, token)).toBe(true)
     await askWith(server, token, LOGOUT)
-    expect(await untilBad(other, token)).toBeLessThan(A_SECOND_MS)
+    await untilBad(other, token)
   })
 
   test('ends when nothing was asked for a while, and goes on for as long as something is', async () => {
-    const short = await openTestServer({ SESSION_IDLE_MS: '1500' }, server.database)
+    const short = await openTestServer({ SESSION_IDLE_MS: '60000' }, server.database)
     onTestFinished(() => short.close())
     const [idle, busy] = [await logIn(short, anna), await logIn(short, anna)]
-    const start = performance.now()
-    const answers: boolean[] = []
-    await vi.waitFor(
-      async () => {
-        // Only one of them is asked with.
-        answers.push(await isGood(short, busy))
-        expect(performance.now() - start).toBeGreaterThan(4_000)
-      },
-      { timeout: 20_000, interval: 100 },
-    )
-    expect(answers).not.toContain(false)
+    const secondsSilent = async (token: string) => {
+      const { rows } = await server.database.pool.query(
+        'select extract(epoch from clock_timestamp() - last_seen_at)::float as silent from private.sessions where token_hash = $1',
+        [hashToken(token)],
+      )
+      return rows[0].silent
+    }
+    for (let times = 0; times < 3; times++) {
+      for (const token of [idle, busy]) await ageSession(server.database, token, 25_000)
+      // Only one of them is asked with.
+      await vi.waitFor(async () => {
+        expect(await isGood(short, busy)).toBe(true)
+        expect(await secondsSilent(busy)).toBeLessThan(25)
+      })
+    }
     expect(await isGood(short, idle)).toBe(false)
-    // And now nobody asks.
-    const { pool } = server.database
-    await vi.waitFor(
-      async () => {
-        const { rows } = await pool.query(
-          `select from private.sessions where revoked_at is null and idle_timeout_ms = 1500
-           and last_seen_at + interval '1.6 seconds' > clock_timestamp()`,
-        )
-        expect(rows).toHaveLength(0)
-      },
-      { timeout: 20_000, interval: 50 },
-    )
-    expect(await isGood(short, busy)).toBe(false)
+    // And now nobody asks. Meanwhile what was known of it is forgotten.
+    await ageSession(server.database, busy, 60_000)
+    const afresh = await openTestServer({}, server.database)
+    onTestFinished(() => afresh.close())
+    expect(await isGood(afresh, busy)).toBe(false)
   })
 
   test('goes on after a request in its last moment', async () => {
     const short = await openTestServer({ SESSION_IDLE_MS: '60000' }, server.database)
     onTestFinished(() => short.close())
-    const token = await logIn(short, anna)
     const { pool } = server.database
-    // Had been silent until just now.
-    await pool.query(
-      `update private.sessions set last_seen_at = clock_timestamp() - interval '59.7 seconds' where idle_timeout_ms = 60000`,
-    )
-    const start = performance.now()
-    const answers: boolean[] = []
-    await vi.waitFor(
-      async () => {
+    // The moment may be over before a busy machine asks: then it is tried again with another session.
+    await vi.waitFor(async () => {
+      const token = await logIn(short, anna)
+      // Had been silent until just now.
+      await ageSession(server.database, token, 59_700)
+      const { rows } = await pool.query(
+        `select (extract(epoch from last_seen_at) + 61)::float as "endedAt" from private.sessions where token_hash = $1`,
+        [hashToken(token)],
+      )
+      const answers: boolean[] = []
+      for (let now = 0; now < rows[0].endedAt; ) {
         answers.push(await isGood(short, token))
-        expect(performance.now() - start).toBeGreaterThan(1_000)
-      },
-      { timeout: 10_000, interval: 10 },
-    )
-    expect(answers).not.toContain(false)
+        now = (await pool.query('select extract(epoch from clock_timestamp())::float as now')).rows[0].now
+      }
+      expect(answers).not.toContain(false)
+    })
   })
 
-  test('ends at its time, however much is asked', async () => {
+  test('ends at its time, however much is asked, and not before', async () => {
     const short = await openTestServer({ SESSION_LIFETIME_MS: '1500' }, server.database)
     onTestFinished(() => short.close())
     const { token, expiresAt } = await tryLogin(short, anna.email, PASSWORD)
-    await vi.waitFor(async () => expect(await isGood(short, token)).toBe(false), { timeout: 10_000, interval: 20 })
-    expect(Date.now() - Date.parse(expiresAt)).toBeGreaterThanOrEqual(-20)
-    expect(Date.now() - Date.parse(expiresAt)).toBeLessThan(A_SECOND_MS)
+    await untilBad(short, token)
+    expect((await databaseClock(server.database, '20 milliseconds')) > expiresAt).toBe(true)
   })
 
   test('gives what the user’s role gives now', async () => {
@@ -261,13 +270,9 @@ describe('a session', () => {
       (await askWith(server, token, '{ ledger { userCount } }')).errors?.[0]?.extensions.code ?? 'none'
     expect(await codeOf()).toBe('FORBIDDEN')
     await server.database.pool.query("update users set role = 'OPERATOR' where email = $1", [bert.email])
-    const up = performance.now()
-    await vi.waitFor(async () => expect(await codeOf()).toBe('none'), { timeout: 5_000, interval: 20 })
-    expect(performance.now() - up).toBeLessThan(A_SECOND_MS)
+    await vi.waitFor(async () => expect(await codeOf()).toBe('none'), { interval: 20 })
     await server.database.pool.query("update users set role = 'USER' where email = $1", [bert.email])
-    const down = performance.now()
-    await vi.waitFor(async () => expect(await codeOf()).toBe('FORBIDDEN'), { timeout: 5_000, interval: 20 })
-    expect(performance.now() - down).toBeLessThan(A_SECOND_MS)
+    await vi.waitFor(async () => expect(await codeOf()).toBe('FORBIDDEN'), { interval: 20 })
   })
 })
 

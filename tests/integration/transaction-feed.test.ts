@@ -198,7 +198,7 @@ test('subscribers who come, go and resume through two servers miss nothing and s
     await beside.close()
   }
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
-}, 60_000)
+})
 
 test('a position is as new as the newest row, and not as the one whose number begins with the highest digit', async () => {
   await ledger.test.pool.query(
@@ -255,7 +255,7 @@ test('a subscriber that stops reading is let go with the position it has reached
   expect(await stalled.next()).toEqual({ done: true, value: undefined })
   const rest = await take(await subscribe((failure as SlowConsumerError<FeedPosition>).position), TOTAL)
   expect(idsOf(rest).sort()).toEqual(ids.slice(1).sort())
-}, 60_000)
+})
 
 test('a position from the future is refused, also one that some other server made', async () => {
   const { previous, snapshot } = await ledger.transactionFeed.now()

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { PATIENCE_MS } from './patience.ts'
 import type { TestServer } from './server.ts'
 
 /**
@@ -87,7 +88,7 @@ export async function judge(server: TestServer, { kind, field }: Operation, requ
       accept: kind === 'subscription' ? 'text/event-stream' : 'application/json',
     },
     body: request,
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(PATIENCE_MS),
   })
   const body = await response.text()
   const json = kind === 'subscription' ? body.match(/^data: (\{.*)$/m)?.[1] : body

@@ -55,7 +55,7 @@ export function runCommand(
           expect(child.exitCode, `${stdout}\n${stderr}`).toBeNull()
           throw new Error(`waited for ${said} in:\n${stdout}\n${stderr}`)
         },
-        { timeout: 45_000, interval: 20 },
+        { interval: 20 },
       ),
     async waitForExit() {
       const [code, signal] = await gone

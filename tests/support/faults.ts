@@ -94,7 +94,7 @@ export async function untilBlocked(test: TestDatabase, count = 1, statementLike 
       )
       if (rows[0].blocked < count) throw new Error(`${rows[0].blocked} blocked, not ${count}`)
     },
-    { timeout: 10_000, interval: 5 },
+    { interval: 5 },
   )
 }
 
@@ -198,6 +198,6 @@ export async function countDeadlocks(test: TestDatabase): Promise<number> {
       if (rows[0].posters > 0) throw new Error('posters are still connected')
       return rows[0].deadlocks
     },
-    { timeout: 10_000, interval: 10 },
+    { interval: 10 },
   )
 }

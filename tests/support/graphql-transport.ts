@@ -3,15 +3,13 @@ import type { IncomingMessage } from 'node:http'
 import { onTestFinished } from 'vitest'
 import { WebSocket } from 'ws'
 import { operatorTokenFor } from './operator.ts'
+import { PATIENCE_MS } from './patience.ts'
 import type { Answer } from './server.ts'
 
 /*
  * Clients that show what really goes over the wire. Both queue all that arrives: a test takes it when it is ready,
  * and nothing is lost in between. Whatever a test has opened is cut when it ends.
  */
-
-/** How long a test waits for what should come at once. */
-const WAIT_MS = 15_000
 
 export const PROTOCOL = 'graphql-transport-ws'
 
@@ -202,7 +200,7 @@ class Queue<Item> {
     const item = this.#items.shift()
     if (item !== undefined) return item
     if (this.#waiting) throw new Error(`two wait for ${this.#what}`)
-    const late = setTimeout(() => this.#fail(`nothing came in ${WAIT_MS} ms`), WAIT_MS)
+    const late = setTimeout(() => this.#fail(`nothing came in ${PATIENCE_MS} ms`), PATIENCE_MS)
     try {
       return await new Promise<Item>((resolve, reject) => {
         this.#waiting = { resolve, reject }

@@ -45,7 +45,7 @@ export function spawnOwner(options: {
         if (said === undefined) throw new Error(`no ${key} in ${JSON.stringify(heard)}`)
         return said
       }
-      return vi.waitFor(look, { timeout: 30_000, interval: 10 })
+      return vi.waitFor(look, { interval: 10 })
     },
     async end(signal) {
       child.kill(signal)

@@ -11,8 +11,6 @@ import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* The examples for clients: each begins at a balance and has every entry after it, while its server goes away and comes back. */
 
-vi.setConfig({ testTimeout: 60_000 })
-
 let database: TestDatabase
 let server: TestServer
 beforeAll(async () => {
@@ -117,7 +115,7 @@ test.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))(
     )
     await vi.waitFor(() => expect(begun).toBe(true))
     await deposit(userId)
-    await vi.waitFor(() => expect(entries).toHaveLength(1), { timeout: 10_000 })
+    await vi.waitFor(() => expect(entries).toHaveLength(1))
     await restart(() => database.pool.query('update private.ledger set era = gen_random_uuid()'))
     expect(await failure).toMatchObject({ message: expect.stringContaining('before the ledger was restored') })
   },

@@ -92,7 +92,7 @@ test('an event stream that is not taken is cut, and one that is taken, or has no
     taken += chunk.length
   })
   quiet.resume()
-  await vi.waitFor(async () => expect(await connections(http)).toBe(2), { timeout: 10_000 })
+  await vi.waitFor(async () => expect(await connections(http)).toBe(2))
   stalled.destroy()
   const before = taken
   await vi.waitFor(() => expect(taken).toBeGreaterThan(before))
@@ -189,15 +189,14 @@ test('a connection for hints that has gone silent keeps no server from closing',
   await beside.posting.post(deposit(account, 1n))
   for (const socket of sockets) socket.unpipe().pause()
   await beside.posting.post(deposit(account, 1n))
-  const closed = beside.close().then(() => 'closed')
-  expect(await Promise.race([closed, once(AbortSignal.timeout(8_000), 'abort')])).toBe('closed')
+  await beside.close()
 })
 
 test('a listener that cannot listen says so, once', async () => {
   const troubles: unknown[] = []
   const directUrl = Object.assign(new URL(ledger.test.url), { pathname: '/nowhere' }).href
   const beside = await openBeside(ledger.test, { directUrl, onTrouble: (error) => troubles.push(error) })
-  await vi.waitFor(() => expect(troubles).toMatchObject([{ code: '3D000' }]), { timeout: 10_000 })
+  await vi.waitFor(() => expect(troubles).toMatchObject([{ code: '3D000' }]))
   await beside.close()
   // What another library reads out of a URL is none of PostgreSQL's business.
   const known = await openBeside(ledger.test, {

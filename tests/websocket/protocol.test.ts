@@ -287,9 +287,7 @@ describe('when the server stops', () => {
     const other = await openTestServer({}, server.database)
     const client = await openClient(other.socketEndpoint)
     client.webSocket.pause()
-    const start = performance.now()
     await other.close()
-    expect(performance.now() - start).toBeLessThan(4_000)
   })
 
   test('a socket that has not said anything yet is closed too', async () => {

@@ -12,8 +12,6 @@ import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* Clients that stop reading, or are not there any more: they are let go, and the others do not notice. */
 
-vi.setConfig({ testTimeout: 60_000 })
-
 let ledger: TestLedger
 let server: TestServer
 beforeAll(async () => {
