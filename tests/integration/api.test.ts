@@ -245,25 +245,24 @@ test('the fields of one mutation run one after another, and each sees those befo
 test('the balances of one level add up, also where one user is named by id and another by e-mail', async () => {
   const [ada, grace] = users as [string, string]
   let moving = true
+  let moves = 0
   const movers = [
     [ada, grace],
     [grace, ada],
   ].map(async ([source, destination]) => {
-    let moved = 0
-    for (; moving; moved++) {
+    for (; moving; moves++) {
       const input = { idempotencyKey: randomUUID(), sourceUserId: source, destinationUserId: destination, amount: 7 }
       await ask('mutation ($input: TransferInput!) { transfer(input: $input) { __typename } }', { input })
     }
-    return moved
   })
   const sums = new Set<bigint>()
-  for (let count = 0; count < 150; count++) {
+  for (let count = 0; count < 150 || moves < 20; count++) {
     const { one, other } = await ask(
       `{ one: user(id: "${ada}") { balance { amount } } other: user(email: "grace@example.com") { balance { amount } } }`,
     )
     sums.add(BigInt(one.balance.amount) + BigInt(other.balance.amount))
   }
   moving = false
-  for (const moved of await Promise.all(movers)) expect(moved).toBeGreaterThan(10)
+  await Promise.all(movers)
   expect(sums.size).toBe(1)
 })

@@ -26,7 +26,7 @@ let payee: string
 
 beforeEach(async () => {
   // Longer than any test holds an insert: a batch that gives up a lock reads a later clock the next time.
-  ledger = await openTestLedger({ batchLockWaitMs: 5_000 })
+  ledger = await openTestLedger({ batchLockWaitMs: 60_000 })
   ;[payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
 })
 
@@ -190,7 +190,8 @@ test('the past does not move: what was answered under load is answered again', a
   })
   await Promise.all(
     Array.from({ length: 8 }, async (_, lane) => {
-      for (let count = 0; count < 150; count++) {
+      // For as long as it takes until enough was read meanwhile.
+      for (let count = 0; count < 150 || answered.length <= 50; count++) {
         const [source, destination] = [accounts[(lane + count) % 4], accounts[(lane + 1) % 4]] as [string, string]
         await ledger.posting.post(transfer(source, destination, BigInt(1 + (count % 90))))
       }

@@ -13,7 +13,7 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
     url: test.url,
     directUrl: test.url,
     preparedStatements: true,
-    operationDeadlineMs: 15_000,
+    operationDeadlineMs: 60_000,
     clockAheadMaxMs: 5_000,
     batchSizeMax: 256,
     queueLengthMax: 10_000,

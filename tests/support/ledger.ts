@@ -17,7 +17,7 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
     url: test.url,
     directUrl: test.url,
     preparedStatements: true,
-    operationDeadlineMs: 15_000,
+    operationDeadlineMs: 60_000,
     clockAheadMaxMs: 5_000,
     batchSizeMax: 256,
     queueLengthMax: 10_000,

@@ -22,6 +22,8 @@ export interface FaultyProxy {
   release(): void
   /** From now on every new connection is refused, or no longer. */
   refuse(refusing: boolean): void
+  /** Connections that were refused so far. */
+  refusedCount(): number
   /** Cuts every connection there is. */
   cutAll(): void
   close(): Promise<void>
@@ -41,6 +43,7 @@ export async function openProxy(databaseUrl: string): Promise<FaultyProxy> {
   let rules: Rule[] = []
   let kept: (() => void)[] = []
   let refusing = false
+  let refused = 0
   let onKept: () => void = () => {}
 
   const ruleFor = (statement: string): Rule | undefined => {
@@ -53,7 +56,10 @@ export async function openProxy(databaseUrl: string): Promise<FaultyProxy> {
   }
 
   const server = createServer((client) => {
-    if (refusing) return client.destroy()
+    if (refusing) {
+      refused++
+      return client.destroy()
+    }
     const upstream = connect(Number(target.port), target.hostname)
     const cut = () => {
       client.destroy()
@@ -125,6 +131,7 @@ export async function openProxy(databaseUrl: string): Promise<FaultyProxy> {
     refuse(now) {
       refusing = now
     },
+    refusedCount: () => refused,
     cutAll,
     async close() {
       const closed = once(server, 'close')
