@@ -9,7 +9,7 @@ const ACCOUNTS = 8
 const CALLERS = 16
 const EACH = 1_000n
 const TOTAL = BigInt(ACCOUNTS) * EACH
-const EACH_CALLS = 300
+const EACH_CALLS = 200
 
 /** The ledger and a whole GraphQL server: two processes' worth of lanes on one database. */
 let ledger: TestLedger
