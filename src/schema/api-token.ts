@@ -2,8 +2,11 @@ import { API_TOKENS_LISTED_MAX, type ApiToken as Token } from '../auth/api-token
 import { builder, PAGE_SIZE_MAX } from './builder.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
 import { apiTokenId, encodeApiTokenId, userId } from './ids.ts'
+import { keptText } from './text.ts'
 import { Role, User } from './user.ts'
 import { invalidArgument, ValidationError } from './validation-error.ts'
+
+const NAME_CHARACTERS_MAX = 100
 
 class ApiTokenNotFoundError extends MutationError {
   readonly code = 'API_TOKEN_NOT_FOUND'
@@ -82,11 +85,8 @@ const CreateApiTokenInput = builder.inputType('CreateApiTokenInput', {
   fields: (t) => ({
     name: t.string({
       required: true,
-      description: 'What it is for, in at most 100 characters.',
-      validate: {
-        minLength: [1, { message: 'must not be empty' }],
-        maxLength: [100, { message: 'must have at most 100 characters' }],
-      },
+      description: `What it is for, in at most ${NAME_CHARACTERS_MAX} characters. Spaces around it are dropped.`,
+      validate: { schema: keptText(NAME_CHARACTERS_MAX) as never },
     }),
     role: t.field({ type: Role, required: true, description: 'What it may do with its accounts.' }),
     accountIds: t.idList({

@@ -1,11 +1,11 @@
 import { GraphQLError } from 'graphql'
-import { z } from 'zod'
 import { TooManyAttemptsError as Throttled } from '../auth/throttle.ts'
 import type { Instant } from '../db/instant.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError, passwordError } from './errors.ts'
-import { email, User } from './user.ts'
+import { email, PASSWORD_CHARACTERS_MAX, shownPassword } from './text.ts'
+import { User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
 
 class InvalidCredentialsError extends MutationError {
@@ -47,8 +47,8 @@ const LoginInput = builder.inputType('LoginInput', {
     email: t.string({ required: true, description: 'In any spelling.', validate: { schema: email as never } }),
     password: t.string({
       required: true,
-      description: 'At most 256 characters.',
-      validate: { schema: z.string().max(256, 'must have at most 256 characters') as never },
+      description: `At most ${PASSWORD_CHARACTERS_MAX} characters.`,
+      validate: { schema: shownPassword as never },
     }),
   }),
 })

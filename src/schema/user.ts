@@ -1,5 +1,3 @@
-import { z } from 'zod'
-import { canonicalEmail, isPlausibleEmail } from '../auth/email.ts'
 import { hashPassword } from '../auth/passwords.ts'
 import { holdsAccount, type Viewer } from '../auth/viewer.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
@@ -11,6 +9,7 @@ import { EmailTakenError, passwordError } from './errors.ts'
 import { userId } from './ids.ts'
 import { idConnection, idPageRequest, oneDirection, totalCount } from './pages.ts'
 import { unauthorized } from './rights.ts'
+import { email, newPassword, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN } from './text.ts'
 import { ValidationError } from './validation-error.ts'
 
 /** A user of whom at least the id is known: a transaction's sides cost no look-up until more is asked. */
@@ -51,7 +50,7 @@ builder.node(User, {
   fields: (t) => ({
     email: t.string({
       nullable: true,
-      description: 'In its canonical form: lower case, no spaces around it.',
+      description: 'In its canonical form: lower case, no spaces around it, the domain in ASCII (`xn--…`).',
       resolve: async (user, _args, context) => (await profileOf(user, context))?.email,
     }),
     role: t.field({
@@ -74,8 +73,6 @@ builder.node(User, {
     }),
   }),
 })
-
-export const email = z.string().transform(canonicalEmail).refine(isPlausibleEmail, 'is not an e-mail address')
 
 builder.queryFields((t) => ({
   user: t.field({
@@ -127,11 +124,8 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
       validate: { schema: email as never },
     }),
     password: t.string({
-      description: 'From 8 to 256 characters. Without one the user cannot sign in: a house account.',
-      validate: {
-        minLength: [8, { message: 'must have at least 8 characters' }],
-        maxLength: [256, { message: 'must have at most 256 characters' }],
-      },
+      description: `From ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, spaces around them included. Without one the user cannot sign in: a house account.`,
+      validate: { schema: newPassword as never },
     }),
     role: t.field({ type: Role, description: '`USER` when it is left out.' }),
   }),

@@ -73,7 +73,8 @@ test('of many who want one address at once, one gets it', async () => {
 
 test.each([
   ['of any script', 'пароль-密码-🔑'],
-  ['with SQL and a NUL in it', "'; drop table users; --\u0000x"],
+  ['with SQL in it', "'; drop table users; --x"],
+  ['with spaces around it', '  correct horse  '],
   ['of the longest kind', 'x'.repeat(256)],
 ])('a password %s is kept as an argon2id hash alone', async (_name, password) => {
   const { user } = await createUser({ email: `${randomUUID()}@example.com`, password })

@@ -33,6 +33,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['server'],
   'rate-limiter-flexible': ['auth'],
   'temporal-polyfill': ['ledger'],
+  tr46: ['auth'],
   uuid: ['ledger', 'auth'],
   ws: ['server'],
   zod: ['config', 'schema'],
