@@ -12,11 +12,13 @@ export interface OffsetSpan {
   offset: number
 }
 
+/** The longest name of the IANA database has 32 characters. */
+const NAME_LENGTH_MAX = 64
 const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)*$/
 
 /** Whether there is a time zone of this name, such as `Europe/Paris` or `UTC`. An offset is no name. */
 export function isTimeZone(name: string): boolean {
-  if (!ZONE_NAME.test(name)) return false
+  if (name.length > NAME_LENGTH_MAX || !ZONE_NAME.test(name)) return false
   try {
     Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(name)
     return true

@@ -10,6 +10,8 @@ const PREFIXES: Readonly<Record<string, string>> = {
 const TYPENAMES = new Map(Object.entries(PREFIXES).map(([typename, prefix]) => [prefix, typename]))
 
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
+/** Longer than any id: a longer text is not looked at. */
+const ID_LENGTH_MAX = 100
 const NODE_ID = new RegExp(`^(?:(user|transaction|attempt)_(${UUID})|(entry)_(${UUID}_[1-9][0-9]{0,14}))$`)
 
 export function encodeNodeId(typename: string, id: string): string {
@@ -26,7 +28,7 @@ const MALFORMED: NodeId = { typename: '', id: '' }
 
 /** Reads an id whose type is not known beforehand: the prefix is needed. Never throws: see `nodeIdRule`. */
 export function decodeNodeId(text: string): NodeId {
-  const match = NODE_ID.exec(text.toLowerCase())
+  const match = text.length > ID_LENGTH_MAX ? null : NODE_ID.exec(text.toLowerCase())
   const typename = TYPENAMES.get(match?.[1] ?? match?.[3] ?? '')
   const id = match?.[2] ?? match?.[4]
   return typename && id ? { typename, id } : MALFORMED
@@ -42,7 +44,7 @@ export const nodeIdRule: [(id: NodeId) => boolean, { message: string }] = [
 function idOf(prefix: string) {
   const pattern = new RegExp(`^(?:${prefix}_)?(${UUID})$`)
   return z.string().transform((text, context) => {
-    const id = pattern.exec(text.toLowerCase())?.[1]
+    const id = text.length > ID_LENGTH_MAX ? undefined : pattern.exec(text.toLowerCase())?.[1]
     if (id !== undefined) return id
     context.addIssue({ code: 'custom', message: `is not a ${prefix} id: expected ${prefix}_<uuid> or <uuid>` })
     return z.NEVER

@@ -11,10 +11,11 @@ const literal = (node: ValueNode, ...kinds: Kind[]) =>
   kinds.includes(node.kind) && 'value' in node ? node.value : undefined
 
 const CENTS_REASON = 'must be a whole number of minor units within 64 bits, as an integer or a decimal string.'
+const INTEGER_LENGTH_MAX = 20
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/
 
 function parseCents(text: unknown): bigint {
-  if (typeof text !== 'string' || !INTEGER.test(text)) throw refuse(CENTS_REASON)
+  if (typeof text !== 'string' || text.length > INTEGER_LENGTH_MAX || !INTEGER.test(text)) throw refuse(CENTS_REASON)
   const cents = BigInt(text)
   if (cents > CENTS_MAX || cents < CENTS_MIN) throw refuse(CENTS_REASON)
   return cents
@@ -50,10 +51,11 @@ builder.scalarType('Sequence', {
 })
 
 const UUID_REASON = 'must be a UUID, like 018f4e2a-7c1d-7000-8000-3b9d5f0c1e2a.'
+const UUID_LENGTH = 36
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 function parseUuid(value: unknown): string {
-  const uuid = typeof value === 'string' ? value.toLowerCase() : ''
+  const uuid = typeof value === 'string' && value.length === UUID_LENGTH ? value.toLowerCase() : ''
   if (!UUID.test(uuid)) throw refuse(UUID_REASON)
   return uuid
 }
@@ -65,10 +67,12 @@ builder.scalarType('UUID', {
   parseLiteral: (node) => parseUuid(literal(node, Kind.STRING)),
 })
 
+const DATE_TIME_LENGTH_MAX = 64
 const DATE_TIME_REASON = 'must be an ISO 8601 date and time with a zone, like 2026-01-31T23:59:59.000001Z.'
 
 function parseDateTime(value: unknown): string {
-  const instant = typeof value === 'string' ? parseInstant(value) : undefined
+  const isShort = typeof value === 'string' && value.length <= DATE_TIME_LENGTH_MAX
+  const instant = isShort ? parseInstant(value) : undefined
   if (instant === undefined) throw refuse(DATE_TIME_REASON)
   return instant
 }
