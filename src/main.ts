@@ -9,8 +9,8 @@ import { explain } from './explain.ts'
 import { tellDemoStory } from './ledger/demo.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
 import { schema } from './schema/index.ts'
+import { writeAllowList } from './server/allow-list.ts'
 import { createLogger } from './server/log.ts'
-import { persistOperations } from './server/persisted-operations.ts'
 import { authOptions, ledgerOptions, openServer, type RunningServer } from './server/server.ts'
 
 /** The command line: `node dist/main.js <command>`. */
@@ -26,8 +26,8 @@ const COMMANDS: Readonly<Record<string, { does: string; run: () => Promise<void>
   'renew-era': { does: 'after a restore, with all servers stopped: make every cursor void', run: () => renewEra() },
   operator: { does: 'make an operator, or give one a new password: operator you@example.com', run: () => operator() },
   persist: {
-    does: 'print the allow-list of the operations in files: persist a.graphql b.graphql …',
-    run: async () => console.log(await persistOperations(process.argv.slice(3))),
+    does: 'print the allow-list of the operations in files: persist a.graphql persisted-documents.json …',
+    run: async () => console.log(await writeAllowList(process.argv.slice(3))),
   },
   'print-schema': { does: 'print the GraphQL schema', run: async () => console.log(printSchema(schema)) },
 }

@@ -13,7 +13,7 @@ import { answersQueriesBy } from './deadline.ts'
 import { createDocumentCache } from './document-cache.ts'
 import { type CostLimits, limitsCost, limitsDocuments } from './limits.ts'
 import { takesEmptyNameForNone } from './operation-name.ts'
-import { type PersistedOperations, runsPersistedOperations } from './persisted-operations.ts'
+import { type PersistedOperations, runsRequestedDocuments } from './persisted-operations.ts'
 import { requestErrorsWithoutValues, unreadableRequest, withoutArgumentValue } from './request-errors.ts'
 import { tellsStatementCount } from './statement-count.ts'
 
@@ -58,11 +58,11 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
     batching: false,
     logging: false,
     parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: createDocumentCache() },
-    extraParamNames: persistedOperations ? ['documentId'] : [],
+    extraParamNames: ['documentId'],
     maskedErrors: { isDev: false, maskError: (error) => maskError(error, logger) },
     plugins: [
       takesEmptyNameForNone as never,
-      ...(persistedOperations ? [runsPersistedOperations(persistedOperations) as never] : []),
+      runsRequestedDocuments(persistedOperations) as never,
       limitsDocuments as never,
       contextPerEvent({
         createContext: (context) => createContext(ledger, auth, context),

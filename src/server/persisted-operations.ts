@@ -1,31 +1,75 @@
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { concatAST, type DocumentNode, GraphQLError, parse, print, separateOperations, validate } from 'graphql'
+import { GraphQLError, parse, print } from 'graphql'
 import type { GraphQLParams, Plugin } from 'graphql-yoga'
+import { LRUCache } from 'lru-cache'
 import { ConfigError } from '../config.ts'
-import { schema } from '../schema/index.ts'
+import { canonicalForm, withTypenames } from './canonical-document.ts'
+import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './excess.ts'
+import { bareId, type ListedOperation, readOperationList, sha256Of } from './operation-list.ts'
 
-/** The only documents that run, by the hex of their SHA-256. */
-export type PersistedOperations = ReadonlyMap<string, string>
+/** Of all variants of listed documents that clients have sent, in characters. */
+const VARIANTS_LENGTH_MAX = 1024 * 1024
 
-export const sha256Of = (document: string) => createHash('sha256').update(document).digest('hex')
+/** The only documents that run: those of a list, and what clients make of them by adding `__typename` or printing anew. */
+export class PersistedOperations {
+  /** By the ids of the list, and by the SHA-256 of each text that is known beforehand to be sent for one of them. */
+  readonly #texts = new Map<string, string>()
+  /** SHA-256 of canonical forms. */
+  readonly #forms = new Set<string>()
+  /** By SHA-256: texts that were sent, and found to be in canonical form what a listed one is. */
+  readonly #variants = new LRUCache<string, string>({
+    maxSize: VARIANTS_LENGTH_MAX,
+    sizeCalculation: (text) => text.length + 1,
+  })
+
+  constructor(operations: readonly ListedOperation[]) {
+    for (const { document, text } of operations) {
+      this.#forms.add(sha256Of(canonicalForm(document)))
+      for (const variant of [text, print(document), print(withTypenames(document))])
+        this.#texts.set(sha256Of(variant), variant)
+    }
+    for (const { id, text } of operations) this.#texts.set(id, text)
+  }
+
+  /** The document that an id names. */
+  byId(id: unknown): string | undefined {
+    if (typeof id !== 'string') return undefined
+    const bare = bareId(id)
+    return this.#texts.get(bare) ?? this.#variants.get(bare)
+  }
+
+  /** A text, as it is, if it is a listed document or equivalent to one. */
+  admit(text: string): string | undefined {
+    if (text.length > DOCUMENT_LENGTH_MAX) return undefined
+    const id = sha256Of(text)
+    const known = this.#texts.get(id) ?? this.#variants.get(id)
+    if (known !== undefined) return known
+    if (!this.#forms.has(sha256Of(formOf(text)))) return undefined
+    this.#variants.set(id, text)
+    return text
+  }
+}
+
+/** Empty for what is no document, or too long a one: no list has that. */
+function formOf(text: string): string {
+  try {
+    return canonicalForm(parse(text, { noLocation: true, maxTokens: TOKENS_MAX }))
+  } catch {
+    return ''
+  }
+}
 
 /**
- * Reads an allow-list: a JSON object of documents by their SHA-256, as `npm run persist` writes it.
+ * Reads a list of the only operations that may run.
  *
  * @throws {ConfigError} saying what is wrong with the file.
  */
 export async function readPersistedOperations(path: string): Promise<PersistedOperations> {
-  const entries = await readFile(path, 'utf8')
-    .then((text) => Object.entries(JSON.parse(text) as Record<string, unknown>))
-    .catch(() => {
-      throw new ConfigError(`PERSISTED_OPERATIONS: ${path} cannot be read, or is no JSON.`)
-    })
-  for (const [hash, document] of entries) {
-    if (typeof document !== 'string' || sha256Of(document) !== hash)
-      throw new ConfigError(`${path} is not a list of operations: ${hash} is not the SHA-256 of its document.`)
+  try {
+    return new PersistedOperations(await readOperationList(path))
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    throw new ConfigError(error.message.replace(/^/gm, 'PERSISTED_OPERATIONS: '))
   }
-  return new Map(entries as [string, string][])
 }
 
 /** As it was sent: of any type. */
@@ -35,65 +79,57 @@ interface Params {
   extensions?: Readonly<Record<string, unknown>> | null | undefined
 }
 
+/** In `application/json` these are 200, as Apollo Server has it: some clients read the errors of no other answer. */
+const apqRefusal = (message: string, code: string) =>
+  new GraphQLError(message, { extensions: { code, http: { status: 400, spec: true } } })
+
+const badRequest = (message: string, code: string) =>
+  new GraphQLError(message, { extensions: { code, http: { status: 400 } } })
+
 /**
- * The document that is meant: by `documentId` (GraphQL over HTTP), by Apollo's `extensions.persistedQuery`, or word for
- * word.
+ * The document that is meant: by its text, by `documentId` (GraphQL over HTTP), or by Apollo's `extensions.persistedQuery`. A
+ * `documentId` goes before a text, and a text before Apollo's hash, which clients send along with it.
  *
- * @throws {GraphQLError} when it is not on the list.
+ * @param operations the only ones that may run; undefined: any may.
+ * @throws {GraphQLError} when there is none, or it may not run. Apollo Client and urql read the message or the code of it, and
+ * send the text instead of the hash.
  */
-export function persistedDocument({ query, documentId, extensions }: Params, operations: PersistedOperations): string {
-  const apollo = (extensions as { persistedQuery?: { sha256Hash?: unknown } } | undefined)?.persistedQuery?.sha256Hash
-  const named = documentId ?? apollo
-  const hash =
-    typeof named === 'string' ? named.replace(/^sha256:/, '') : sha256Of(typeof query === 'string' ? query : '')
-  const document = operations.get(hash)
-  if (document !== undefined) return document
-  throw new GraphQLError('It is not one of the operations that this server runs.', {
-    extensions: { code: 'PERSISTED_QUERY_NOT_FOUND', http: { status: 400 } },
-  })
+export function requestedDocument(
+  { query, documentId, extensions }: Params,
+  operations: PersistedOperations | undefined,
+): string {
+  const persistedQuery = extensions?.persistedQuery as { sha256Hash?: unknown } | null | undefined
+  const hasText = query != null && query !== ''
+  if (hasText && typeof query !== 'string') throw badRequest('`query` must be a string.', 'BAD_REQUEST')
+  if (!operations) {
+    if (hasText) return query
+    if (documentId == null && persistedQuery == null) throw badRequest('Send a document in `query`.', 'BAD_REQUEST')
+    throw apqRefusal('PersistedQueryNotSupported', 'PERSISTED_QUERY_NOT_SUPPORTED')
+  }
+  if (documentId == null && hasText) {
+    const text = operations.admit(query)
+    if (text !== undefined) return text
+    throw badRequest('This server runs listed operations only, and this is none of them.', 'PERSISTED_QUERY_NOT_FOUND')
+  }
+  if (documentId == null && persistedQuery == null)
+    throw badRequest('Send a document in `query`, or its hash in `documentId`.', 'BAD_REQUEST')
+  const text = operations.byId(documentId ?? persistedQuery?.sha256Hash)
+  if (text !== undefined) return text
+  throw apqRefusal('PersistedQueryNotFound', 'PERSISTED_QUERY_NOT_FOUND')
 }
 
 /** For HTTP. */
-export function runsPersistedOperations(operations: PersistedOperations): Plugin {
+export function runsRequestedDocuments(operations: PersistedOperations | undefined): Plugin {
   return {
     onParams({ request, params, setParams }) {
-      const { documentId: inBody, ...rest } = params as GraphQLParams & { documentId?: unknown }
+      // Yoga says what is wrong with it.
+      if (typeof params !== 'object' || params === null) return
+      const sent: GraphQLParams & { documentId?: unknown } = params
       // Yoga knows no more of a URL than four parameters.
-      const documentId = request.method === 'GET' ? new URL(request.url).searchParams.get('documentId') : inBody
-      setParams({ ...rest, query: persistedDocument({ ...rest, documentId }, operations) })
+      const documentId =
+        request.method === 'GET' ? new URL(request.url).searchParams.get('documentId') : sent.documentId
+      const query = requestedDocument({ ...sent, documentId }, operations)
+      if (query !== sent.query) setParams({ ...sent, query })
     },
   }
-}
-
-function readOperations(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => {
-    throw new ConfigError(`${path} cannot be read.`)
-  })
-}
-
-function parseFile(text: string, path: string): DocumentNode {
-  try {
-    return parse(text)
-  } catch (error) {
-    const { message, locations } = error as GraphQLError
-    throw new ConfigError(`${path}:${locations?.[0]?.line ?? 1}: ${message}`)
-  }
-}
-
-/**
- * The allow-list of a client: every operation of its files by itself, with the fragments that it uses from any of them. Clients send
- * it word for word as it stands in this list, or its hash.
- *
- * @returns the JSON of it.
- * @throws {ConfigError} when there is nothing to list, or a name is there twice.
- */
-export async function persistOperations(paths: readonly string[]): Promise<string> {
-  const texts = await Promise.all(paths.map(readOperations))
-  const document = concatAST(texts.map((text, index) => parseFile(text, paths[index] as string)))
-  const errors = validate(schema, document)
-  if (errors.length > 0) throw new ConfigError(errors.map(({ message }) => message).join('\n'))
-  const operations = Object.values(separateOperations(document)).map((operation) => print(operation))
-  if (operations.length === 0)
-    throw new ConfigError('Say in which files the operations are: npm run --silent persist -- *.graphql')
-  return JSON.stringify(Object.fromEntries(operations.map((operation) => [sha256Of(operation), operation])), null, 2)
 }

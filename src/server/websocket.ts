@@ -11,7 +11,7 @@ import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { namesOneHost } from './host.ts'
 import { withoutEmptyName } from './operation-name.ts'
 import { isAllowedOrigin } from './origins.ts'
-import { type PersistedOperations, persistedDocument } from './persisted-operations.ts'
+import { type PersistedOperations, requestedDocument } from './persisted-operations.ts'
 import { unreadableRequest } from './request-errors.ts'
 import { adaptSockets, type SocketExtra, type SocketOptions } from './socket-adapter.ts'
 import { socketAuthorization } from './socket-authorization.ts'
@@ -154,7 +154,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         // A syntax error hurts this operation alone: thrown on, it would close the whole socket with 4500.
         let document: ReturnType<typeof parse>
         try {
-          document = parse(persistedOperations ? persistedDocument(params, persistedOperations) : params.query)
+          document = parse(requestedDocument(params, persistedOperations))
           const errors = validate(schema, document)
           if (errors.length > 0) return errors
         } catch (error) {

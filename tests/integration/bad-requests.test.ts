@@ -78,6 +78,22 @@ test.each([
 })
 
 test.each([
+  '*/*',
+  'application/json',
+  'application/graphql-response+json',
+  'application/graphql-response+json, application/json;q=0.9',
+  'text/event-stream',
+  'application/json, text/event-stream',
+  'multipart/mixed, application/json',
+])('a request without a query is 400 by every method, to who accepts %s', async (accept) => {
+  const headers = { 'content-type': 'application/json', accept }
+  for (const body of [{}, { query: null }, { query: '' }, { variables: {} }, { operationName: 'A' }, { query: 5 }])
+    expect([body, (await send({ headers, body: JSON.stringify(body) })).status]).toEqual([body, 400])
+  for (const path of ['', '?', '?query', '?query=', '?variables={}', '?operationName=A'])
+    expect([path, (await send({ method: 'GET', headers: { accept }, path })).status]).toEqual([path, 400])
+})
+
+test.each([
   'text/plain',
   'application/x-www-form-urlencoded',
   'multipart/form-data; boundary=x',

@@ -5,7 +5,8 @@ import { gzipSync } from 'node:zlib'
 import { type GraphQLArgument, getIntrospectionQuery, isEnumType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { schema } from '../../src/schema/index.ts'
-import { readPersistedOperations, sha256Of } from '../../src/server/persisted-operations.ts'
+import { readOperationList, sha256Of } from '../../src/server/operation-list.ts'
+import { readPersistedOperations } from '../../src/server/persisted-operations.ts'
 import { runCommand } from '../support/command-line.ts'
 import { openClient, refusalOf } from '../support/graphql-transport.ts'
 import { PRODUCTION } from '../support/production.ts'
@@ -351,10 +352,12 @@ describe.each(TRANSPORTS)('with persisted operations, over $transport', ({ ask }
 
   test.each([
     ['another text', { query: '{ __typename }' }],
-    ['its text with a space more', { query: `${persisted.Name} ` }],
-    ['another hash', { documentId: sha256Of('{ __typename }') }],
-    ['the name of an object', { documentId: '__proto__' }],
-    ['another hash with a good text', { documentId: sha256Of('x'), query: persisted.Name }],
+    ['its text with another name', { query: persisted.Name.replace('Name', 'Other') }],
+    ['its text with a field more', { query: 'query Name { __typename viewer { id } }' }],
+    ['its text with an alias', { query: 'query Name { a: __typename }' }],
+    ['its text with a directive', { query: 'query Name { __typename @include(if: true) }' }],
+    ['its text with an operation more', { query: `${persisted.Name} query B { __typename }`, operationName: 'Name' }],
+    ['no document', { query: '{' }],
     [
       "another hash in Apollo's extension, with the text of it",
       {
@@ -368,10 +371,46 @@ describe.each(TRANSPORTS)('with persisted operations, over $transport', ({ ask }
     expect(data ?? null).toBeNull()
     expect(errors).toMatchObject([
       {
-        message: 'It is not one of the operations that this server runs.',
+        message: 'This server runs listed operations only, and this is none of them.',
         extensions: { code: 'PERSISTED_QUERY_NOT_FOUND' },
       },
     ])
+  })
+
+  test.each([
+    ['another hash', { documentId: sha256Of('{ __typename }') }],
+    ['the name of an object', { documentId: '__proto__' }],
+    ['another hash with a good text', { documentId: sha256Of('x'), query: persisted.Name }],
+    [
+      "another hash in Apollo's extension",
+      { extensions: { persistedQuery: { version: 1, sha256Hash: sha256Of('x') } } },
+    ],
+    ["Apollo's extension without a hash", { extensions: { persistedQuery: {} } }],
+  ])('%s is not found, in the words that clients look for', async (_what, asked) => {
+    const { data, errors } = await ask(servers.persisted, asked, null)
+    expect(data ?? null).toBeNull()
+    expect(errors).toMatchObject([
+      { message: 'PersistedQueryNotFound', extensions: { code: 'PERSISTED_QUERY_NOT_FOUND' } },
+    ])
+  })
+
+  test("a good text with another hash in Apollo's extension runs: a client that was told of a miss sends both", async () => {
+    const extensions = { persistedQuery: { version: 1, sha256Hash: sha256Of('x') } }
+    const asked = { query: persisted.Name, extensions }
+    expect(await ask(servers.persisted, asked, null)).toEqual({ data: { __typename: 'Query' } })
+  })
+
+  test.each([
+    ['documentId', { documentId: hash }],
+    ["Apollo's extension", { extensions: { persistedQuery: { version: 1, sha256Hash: hash } } }],
+  ])('a server without a list says that it has none, by %s', async (_by, asked) => {
+    const { data, errors } = await ask(servers.production, asked, null)
+    expect(data ?? null).toBeNull()
+    expect(errors).toMatchObject([
+      { message: 'PersistedQueryNotSupported', extensions: { code: 'PERSISTED_QUERY_NOT_SUPPORTED' } },
+    ])
+    const withText = { ...asked, query: persisted.Name }
+    expect(await ask(servers.production, withText, null)).toEqual({ data: { __typename: 'Query' } })
   })
 })
 
@@ -416,7 +455,7 @@ test('the allow-list of a client is made of its files, fragments included, and i
   expect(await run.waitForExit()).toBe(0)
   const list = join(folder, 'made.json')
   await writeFile(list, run.stdout())
-  const documents = [...(await readPersistedOperations(list)).values()]
+  const documents = (await readOperationList(list)).map(({ text }) => text)
   expect(documents).toHaveLength(2)
   expect(documents[0]).toMatch(/query A[\s\S]*fragment Who[\s\S]*fragment More/)
   expect(documents[1]).toBe('query B {\n  __typename\n}')
@@ -437,12 +476,16 @@ test.each([
 })
 
 test.each([
-  ['is not there', null, /cannot be read, or is no JSON/],
-  ['is no JSON', '{', /cannot be read, or is no JSON/],
-  ['is null', 'null', /cannot be read, or is no JSON/],
-  ['is a list', '["{ __typename }"]', /is not a list of operations/],
-  ['has a hash of something else', JSON.stringify({ abc: '{ __typename }' }), /is not a list of operations/],
-  ['has something else than texts', JSON.stringify({ abc: 5 }), /is not a list of operations/],
+  ['is not there', null, /^PERSISTED_OPERATIONS: .* cannot be read\.$/],
+  ['is no JSON', '{', /is not JSON\.$/],
+  ['is null', 'null', /neither an object of documents by their hash nor an Apollo manifest\.$/],
+  ['is a list', '["{ __typename }"]', /neither an object of documents by their hash nor an Apollo manifest\.$/],
+  [
+    'has a hash of something else',
+    JSON.stringify({ abc: '{ __typename }' }),
+    /entry "abc": its key is not the MD5, SHA-1,/,
+  ],
+  ['has something else than texts', JSON.stringify({ abc: 5 }), /entry "abc": its value is not the text/],
 ])('a file of persisted operations that %s is told in one sentence', async (_name, text, words) => {
   const path = join(folder, `bad-${_name.replaceAll(' ', '-')}.json`)
   if (text !== null) await writeFile(path, text)
@@ -460,5 +503,5 @@ test('a server whose file of persisted operations is bad does not start, and say
     PERSISTED_OPERATIONS: join(folder, 'none.json'),
   })
   expect(await run.waitForExit()).toBe(1)
-  expect(run.stderr().trim()).toMatch(/^PERSISTED_OPERATIONS: .* cannot be read, or is no JSON\.$/)
+  expect(run.stderr().trim()).toMatch(/^PERSISTED_OPERATIONS: .*none\.json cannot be read\.$/)
 })

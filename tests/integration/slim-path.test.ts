@@ -2,8 +2,10 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createGraphiqlPage } from '../../src/server/graphiql.ts'
+import { maskError } from '../../src/server/graphql.ts'
 import { createHttpServer, type HttpOptions } from '../../src/server/http.ts'
 import { createMetrics } from '../../src/server/metrics.ts'
 import { OPERATOR, openTestGraphql } from '../support/graphql.ts'
@@ -35,7 +37,7 @@ beforeAll(async () => {
       onTrouble: () => {},
       allowedOrigins: ['https://app.example.com'],
       bodyBytesMax: 64 * 1024,
-      maskError: () => new Error('Unexpected error.'),
+      maskError: (error) => maskError(error, pino({ level: 'silent' })),
       isProduction: false,
     }
     const server = createHttpServer(options)
