@@ -73,18 +73,17 @@ async function expectRefusal(run: Run, sentence: string | RegExp): Promise<void>
 }
 
 describe('serve, on its own PostgreSQL', () => {
+  // Each start is the first on its data, then the second, then the third.
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'a first start tells its address and answers the first query; %s stops server and database',
+    'a start tells its address and answers the first query; %s stops server and database',
     async (signal) => {
-      const fresh = await mkdtemp(join(tmpdir(), 'thesaurum-first-'))
-      onTestFinished(() => rm(fresh, { recursive: true, force: true, maxRetries: 10 }))
-      const run = serve({ DATA_DIR: fresh })
+      const run = serve()
       const endpoint = await endpointOf(run)
       const { data, errors } = await ask(endpoint, WELCOME_QUERY, {}, 'Account')
       expect(errors).toBeUndefined()
       expect(data.user.balance.amount).toBe('178755')
       expect(data.user.transactions.edges).toHaveLength(5)
-      const postmaster = (await postmasterOf(fresh)) as number
+      const postmaster = (await postmasterOf(dataDir)) as number
       expect(isRunning(postmaster)).toBe(true)
 
       run.child.kill(signal)

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import {
@@ -20,12 +20,22 @@ import {
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { type EmbeddedDatabase, EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts'
 import { type OwnerProcess, spawnOwner } from '../support/owner-process.ts'
 
 const isRoot = process.getuid?.() === 0
+
+/** A data folder that is made once; a test that is not about the making has a copy. */
+let made: string
+beforeAll(async () => {
+  made = await mkdtemp(join(tmpdir(), 'thesaurum-made-'))
+  const database = await openEmbedded({ dataDir: join(made, 'data'), log: () => {} })
+  await database.close()
+})
+afterAll(() => rm(made, { recursive: true, force: true, maxRetries: 10 }))
 
 let folder: string
 let dataDir: string
@@ -51,6 +61,9 @@ afterEach(async () => {
   await vi.waitFor(() => expect(left !== undefined && isRunning(left)).toBe(false))
   await rm(folder, { recursive: true, force: true, maxRetries: 10 })
 })
+
+/** With owners and modes, which matter to PostgreSQL. */
+const copyMade = () => promisify(execFile)('cp', ['-R', '-p', join(made, 'data'), dataDir])
 
 async function open(): Promise<EmbeddedDatabase> {
   const database = await openEmbedded({ dataDir, log: (line) => logged.push(line) })
@@ -142,6 +155,7 @@ describe('the first start', () => {
   })
 
   test('close stops PostgreSQL, may be called again, and the next start finds the data', async () => {
+    await copyMade()
     const first = await open()
     await query(first.url, 'create table kept as select 42 as answer')
     const pid = readPid() as number
@@ -153,6 +167,7 @@ describe('the first start', () => {
   })
 
   test('after close the process has nothing left to wait for', async () => {
+    await copyMade()
     const owner = startOwner()
     await owner.waitFor('url')
     await owner.end('SIGTERM')
@@ -181,13 +196,13 @@ describe('the first start', () => {
   })
 
   test('a folder whose PostgreSQL cannot be started is refused in one sentence with its reason', async () => {
-    await (await open()).close()
+    await copyMade()
     await writeFile(join(dataDir, 'postgres/cluster/postgresql.conf'), 'shared_buffers = nonsense\n')
     await expect(open()).rejects.toThrow(/^PostgreSQL could not be started .*shared_buffers.*nonsense/)
   })
 
   test('data of another major version is refused in one sentence', async () => {
-    await (await open()).close()
+    await copyMade()
     await writeFile(join(dataDir, 'postgres/cluster/PG_VERSION'), '17\n')
     await expect(open()).rejects.toThrow(/^The data in .* is of PostgreSQL 17 and this Thesaurum brings 18: /)
   })
@@ -202,6 +217,7 @@ describe('the first start', () => {
 
 describe('one owner', () => {
   test('a second start on the same data is refused while the first lives', async () => {
+    await copyMade()
     const { url } = await open()
     const refused = await open().catch((error: Error) => error.message)
     expect(refused).toMatch(refusal)
@@ -220,7 +236,7 @@ describe('one owner', () => {
   })
 
   test('of five starts at once in processes of their own, on data that is there, one wins', async () => {
-    await (await open()).close()
+    await copyMade()
     const rivals = Array.from({ length: 5 }, () => startOwner())
     await Promise.all(rivals.map((owner) => Promise.any([owner.waitFor('url'), owner.waitFor('refused')])))
     expect(rivals.filter(({ heard }) => heard.some((line) => 'url' in line))).toHaveLength(1)
@@ -230,6 +246,7 @@ describe('one owner', () => {
   })
 
   test('an owner whose session is terminated takes the lock again', async () => {
+    await copyMade()
     const { url } = await open()
     const owner = "application_name = 'thesaurum owner'"
     const [before] = await query(superuserUrl(url), `select pid from pg_stat_activity where ${owner}`)
@@ -249,6 +266,8 @@ describe('one owner', () => {
 })
 
 describe('a server that dies', () => {
+  beforeEach(copyMade)
+
   test('leaves PostgreSQL running: the next start takes it over with all that was committed, and stops it', async () => {
     const owner = startOwner()
     const url = await owner.waitFor('url')
@@ -299,6 +318,8 @@ describe('a server that dies', () => {
 })
 
 describe('PostgreSQL that dies', () => {
+  beforeEach(copyMade)
+
   test.each(['SIGKILL', 'SIGQUIT'] as const)(
     'by %s is started again on the same URL, and has what it acknowledged',
     async (signal) => {
@@ -340,6 +361,7 @@ describe('PostgreSQL that dies', () => {
 
 describe.runIf(isRoot)('as root', () => {
   test('PostgreSQL runs as another user', async () => {
+    await copyMade()
     await open()
     const owner = await stat(`/proc/${readPid()}`)
     expect(owner.uid).not.toBe(0)
