@@ -10,8 +10,8 @@ import { tellDemoStory } from './ledger/demo.ts'
 import { type Ledger, openLedger } from './ledger/ledger.ts'
 import { schema } from './schema/index.ts'
 import { writeAllowList } from './server/allow-list.ts'
-import { createLogger } from './server/log.ts'
-import { authOptions, ledgerOptions, openServer, type RunningServer } from './server/server.ts'
+import { openConsole } from './server/console.ts'
+import { authOptions, ledgerOptions, openServer } from './server/server.ts'
 
 /** The command line: `node dist/main.js <command>`. */
 const COMMANDS: Readonly<Record<string, { does: string; run: () => Promise<void> }>> = {
@@ -49,31 +49,22 @@ async function withDatabase(config: Config, work: (url: string) => Promise<void>
 
 async function serve(): Promise<void> {
   const config = readConfig()
-  const logger = createLogger(config.LOG_LEVEL)
+  const output = openConsole(config)
   const stopped = stopSignal()
-  await withDatabase(config, async (url) => {
-    const server = await openServer(config, url, logger)
-    try {
-      console.log(`
-  Thesaurum is ready at ${server.address}/graphql
-
-  Open it in a browser and press Ctrl-Enter: the query that is there shows a
-  balance and its history. Ctrl-C here stops the server${config.DATABASE_URL ? '' : ' and its database'}.
-${server.operatorTokenPath ? demoOperatorHelp(server) : ''}`)
-      console.log(`Stopping (${await stopped}) …`)
-    } finally {
-      await server.close()
-    }
-  })
+  try {
+    await withDatabase(config, async (url) => {
+      const server = await openServer(config, url, output.logger)
+      try {
+        output.ready(server)
+        output.stopping(await stopped)
+      } finally {
+        await server.close()
+      }
+    })
+  } finally {
+    await output.close()
+  }
 }
-
-const demoOperatorHelp = ({ address, operatorTokenPath }: RunningServer) => `
-  Who asks has to say who they are. There in the browser you are the demo operator
-  already; elsewhere you are with the token in ${operatorTokenPath}:
-
-  curl ${address}/graphql --header "authorization: Bearer $(cat ${operatorTokenPath})" \\
-    --header 'content-type: application/json' --data '{ "query": "{ viewer { email role } }" }'
-`
 
 /** The ledger for as long as a command works on it. */
 async function withLedger(work: (ledger: Ledger) => Promise<void>): Promise<void> {

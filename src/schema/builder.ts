@@ -9,6 +9,7 @@ import type { Cents } from '../ledger/money.ts'
 import type { Context } from './context.ts'
 import { costOfEdges, costOfIds } from './cost.ts'
 import { decodeNodeId, encodeNodeId, nodeIdRule } from './ids.ts'
+import RefusalNotesPlugin from './refusal-notes.ts'
 import { type Scopes, scopesOf, unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -41,7 +42,7 @@ export const builder = new SchemaBuilder<{
     DateTime: { Input: Instant; Output: Instant }
   }
 }>({
-  plugins: [RelayPlugin, ScopeAuthPlugin, ErrorsPlugin, ZodPlugin, ComplexityPlugin],
+  plugins: [RelayPlugin, ScopeAuthPlugin, ErrorsPlugin, RefusalNotesPlugin, ZodPlugin, ComplexityPlugin],
   defaultFieldNullability: false,
   relay: {
     cursorType: 'String',

@@ -17,8 +17,10 @@ export interface Context extends Caller {
   ledger: Ledger
   auth: Auth
   loaders: Loaders
+  /** Codes of the typed errors that the operation was answered with, for the log. */
+  refusals: string[]
 }
 
 export function createContext(ledger: Ledger, auth: Auth, { viewer, token, client }: Caller): Context {
-  return { ledger, auth, viewer, token, client, loaders: createLoaders(ledger) }
+  return { ledger, auth, viewer, token, client, loaders: createLoaders(ledger), refusals: [] }
 }

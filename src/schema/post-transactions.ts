@@ -7,6 +7,7 @@ import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { ErrorInterface, errorOf, MutationError, POSTING_ERRORS, UserNotFoundError } from './errors.ts'
 import { DepositInput, type Success, successRef, TransferInput } from './posting.ts'
+import { noteRefusal } from './refusal-notes.ts'
 import { unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -173,7 +174,11 @@ builder.mutationField('postTransactions', (t) =>
       const wishes = input.transactions.map(wishOf)
       if (context.viewer.role !== 'OPERATOR' && wishes.some((wish) => wish.input === 'deposit'))
         throw unauthorized(context)
-      if (!input.atomic) return { results: await postEach(wishes, context) }
+      if (!input.atomic) {
+        const results = await postEach(wishes, context)
+        for (const result of results) if (result instanceof Error) noteRefusal(context, result)
+        return { results }
+      }
       refuseEqualKeys(wishes)
       return { results: await postTogether(wishes, context) }
     },

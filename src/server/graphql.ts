@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http'
-import { GraphQLError } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
-import type { Logger } from 'pino'
 import type { Auth } from '../auth/auth.ts'
-import { remedyFor } from '../db/sqlstate.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import { UnavailableError } from '../ledger/unavailable.ts'
 import { type Caller, type Context, createContext } from '../schema/context.ts'
 import { schema } from '../schema/index.ts'
 import { contextPerEvent } from './context-per-event.ts'
 import { answersQueriesBy } from './deadline.ts'
 import { createDocumentCache } from './document-cache.ts'
 import { type CostLimits, limitsCost, limitsDocuments } from './limits.ts'
+import { maskError } from './masked-errors.ts'
 import { takesEmptyNameForNone } from './operation-name.ts'
+import { notesOperations } from './operation-notes.ts'
 import { type PersistedOperations, runsRequestedDocuments } from './persisted-operations.ts'
-import { requestErrorsWithoutValues, unreadableRequest, withoutArgumentValue } from './request-errors.ts'
+import { requestErrorsWithoutValues } from './request-errors.ts'
+import type { RequestLog } from './request-log.ts'
+import type { Recorded } from './request-record.ts'
 import { tellsStatementCount } from './statement-count.ts'
 
 export const GRAPHQL_PATH = '/graphql'
@@ -22,15 +22,14 @@ export const GRAPHQL_PATH = '/graphql'
 export type GraphqlServer = YogaServerInstance<ServerContext, Context>
 
 /** Who sent a request or a frame, found out before GraphQL hears of it. */
-export interface ServerContext extends Record<string, unknown> {
+export interface ServerContext extends Recorded, Record<string, unknown> {
   caller?: Caller
-  req?: IncomingMessage
 }
 
 export interface GraphqlOptions extends CostLimits {
   ledger: Ledger
   auth: Auth
-  logger: Logger
+  log: RequestLog
   /** Who sent a request over HTTP. */
   callerOf: (request: IncomingMessage) => Caller
   tellsStatements: boolean
@@ -43,7 +42,7 @@ export interface GraphqlOptions extends CostLimits {
 
 /** GraphQL itself, on every transport. What Yoga opens by default (CORS, uploads, batches, pages) is shut. */
 export function createGraphql(options: GraphqlOptions): GraphqlServer {
-  const { ledger, auth, logger, persistedOperations } = options
+  const { ledger, auth, persistedOperations } = options
   return createYoga<ServerContext, Context>({
     schema,
     context: ({ caller, req }) =>
@@ -59,7 +58,7 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
     logging: false,
     parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: createDocumentCache() },
     extraParamNames: ['documentId'],
-    maskedErrors: { isDev: false, maskError: (error) => maskError(error, logger) },
+    maskedErrors: { isDev: false, maskError },
     plugins: [
       takesEmptyNameForNone as never,
       runsRequestedDocuments(persistedOperations) as never,
@@ -70,6 +69,7 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
         subscriptionsMax: options.subscriptionsPerViewerMax,
       }) as never,
       requestErrorsWithoutValues(options) as never,
+      notesOperations(options.log) as never,
       limitsCost(options) as never,
       answersQueriesBy(options.operationDeadlineMs) as never,
       endsStreamsNobodyTakes as never,
@@ -90,26 +90,4 @@ const endsStreamsNobodyTakes: Plugin = {
     if (!resultProcessor || request.signal.aborted) end()
     else request.signal.addEventListener('abort', end, { once: true })
   },
-}
-
-/** What a client may see of an error: its own words when we wrote them for clients, and nothing of any other. */
-export function maskError(error: unknown, logger: Logger): Error {
-  const unreadable = unreadableRequest(error)
-  if (unreadable) return unreadable
-  const original = error instanceof GraphQLError ? error.originalError : error
-  if (error instanceof GraphQLError && (!original || original instanceof GraphQLError))
-    return withoutArgumentValue(error)
-  const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {}
-  if (original instanceof UnavailableError) {
-    return new GraphQLError(original.message, { ...place, extensions: { code: original.code, retryable: true } })
-  }
-  if (remedyFor(original) !== 'fault') {
-    logger.warn({ err: original }, 'the database cannot be reached')
-    return new GraphQLError('The ledger could not answer now. Send it again a little later.', {
-      ...place,
-      extensions: { code: 'UNAVAILABLE', retryable: true },
-    })
-  }
-  logger.error({ err: original }, 'an operation failed')
-  return new GraphQLError('Unexpected error.', { ...place, extensions: { code: 'INTERNAL_SERVER_ERROR' } })
 }

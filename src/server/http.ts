@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { runsLedger } from '../auth/viewer.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Caller } from '../schema/context.ts'
+import { answer, secure, securityHeaders } from './answer.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
 import type { GraphiqlPage, Visitor } from './graphiql.ts'
@@ -11,9 +12,12 @@ import { namesOneHost } from './host.ts'
 import type { Metrics } from './metrics.ts'
 import { allowOrigin, answerPreflight } from './origins.ts'
 import { isUtf8Url } from './query-string.ts'
+import type { RequestLog } from './request-log.ts'
+import { recordOf } from './request-record.ts'
 import { answerOnSlimPath } from './slim-path.ts'
 
 export interface HttpOptions {
+  log: RequestLog
   ledger: Ledger
   graphql: GraphqlServer
   metrics: Metrics
@@ -48,42 +52,34 @@ const OPTIONS = {
   shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
 }
 
+/** Paths, by the name that they are logged with. */
+const ROUTES: ReadonlyMap<string, string> = new Map([
+  ['/', 'root'],
+  ['/metrics', 'metrics'],
+  ['/health', 'health'],
+])
+
 /** The routes of the server. What is not GraphQL is answered here; so is what must never reach it. */
 export function createHttpServer(options: HttpOptions): Server {
   return createServer(OPTIONS, (request, response) => {
+    const record = options.log.beginHttp(request, response)
     // Yoga makes a URL of it, and would show its stack.
     if (!namesOneHost(request)) return answer(response, 400, 'The Host header is malformed.')
     const path = (request.url ?? '/').split('?', 1)[0] as string
     if (path === GRAPHQL_PATH) return void answerGraphql(request, response, options)
-    secure(response, options)
-    if (options.graphiql?.ownsPath(path)) return options.graphiql.respond(request, response)
-    if (path === '/metrics') return void answerMetrics(request, response, options)
-    if (path === '/health') return void answerHealth(response, options.ledger)
-    if (path === '/') return void response.writeHead(302, { location: GRAPHQL_PATH }).end()
+    secure(response, options.isProduction)
+    record.route = options.graphiql?.ownsPath(path) ? 'graphiql' : (ROUTES.get(path) ?? 'unknown')
+    if (record.route === 'graphiql') return options.graphiql?.respond(request, response)
+    if (record.route === 'metrics') return void answerMetrics(request, response, options)
+    if (record.route === 'health') return void answerHealth(response, options.ledger)
+    if (record.route === 'root') return void response.writeHead(302, { location: GRAPHQL_PATH }).end()
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`)
   })
 }
 
-/** For answers that are data and no pages: nothing of them is to be shown, framed, referred to or kept. GraphiQL has its own. */
-const SECURITY_HEADERS = {
-  'x-content-type-options': 'nosniff',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'cross-origin-resource-policy': 'same-origin',
-  'referrer-policy': 'no-referrer',
-  'cache-control': 'no-store',
-}
-const PRODUCTION_HEADERS = { ...SECURITY_HEADERS, 'strict-transport-security': 'max-age=31536000' }
-
-const securityHeaders = ({ isProduction }: HttpOptions) => (isProduction ? PRODUCTION_HEADERS : SECURITY_HEADERS)
-
-/** Sets them beforehand, for whoever writes the answer. Written together with the others they cost less: a common request does that. */
-function secure(response: ServerResponse, options: HttpOptions): void {
-  for (const [name, value] of Object.entries(securityHeaders(options))) response.setHeader(name, value)
-}
-
 function answerGraphql(request: IncomingMessage, response: ServerResponse, options: HttpOptions): unknown {
   const { method = 'GET', headers } = request
-  if (method !== 'POST') secure(response, options)
+  if (method !== 'POST') secure(response, options.isProduction)
   allowOrigin(request, response, options.allowedOrigins)
   if (method === 'OPTIONS') return answerPreflight(request, response)
   if (!isUtf8Url(request.url ?? '')) return answer(response, 400, 'The URL is not percent-encoded UTF-8.')
@@ -126,6 +122,8 @@ function answerCaller(
     const message = 'The token is none, or its session is over. Sign in again, without it.'
     return answer(response, 401, message, { code: 'UNAUTHENTICATED' })
   }
+  const record = recordOf(request)
+  if (record) record.viewer = caller.viewer.key
   options.admit(request, caller)
   if (request.method !== 'POST') return options.graphql(request, response)
   return readBody(request, options.bodyBytesMax, (body) => {
@@ -133,9 +131,10 @@ function answerCaller(
     if (typeof body === 'object') return answerBodyRefusal(response, body)
     const { graphql, slimPath, maskError } = options
     const isCommon =
-      slimPath && answerOnSlimPath(request, response, body, { graphql, maskError, headers: securityHeaders(options) })
+      slimPath &&
+      answerOnSlimPath(request, response, body, { graphql, maskError, headers: securityHeaders(options.isProduction) })
     if (isCommon) return
-    secure(response, options)
+    secure(response, options.isProduction)
     // Yoga knows the type in lower case alone.
     request.headers['content-type'] = request.headers['content-type']?.toLowerCase()
     // An empty body would be taken for one that is still to be read.
@@ -163,18 +162,4 @@ async function answerHealth(response: ServerResponse, ledger: Ledger): Promise<v
   const healthy = await isHealthy(ledger)
   const body = JSON.stringify({ status: healthy ? 'ok' : 'unavailable' })
   response.writeHead(healthy ? 200 : 503, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(body)
-}
-
-/** A refusal in the form GraphQL clients read. */
-function answer(
-  response: ServerResponse,
-  status: number,
-  message: string,
-  extensions?: Record<string, unknown>,
-  isLast = false,
-): void {
-  if (isLast) response.setHeader('connection', 'close')
-  for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value)
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
-  response.end(JSON.stringify({ errors: [{ message, ...(extensions && { extensions }) }] }))
 }

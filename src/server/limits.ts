@@ -17,6 +17,7 @@ import { runsLedger } from '../auth/viewer.ts'
 import type { Context } from '../schema/context.ts'
 import { DOCUMENT_LENGTH_MAX, excessOfVariables, TOKENS_MAX } from './excess.ts'
 import { withoutArgumentValue } from './request-errors.ts'
+import { type Recorded, recordFor } from './request-record.ts'
 
 /* What may be asked, on every transport: these are hooks of GraphQL's own steps. */
 
@@ -42,11 +43,13 @@ export function limitsCost(limits: CostLimits): Plugin {
   const refusalOf = (args: ExecutionArgs): GraphQLError | undefined => {
     const excess = excessOfVariables(args.variableValues)
     if (excess) return excess
-    const context = args.contextValue as Context
+    const context = args.contextValue as Context & Recorded
     const max = runsLedger(context.viewer) ? limits.operatorCostMax : limits.userCostMax
     const cost = costOf(args)
     // It would fail by itself, but the rest of the operation would be carried out, at a cost that nobody knows.
     if (cost instanceof GraphQLError) return withoutArgumentValue(cost)
+    const record = recordFor(context)
+    if (record) record.cost = Math.ceil(cost)
     return cost > max ? refusal(`It costs ${Math.ceil(cost)} points, and may cost ${max}.`, 'TOO_COSTLY') : undefined
   }
   return {

@@ -41,7 +41,7 @@ export function allowOrigin(
   response.setHeader('vary', 'Origin')
   if (headers.origin === undefined || !allowedOrigins.includes(headers.origin)) return
   response.setHeader('access-control-allow-origin', headers.origin)
-  response.setHeader('access-control-expose-headers', 'retry-after, www-authenticate')
+  response.setHeader('access-control-expose-headers', 'retry-after, www-authenticate, x-request-id')
 }
 
 /** Answers what a browser asks before it sends another page's request. */

@@ -15,11 +15,13 @@ import { callerOf } from './bearer.ts'
 import { BoundedLog } from './bounded-log.ts'
 import { isLocal } from './client-address.ts'
 import { createGraphiqlPage } from './graphiql.ts'
-import { createGraphql, GRAPHQL_PATH, maskError } from './graphql.ts'
+import { createGraphql, GRAPHQL_PATH } from './graphql.ts'
 import { createHttpServer } from './http.ts'
+import { maskError } from './masked-errors.ts'
 import { createMetrics } from './metrics.ts'
 import { openOperatorToken } from './operator-token.ts'
 import { readPersistedOperations } from './persisted-operations.ts'
+import { RequestLog } from './request-log.ts'
 import { watchAnswers } from './shutdown.ts'
 import { cutStalledStreams } from './stalled-streams.ts'
 import { openWebSocket } from './websocket.ts'
@@ -96,6 +98,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     config.PERSISTED_OPERATIONS === undefined ? undefined : await readPersistedOperations(config.PERSISTED_OPERATIONS)
   const errors = new BoundedLog(logger)
   const onTrouble = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
+  const log = new RequestLog({ logger, errors })
   const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger is in trouble')))
   const auth = await openAuth(authOptions(config, url, onTrouble('sign-in is in trouble')))
   const cleaner = openCleaner(cleanerOptions(config, url, onTrouble('expired rows could not be deleted')))
@@ -106,7 +109,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   const graphql = createGraphql({
     ledger,
     auth,
-    logger,
+    log,
     persistedOperations,
     callerOf: (request) => callers.get(request) as Caller,
     tellsStatements: !isProduction,
@@ -124,6 +127,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   })
   let operator: { token: string; path: string } | undefined
   const http = createHttpServer({
+    log,
     ledger,
     graphql,
     metrics: createMetrics(ledger, auth),
@@ -138,18 +142,19 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     allowedOrigins: config.ALLOWED_ORIGINS,
     bodyBytesMax: config.BODY_BYTES_MAX,
     slimPath: true,
-    maskError: (error) => maskError(error, logger),
+    maskError,
     isProduction,
   })
   const answers = watchAnswers(http)
   const stopCutting = cutStalledStreams(http)
   const webSocket = openWebSocket(http, graphql, {
+    log,
     authenticator: auth.authenticator,
     authenticate,
     allowedOrigins: config.ALLOWED_ORIGINS,
     persistedOperations,
     onTrouble: onTrouble('who asks could not be found out'),
-    onSocketError: (error) => errors.write('warn', { err: error }, 'a socket failed'),
+    onSocketError: (error, requestId) => errors.write('warn', { requestId, err: error }, 'a socket failed'),
     subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX,
     socketsPerViewerMax: config.SOCKETS_PER_VIEWER_MAX,
   })

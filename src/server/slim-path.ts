@@ -3,6 +3,8 @@ import type { ExecutionResult } from 'graphql'
 import { type GraphQLParams, processRegularResult } from 'graphql-yoga'
 import { atEndOfTurn } from './end-of-turn.ts'
 import type { GraphqlServer } from './graphql.ts'
+import { REQUEST_ID_HEADER } from './request-id.ts'
+import { recordOf } from './request-record.ts'
 
 /*
  * The common request (JSON in by POST, JSON out at once) without the layer of Yoga that makes a Request and a Response of
@@ -121,7 +123,9 @@ export function answerOnSlimPath(
   const mediaType = mediaTypeOf(request.headers.accept)
   const params = mediaType && paramsOf(body)
   if (!mediaType || !params) return false
+  const record = recordOf(request)
   const send = (result: ExecutionResult) => {
+    record?.take(result)
     const answer = processRegularResult(
       result,
       { Response: PlainResponse } as never,
@@ -130,7 +134,12 @@ export function answerOnSlimPath(
     const length = Buffer.byteLength(answer.body)
     atEndOfTurn(() => {
       if (response.destroyed) return
-      response.writeHead(answer.status, { ...headers, ...answer.headers, 'content-length': length })
+      response.writeHead(answer.status, {
+        ...headers,
+        ...(record && { [REQUEST_ID_HEADER]: record.id }),
+        ...answer.headers,
+        'content-length': length,
+      })
       response.end(answer.body)
     })
   }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { CloseCode, handleProtocols, makeServer, type ServerOptions } from 'graphql-ws'
+import { CloseCode, type Context, handleProtocols, makeServer, type ServerOptions } from 'graphql-ws'
 import type { WebSocket, WebSocketServer } from 'ws'
 
 /*
@@ -12,6 +12,8 @@ export interface SocketExtra {
   socket: WebSocket
   request: IncomingMessage
 }
+
+export type SocketContext = Context<Record<string, unknown> | undefined, SocketExtra>
 
 export type SocketOptions = ServerOptions<Record<string, unknown> | undefined, SocketExtra> & {
   /** How often a client is pinged. One that has not answered by the next time is let go. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type ExecutionArgs, GraphQLError } from 'graphql'
-import { CloseCode, type Context as ConnectionContext, type ServerOptions } from 'graphql-ws'
+import type { ExecutionArgs } from 'graphql'
+import { CloseCode, type ServerOptions } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Authenticator } from '../auth/authenticator.ts'
 import type { Viewer } from '../auth/viewer.ts'
@@ -9,12 +9,17 @@ import type { Caller } from '../schema/context.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { namesOneHost } from './host.ts'
+import { maskError } from './masked-errors.ts'
 import { withoutEmptyName } from './operation-name.ts'
 import { isAllowedOrigin } from './origins.ts'
 import { type PersistedOperations, requestedDocument } from './persisted-operations.ts'
-import { unreadableRequest } from './request-errors.ts'
-import { adaptSockets, type SocketExtra, type SocketOptions } from './socket-adapter.ts'
+import { REQUEST_ID_HEADER } from './request-id.ts'
+import type { RequestLog } from './request-log.ts'
+import { recordOf } from './request-record.ts'
+import { adaptSockets, type SocketContext } from './socket-adapter.ts'
 import { socketAuthorization } from './socket-authorization.ts'
+import { databaseAway, sessionOver, tooManySubscriptions, withoutHttp } from './socket-errors.ts'
+import { SocketLog } from './socket-log.ts'
 import { Utf8Socket } from './utf8-socket.ts'
 import { ViewerCount } from './viewer-count.ts'
 
@@ -49,8 +54,9 @@ export interface WebSocketOptions {
   allowedOrigins: readonly string[]
   /** Told why it could not be found out who opens a socket. */
   onTrouble: (error: unknown) => void
-  /** Told of what goes wrong on a socket. */
-  onSocketError: SocketOptions['onSocketError']
+  log: RequestLog
+  /** Told of what goes wrong on a socket, and the socket's id in the log. */
+  onSocketError: (error: unknown, id: string | undefined) => void
   /** undefined: any document runs. */
   persistedOperations: PersistedOperations | undefined
   /** Operations that may run on one socket at once. */
@@ -66,11 +72,11 @@ export interface WebSocketTransport {
 }
 
 type MaybePromise<Value> = Value | Promise<Value>
-type SocketContext = ConnectionContext<Record<string, unknown> | undefined, SocketExtra>
 
 /** GraphQL over WebSocket (the graphql-transport-ws protocol) on an HTTP server's upgrades. */
 export function openWebSocket(server: Server, graphql: GraphqlServer, options: WebSocketOptions): WebSocketTransport {
   const { subscriptionsMax, socketsPerViewerMax, authenticator, persistedOperations } = options
+  const socketLog = new SocketLog(options.log)
   const callers = new WeakMap<WebSocket, Caller>()
   const socketCount = new ViewerCount(socketsPerViewerMax)
   /** Closes a socket whose session is over, once all that ran on it has been told so. */
@@ -86,6 +92,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       return false
     }
     callers.set(socket, caller)
+    socketLog.connected(socket, caller)
     let farewellTimer: NodeJS.Timeout | undefined
     const close = () => socket.close(CloseCode.Forbidden, 'Forbidden')
     const onEnd = () => {
@@ -115,7 +122,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
   adaptSockets(
     {
       pingIntervalMs: options.pingIntervalMs ?? PING_INTERVAL_MS,
-      onSocketError: options.onSocketError,
+      onSocketError: (error, socket) => options.onSocketError(error, socketLog.idOf(socket)),
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
       onConnect: async (context) => {
@@ -131,7 +138,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         }
         return caller !== BAD_TOKEN && admit(context, caller)
       },
-      onSubscribe: async ({ extra, subscriptions }, _id, payload) => {
+      onSubscribe: socketLog.noting(async ({ extra, subscriptions }, record, payload) => {
         const params = withoutEmptyName(payload)
         // The one that asks is among them already. What is completed by the client may still be worked on.
         const running = Object.keys(subscriptions).length - 1
@@ -148,6 +155,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         if (viewer?.key !== caller.viewer.key) return [sessionOver()]
         const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
           caller,
+          record,
           socket: extra.socket,
           params,
         })
@@ -158,9 +166,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
           const errors = validate(schema, document)
           if (errors.length > 0) return errors
         } catch (error) {
-          return [
-            unreadableRequest(error) ?? (error instanceof GraphQLError ? error : new GraphQLError('Unexpected error.')),
-          ]
+          return [maskError(error)]
         }
         return {
           schema,
@@ -169,11 +175,19 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
           variableValues: params.variables,
           contextValue: await contextFactory(),
           rootValue: {
-            execute: (args) => whileAtWork(extra.socket, () => execute(args)),
-            subscribe: (args) => whileAtWork(extra.socket, () => subscribe(args)),
+            execute: (args) =>
+              socketLog.answer(
+                record,
+                whileAtWork(extra.socket, () => execute(args)),
+              ),
+            subscribe: (args) =>
+              socketLog.answer(
+                record,
+                whileAtWork(extra.socket, () => subscribe(args)),
+              ),
           } satisfies Enveloped,
         }
-      },
+      }),
       onNext: (_context, _id, _payload, _args, result) =>
         result.errors && ({ ...result, errors: result.errors.map(withoutHttp) } as never),
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
@@ -185,13 +199,25 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Not new URL(), which throws on what HTTP lets through, such as `//`.
     const path = request.url?.split('?', 1)[0]
-    if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(socket, '400 Bad Request')
-    if (!namesOneHost(request)) return refuse(socket, '400 Bad Request')
-    if (path !== GRAPHQL_PATH) return refuse(socket, '404 Not Found')
-    if (!isAllowedOrigin(request, options.allowedOrigins)) return refuse(socket, '403 Forbidden')
-    sockets.handleUpgrade(request, socket, head, (webSocket) => sockets.emit('connection', webSocket, request))
+    const id = socketLog.asked(request)
+    const refuse = (status: number, reason: string) => {
+      socketLog.refused(request, status)
+      socket.on('error', () => {})
+      socket.end(
+        `HTTP/1.1 ${status} ${reason}\r\n${REQUEST_ID_HEADER}: ${id}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+      )
+    }
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(400, 'Bad Request')
+    if (!namesOneHost(request)) return refuse(400, 'Bad Request')
+    if (path !== GRAPHQL_PATH) return refuse(404, 'Not Found')
+    if (!isAllowedOrigin(request, options.allowedOrigins)) return refuse(403, 'Forbidden')
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      socketLog.opened(webSocket, request)
+      sockets.emit('connection', webSocket, request)
+    })
   }
   server.on('upgrade', upgrade)
+  sockets.on('headers', (headers, request) => headers.push(`${REQUEST_ID_HEADER}: ${recordOf(request)?.id}`))
 
   return {
     async close() {
@@ -209,32 +235,4 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
 interface Enveloped {
   execute: (args: ExecutionArgs) => ReturnType<NonNullable<ServerOptions['execute']>>
   subscribe: (args: ExecutionArgs) => ReturnType<NonNullable<ServerOptions['subscribe']>>
-}
-
-const databaseAway = () =>
-  new GraphQLError('The ledger could not answer now. Send it again a little later.', {
-    extensions: { code: 'UNAVAILABLE', retryable: true },
-  })
-
-const sessionOver = () =>
-  new GraphQLError('The session is over. Sign in, and open another socket.', {
-    extensions: { code: 'UNAUTHENTICATED' },
-  })
-
-function tooManySubscriptions(max: number): GraphQLError {
-  return new GraphQLError(`A socket may have ${max} operations running at once. Open another one.`, {
-    extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
-  })
-}
-
-function refuse(socket: Duplex, status: string): void {
-  socket.on('error', () => {})
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
-}
-
-/** Yoga marks errors for HTTP status codes; no socket has any. */
-function withoutHttp(error: GraphQLError | { message: string }): never {
-  if (!(error instanceof GraphQLError) || !('http' in error.extensions)) return error as never
-  const { http: _http, ...extensions } = error.extensions as Record<string, unknown>
-  return { ...error.toJSON(), extensions } as never
 }

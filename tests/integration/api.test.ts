@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   expect(await verifyLedger(server.database.pool)).toEqual([])
-  expect(server.logged).toEqual([])
+  expect(server.errorLines()).toEqual([])
   await server.close()
 })
 

@@ -274,7 +274,7 @@ test('all that is wrong is told at once', async () => {
 })
 
 test('a bad request is no news for the log', () => {
-  expect(server.logged).toEqual([])
+  expect(server.errorLines()).toEqual([])
 })
 
 test('nothing was written', async () => {

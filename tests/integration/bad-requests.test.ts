@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   expect(await countRows(server)).toEqual(rows)
-  expect(server.logged).toEqual([])
+  expect(server.errorLines()).toEqual([])
 })
 
 afterAll(() => server.close())

@@ -12,7 +12,7 @@ beforeAll(async () => {
 })
 
 afterEach(() => {
-  expect(server.logged).toEqual([])
+  expect(server.errorLines()).toEqual([])
 })
 
 afterAll(() => server.close())

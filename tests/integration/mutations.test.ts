@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   expect(await verifyLedger(server.database.pool)).toEqual([])
-  expect(server.logged).toEqual([])
+  expect(server.errorLines()).toEqual([])
 })
 
 afterAll(() => server.close())

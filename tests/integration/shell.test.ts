@@ -431,7 +431,7 @@ test('with persisted operations no value in place of a hash or a text is a fault
     })
     expect([JSON.stringify(body), answer.status]).toEqual([JSON.stringify(body), 400])
   }
-  expect(servers.persisted.logged).toEqual([])
+  expect(servers.persisted.errorLines()).toEqual([])
 })
 
 test('a subscription of the list runs by its hash', async () => {

@@ -2,13 +2,12 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createGraphiqlPage } from '../../src/server/graphiql.ts'
-import { maskError } from '../../src/server/graphql.ts'
 import { createHttpServer, type HttpOptions } from '../../src/server/http.ts'
+import { maskError } from '../../src/server/masked-errors.ts'
 import { createMetrics } from '../../src/server/metrics.ts'
-import { OPERATOR, openTestGraphql } from '../support/graphql.ts'
+import { OPERATOR, openTestGraphql, silentRequestLog } from '../support/graphql.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
 /* Every request is answered alike, to the byte, with and without the slim path. */
@@ -26,6 +25,7 @@ beforeAll(async () => {
   const graphiql = createGraphiqlPage({ endpoint: '/graphql', title: 'Thesaurum', defaultQuery: '' })
   for (const slimPath of [true, false]) {
     const options: HttpOptions = {
+      log: silentRequestLog(),
       ledger,
       graphql: test.graphql,
       metrics: createMetrics(ledger, test.auth),
@@ -37,7 +37,7 @@ beforeAll(async () => {
       onTrouble: () => {},
       allowedOrigins: ['https://app.example.com'],
       bodyBytesMax: 64 * 1024,
-      maskError: (error) => maskError(error, pino({ level: 'silent' })),
+      maskError,
       isProduction: false,
     }
     const server = createHttpServer(options)
@@ -69,7 +69,7 @@ async function answerOf(server: Server, { method = 'POST', path = '/graphql', he
     port,
     method,
     path,
-    headers: { host: 'ledger.example', connection: 'close', ...headers },
+    headers: { host: 'ledger.example', connection: 'close', 'x-request-id': 'the-same', ...headers },
   })
   if (body !== undefined && !chunked) request.setHeader('content-length', Buffer.byteLength(body))
   if (chunked) request.setHeader('transfer-encoding', 'chunked')

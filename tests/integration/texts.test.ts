@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 afterEach(() => {
   vi.restoreAllMocks()
-  expect(server.logged).toEqual([])
+  expect(server.errorLines()).toEqual([])
 })
 
 afterAll(() => server.close())

@@ -1,7 +1,9 @@
 import { pino } from 'pino'
 import { type Auth, openAuth } from '../../src/auth/auth.ts'
 import type { Caller } from '../../src/schema/context.ts'
+import { BoundedLog } from '../../src/server/bounded-log.ts'
 import { createGraphql, type GraphqlOptions, type GraphqlServer } from '../../src/server/graphql.ts'
+import { RequestLog } from '../../src/server/request-log.ts'
 import type { TestLedger } from './ledger.ts'
 
 /** An operator, without a token that anybody would have to check. */
@@ -9,6 +11,11 @@ export const OPERATOR: Caller = {
   viewer: { userId: null, role: 'OPERATOR', accountIds: null, key: 'the test' },
   token: null,
   client: '127.0.0.1',
+}
+
+export function silentRequestLog(): RequestLog {
+  const logger = pino({ level: 'silent' })
+  return new RequestLog({ logger, errors: new BoundedLog(logger) })
 }
 
 /** GraphQL alone, on a ledger of a test: whoever asks is an operator. */
@@ -26,7 +33,7 @@ export async function openTestGraphql(
   const graphql = createGraphql({
     ledger,
     auth,
-    logger: pino({ level: 'silent' }),
+    log: silentRequestLog(),
     callerOf: () => OPERATOR,
     tellsStatements: false,
     introspection: true,

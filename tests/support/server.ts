@@ -19,6 +19,8 @@ export interface TestServer {
   authorization: { authorization: string }
   /** What was logged, one JSON line each. */
   logged: string[]
+  /** Those of them that are about errors: of warnings and above. */
+  errorLines(): string[]
   /** Sends one operation as JSON over HTTP; as an operator, unless other headers are given. */
   ask(query: string, variables?: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>
   close(): Promise<void>
@@ -30,7 +32,7 @@ export async function openTestServer(
   shared?: TestDatabase,
 ): Promise<TestServer> {
   const database = shared ?? (await openTestDatabase())
-  const config = readConfig({ NODE_ENV: 'test', PORT: '0', ...environment })
+  const config = readConfig({ NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'debug', ...environment })
   const logged: string[] = []
   globalThis.canary.watchLog(logged)
   const logger = createLogger(config.LOG_LEVEL, { write: (line: string) => logged.push(line) })
@@ -45,6 +47,7 @@ export async function openTestServer(
     socketEndpoint: endpoint.replace(/^http/, 'ws'),
     database,
     logged,
+    errorLines: () => logged.filter((line) => (JSON.parse(line) as { level: number }).level >= 40),
     token,
     authorization,
     async ask(query, variables = {}, headers = authorization) {

@@ -35,3 +35,16 @@ test('what is no error, and what is its own cause, is logged too', () => {
   logger.error({ err: 'a text' })
   expect(lines).toHaveLength(2)
 })
+
+test('the value that PostgreSQL could not read is not logged', () => {
+  const lines: string[] = []
+  const logger = createLogger('info', { write: (line: string) => lines.push(line) })
+  const cause = Object.assign(new pg.DatabaseError(`invalid input syntax for type uuid: "${CANARY}"`, 1, 'error'), {
+    code: '22P02',
+  })
+  logger.error({ err: cause })
+  logger.error({ err: new DrizzleQueryError(`select ${'x'.repeat(5_000)}`, [CANARY], cause) })
+  expect(lines.join()).not.toContain(CANARY)
+  expect(lines.join()).toContain('invalid input syntax for type uuid')
+  expect(lines[1]?.length).toBeLessThan(5_000)
+})

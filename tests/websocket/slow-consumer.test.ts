@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openWebSocket } from '../../src/server/websocket.ts'
 import { deposit } from '../support/faults.ts'
-import { OPERATOR, openTestGraphql } from '../support/graphql.ts'
+import { OPERATOR, openTestGraphql, silentRequestLog } from '../support/graphql.ts'
 import { openClient } from '../support/graphql-transport.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
@@ -133,6 +133,7 @@ test('a peer that is gone without a word is let go after two pings, and its subs
   onTestFinished(close)
   const http = createServer()
   const sockets = openWebSocket(http, graphql, {
+    log: silentRequestLog(),
     onSocketError: () => {},
     authenticator: auth.authenticator,
     authenticate: () => OPERATOR,

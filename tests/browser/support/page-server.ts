@@ -4,7 +4,7 @@ import { createGraphiqlPage, type GraphiqlOptions } from '../../../src/server/gr
 import { GRAPHQL_PATH } from '../../../src/server/graphql.ts'
 import { createHttpServer } from '../../../src/server/http.ts'
 import { createMetrics } from '../../../src/server/metrics.ts'
-import { OPERATOR, openTestGraphql } from '../../support/graphql.ts'
+import { OPERATOR, openTestGraphql, silentRequestLog } from '../../support/graphql.ts'
 import { openTestLedger } from '../../support/ledger.ts'
 
 export interface PageServer {
@@ -26,6 +26,7 @@ export async function openPageServer(
   })
   const { graphql, auth } = await openTestGraphql(ledger)
   const http = createHttpServer({
+    log: silentRequestLog(),
     ledger,
     graphql,
     metrics: createMetrics(ledger, auth),
