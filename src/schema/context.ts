@@ -19,8 +19,15 @@ export interface Context extends Caller {
   loaders: Loaders
   /** Codes of the typed errors that the operation was answered with, for the log. */
   refusals: string[]
+  /** For whoever sent no token: a further sentence that says where there is one, with a space before it; or empty. */
+  tokenHint: string
 }
 
-export function createContext(ledger: Ledger, auth: Auth, { viewer, token, client }: Caller): Context {
-  return { ledger, auth, viewer, token, client, loaders: createLoaders(ledger), refusals: [] }
+export function createContext(
+  ledger: Ledger,
+  auth: Auth,
+  { viewer, token, client }: Caller,
+  tokenHint: string,
+): Context {
+  return { ledger, auth, viewer, token, client, loaders: createLoaders(ledger), refusals: [], tokenHint }
 }

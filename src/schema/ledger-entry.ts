@@ -1,6 +1,8 @@
+import { GraphQLError } from 'graphql'
 import { holdsAccount } from '../auth/viewer.ts'
 import { decodeEntryCursor, encodeEntryCursor } from '../ledger/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/entry.ts'
+import { REFUSAL_MESSAGES } from '../ledger/refusal.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { userId } from './ids.ts'
@@ -87,6 +89,12 @@ export function entryPosition(
   return cursor.sequence
 }
 
+/** The same sentence as a posting gets. */
+function noSuchUser(path: string): GraphQLError {
+  const message = REFUSAL_MESSAGES.USER_NOT_FOUND
+  return new GraphQLError(message, { extensions: { code: 'USER_NOT_FOUND', fields: [{ path, message }] } })
+}
+
 builder.subscriptionField('entryPosted', (t) =>
   t.field({
     type: LedgerEntry,
@@ -100,14 +108,13 @@ builder.subscriptionField('entryPosted', (t) =>
       }),
     },
     subscribe: async (_root, { userId, since }, context) => {
-      const noSuchUser = () => invalidArgument('userId', "is no user's", { code: 'USER_NOT_FOUND' })
-      if (!holdsAccount(context.viewer, userId)) throw noSuchUser()
+      if (!holdsAccount(context.viewer, userId)) throw noSuchUser('userId')
       const position = entryPosition('since', since, userId, context)
       const [user, { sequence: head }] = await Promise.all([
         context.loaders.users.load(userId),
         context.loaders.balances.load(userId),
       ])
-      if (!user) throw noSuchUser()
+      if (!user) throw noSuchUser('userId')
       if (position !== undefined && position > head)
         throw invalidArgument('since', 'is a position the account has not reached')
       const entries = context.ledger.feed.subscribe(userId, position ?? head, head)

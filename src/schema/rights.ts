@@ -29,9 +29,11 @@ export function scopesOf({ viewer }: Context): Scopes {
   }
 }
 
-export function unauthorized({ viewer }: Context): GraphQLError {
+export function unauthorized({ viewer, tokenHint }: Context): GraphQLError {
   return viewer.role === null
-    ? new GraphQLError('Sign in first: this takes a token.', { extensions: { code: 'UNAUTHENTICATED' } })
+    ? new GraphQLError(`Sign in first: send a token in the header \`Authorization: Bearer <token>\`.${tokenHint}`, {
+        extensions: { code: 'UNAUTHENTICATED' },
+      })
     : new GraphQLError('This is for operators.', { extensions: { code: 'FORBIDDEN' } })
 }
 

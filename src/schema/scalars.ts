@@ -11,11 +11,17 @@ const literal = (node: ValueNode, ...kinds: Kind[]) =>
   kinds.includes(node.kind) && 'value' in node ? node.value : undefined
 
 const CENTS_REASON = 'must be a whole number of minor units within 64 bits, as an integer or a decimal string.'
+const DECIMAL_REASON = 'must be in cents, without a decimal point: send 1000 for 10.00.'
+const UNSAFE_REASON = 'must be a string past 2^53-1, like "9007199254740993": JSON numbers lose digits there.'
+
+/** A fraction, as most other systems write amounts. */
+const DECIMAL = /^-?[0-9]+\.[0-9]+$/
 const INTEGER_LENGTH_MAX = 20
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/
 
 function parseCents(text: unknown): bigint {
-  if (typeof text !== 'string' || text.length > INTEGER_LENGTH_MAX || !INTEGER.test(text)) throw refuse(CENTS_REASON)
+  if (typeof text !== 'string' || text.length > INTEGER_LENGTH_MAX) throw refuse(CENTS_REASON)
+  if (!INTEGER.test(text)) throw refuse(DECIMAL.test(text) ? DECIMAL_REASON : CENTS_REASON)
   const cents = BigInt(text)
   if (cents > CENTS_MAX || cents < CENTS_MIN) throw refuse(CENTS_REASON)
   return cents
@@ -27,10 +33,12 @@ builder.scalarType('Cents', {
   serialize: (value) => String(value),
   parseValue: (value) => {
     if (typeof value !== 'number') return parseCents(value)
-    if (!Number.isSafeInteger(value) || Object.is(value, -0)) throw refuse(CENTS_REASON)
+    if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw refuse(UNSAFE_REASON)
+    if (!Number.isInteger(value)) throw refuse(DECIMAL_REASON)
+    if (Object.is(value, -0)) throw refuse(CENTS_REASON)
     return BigInt(value)
   },
-  parseLiteral: (node) => parseCents(literal(node, Kind.INT, Kind.STRING)),
+  parseLiteral: (node) => parseCents(literal(node, Kind.INT, Kind.FLOAT, Kind.STRING)),
 })
 
 const SEQUENCE_REASON = 'must be a whole number from 0 to 2^53-1.'

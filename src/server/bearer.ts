@@ -10,6 +10,13 @@ export const BAD_TOKEN = Symbol('bad token')
 /** RFC 6750: the scheme in any case, one space, the token. */
 const BEARER = /^Bearer +(\S+) *$/i
 
+/** What is wrong with a header that gave `BAD_TOKEN`, and what to do. */
+export function badTokenMessage(authorization: string | undefined): string {
+  return BEARER.test(authorization ?? '')
+    ? 'Invalid or expired token. Sign in again without it, and send the new one.'
+    : 'The Authorization header must be `Bearer <token>`.'
+}
+
 /**
  * Who sends a request.
  *

@@ -32,6 +32,8 @@ export interface GraphqlOptions extends CostLimits {
   log: RequestLog
   /** Who sent a request over HTTP. */
   callerOf: (request: IncomingMessage) => Caller
+  /** In development where the demo operator's token is, for whoever sent none. */
+  tokenHint: () => string
   tellsStatements: boolean
   introspection: boolean
   /** undefined: any document runs. */
@@ -46,7 +48,7 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
   return createYoga<ServerContext, Context>({
     schema,
     context: ({ caller, req }) =>
-      createContext(ledger, auth, caller ?? options.callerOf(req as IncomingMessage)) as never,
+      createContext(ledger, auth, caller ?? options.callerOf(req as IncomingMessage), options.tokenHint()) as never,
     graphqlEndpoint: GRAPHQL_PATH,
     graphiql: false,
     landingPage: false,
@@ -64,7 +66,7 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
       runsRequestedDocuments(persistedOperations) as never,
       limitsDocuments as never,
       contextPerEvent({
-        createContext: (context) => createContext(ledger, auth, context),
+        createContext: (context) => createContext(ledger, auth, context, context.tokenHint),
         authenticator: auth.authenticator,
         subscriptionsMax: options.subscriptionsPerViewerMax,
       }) as never,

@@ -3,7 +3,7 @@ import { runsLedger } from '../auth/viewer.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Caller } from '../schema/context.ts'
 import { answer, secure, securityHeaders } from './answer.ts'
-import { BAD_TOKEN } from './bearer.ts'
+import { BAD_TOKEN, badTokenMessage } from './bearer.ts'
 import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
 import type { GraphiqlPage, Visitor } from './graphiql.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
@@ -27,6 +27,8 @@ export interface HttpOptions {
   visitorOf: (request: IncomingMessage) => Visitor
   /** Who sends a request, from what its header Authorization shows. */
   authenticate: (request: IncomingMessage) => Caller | typeof BAD_TOKEN | Promise<Caller | typeof BAD_TOKEN>
+  /** In development where the demo operator's token is: a further sentence for whoever has none. */
+  tokenHint: () => string
   /** Told why it could not be found out who sends a request. */
   onTrouble: (error: unknown) => void
   /** Told of who sends a request, before GraphQL is. */
@@ -119,7 +121,7 @@ function answerCaller(
 ): unknown {
   if (caller === BAD_TOKEN) {
     response.setHeader('www-authenticate', 'Bearer error="invalid_token"')
-    const message = 'The token is none, or its session is over. Sign in again, without it.'
+    const message = badTokenMessage(request.headers.authorization) + options.tokenHint()
     return answer(response, 401, message, { code: 'UNAUTHENTICATED' })
   }
   const record = recordOf(request)

@@ -106,12 +106,15 @@ export async function openServer(config: Config, url: string, logger: Logger): P
   const callers = new WeakMap<IncomingMessage, Caller>()
   const authenticate = (request: IncomingMessage, authorization: unknown) =>
     callerOf(request, authorization, auth.authenticator, config.TRUSTED_PROXY_COUNT)
+  let operator: { token: string; path: string } | undefined
+  const tokenHint = () => (operator ? ` In development the demo operator's token is in ${operator.path}.` : '')
   const graphql = createGraphql({
     ledger,
     auth,
     log,
     persistedOperations,
     callerOf: (request) => callers.get(request) as Caller,
+    tokenHint,
     tellsStatements: !isProduction,
     introspection: isOn(config, 'INTROSPECTION'),
     subscriptionsPerViewerMax: config.SUBSCRIPTIONS_PER_VIEWER_MAX,
@@ -125,7 +128,6 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     defaultQuery: WELCOME_QUERY,
     onFault: onTrouble('GraphiQL failed'),
   })
-  let operator: { token: string; path: string } | undefined
   const http = createHttpServer({
     log,
     ledger,
@@ -137,6 +139,7 @@ export async function openServer(config: Config, url: string, logger: Logger): P
         ? { headers: JSON.stringify({ authorization: `Bearer ${operator.token}` }, null, 2) }
         : {},
     authenticate: (request) => authenticate(request, request.headers.authorization),
+    tokenHint,
     admit: (request, caller) => void callers.set(request, caller),
     onTrouble: onTrouble('who asks could not be found out'),
     allowedOrigins: config.ALLOWED_ORIGINS,

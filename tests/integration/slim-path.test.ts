@@ -33,6 +33,7 @@ beforeAll(async () => {
       slimPath,
       visitorOf: () => ({}),
       authenticate: () => OPERATOR,
+      tokenHint: () => '',
       admit: () => {},
       onTrouble: () => {},
       allowedOrigins: ['https://app.example.com'],

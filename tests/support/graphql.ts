@@ -35,6 +35,7 @@ export async function openTestGraphql(
     auth,
     log: silentRequestLog(),
     callerOf: () => OPERATOR,
+    tokenHint: () => '',
     tellsStatements: false,
     introspection: true,
     persistedOperations: undefined,

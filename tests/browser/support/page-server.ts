@@ -37,6 +37,7 @@ export async function openPageServer(
     bodyBytesMax: 2 ** 20,
     visitorOf: () => ({}),
     authenticate: () => OPERATOR,
+    tokenHint: () => '',
     admit: () => {},
     onTrouble: () => {},
     allowedOrigins: [],
