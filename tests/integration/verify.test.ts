@@ -191,6 +191,41 @@ describe('the command', () => {
     expect(command.stdout()).toMatch(/The ledger is sound\./)
   })
 
+  test('names users whose addresses are not canonical or are shared, and changes none', async () => {
+    const emails = {
+      one: 'j\u030cohn@example.org',
+      other: '\u01f0ohn@example.org',
+      twice: 'J\u030cohn@example.org',
+      munich: "o'hara@münchen.example",
+      none: 'nobody',
+      sound: 'sound@example.org',
+    }
+    const ids = Object.fromEntries(Object.keys(emails).map((name) => [name, randomUUID()]))
+    for (const [name, email] of Object.entries(emails)) {
+      await ledger.test.pool.query('insert into users (id, email) values ($1, $2)', [ids[name], email])
+    }
+    const stored = () => ledger.test.pool.query('select id, email, updated_at from users order by id')
+    const before = (await stored()).rows
+    const command = run()
+    expect(await command.waitForExit()).toBe(1)
+    expect(command.stdout()).toMatch(/The ledger is sound\./)
+    expect(command.stderr().trim().split('\n').sort()).toEqual(
+      [
+        `user_${ids.none}: the e-mail address is not valid. Give the user another one.`,
+        `user_${ids.munich}: the e-mail address is not in its canonical form. To fix it: update public.users set email = 'o''hara@xn--mnchen-3ya.example', updated_at = now() where id = '${ids.munich}';`,
+        `user_${ids.one}: the e-mail address is the same as that of ${[ids.twice, ids.other].map((id) => `user_${id}`).join(', ')}. Decide who keeps it, and give the others another one.`,
+        `user_${ids.twice}: the e-mail address is the same as that of ${[ids.one, ids.other].map((id) => `user_${id}`).join(', ')}. Decide who keeps it, and give the others another one.`,
+      ]
+        .map((line) => `ADDRESS_NOT_CANONICAL: ${line}`)
+        .sort(),
+    )
+    expect((await stored()).rows).toEqual(before)
+    // What it says to do is enough.
+    await ledger.test.pool.query(/update .*;/.exec(command.stderr())?.[0] ?? '')
+    await ledger.test.pool.query('delete from users where id = any($1)', [[ids.one, ids.twice, ids.none]])
+    expect(await run().waitForExit()).toBe(0)
+  })
+
   test('says what is wrong and where, and exits with 1', async () => {
     await damage(`update transactions set amount = 101 where ${entryOf('source', 5)}`, [ada])
     const command = run()

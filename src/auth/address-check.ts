@@ -1,0 +1,63 @@
+import { asc, gt, inArray } from 'drizzle-orm'
+import type { Database } from '../db/pool.ts'
+import { users } from '../db/tables.ts'
+import { canonicalEmail } from './email.ts'
+
+/** A user whose stored address is not in its canonical form: nobody can sign in with it, or look it up. */
+export interface AddressFinding {
+  userId: string
+  /** The form that it should have; null: it is no address at all. */
+  canonical: string | null
+  /** Other users whose address has the same canonical form. */
+  sharedWith: string[]
+}
+
+const USERS_AT_ONCE = 5_000
+
+/**
+ * Finds users whose addresses are not in their canonical form: they were stored by an earlier version, or by hand. It changes
+ * none, since only a person can say which of two users keeps an address.
+ */
+export async function checkAddresses(database: Database): Promise<AddressFinding[]> {
+  const misspelt: { userId: string; canonical: string | null }[] = []
+  let last: string | undefined
+  for (;;) {
+    const rows = await database
+      .select({ id: users.id, email: users.email })
+      .from(users)
+      .where(last === undefined ? undefined : gt(users.id, last))
+      .orderBy(asc(users.id))
+      .limit(USERS_AT_ONCE)
+    for (const { id, email } of rows) {
+      const canonical = canonicalEmail(email) ?? null
+      if (canonical !== email) misspelt.push({ userId: id, canonical })
+    }
+    last = rows.at(-1)?.id
+    if (rows.length < USERS_AT_ONCE) break
+  }
+  const holders = await holdersOf(database, misspelt)
+  return misspelt.map(({ userId, canonical }) => {
+    const sharing = canonical === null ? [] : (holders.get(canonical) ?? [])
+    return { userId, canonical, sharedWith: sharing.filter((id) => id !== userId) }
+  })
+}
+
+/** All users whose address has one of these forms, whether it is stored so or not. */
+async function holdersOf(
+  database: Database,
+  misspelt: readonly { userId: string; canonical: string | null }[],
+): Promise<Map<string, string[]>> {
+  const holders = new Map<string, string[]>()
+  const add = (canonical: string, userId: string) => holders.set(canonical, [...(holders.get(canonical) ?? []), userId])
+  for (const { userId, canonical } of misspelt) if (canonical !== null) add(canonical, userId)
+  const canonicals = [...holders.keys()]
+  for (let from = 0; from < canonicals.length; from += USERS_AT_ONCE) {
+    const some = canonicals.slice(from, from + USERS_AT_ONCE)
+    const rows = await database
+      .select({ id: users.id, email: users.email })
+      .from(users)
+      .where(inArray(users.email, some))
+    for (const { id, email } of rows) add(email, id)
+  }
+  return holders
+}
