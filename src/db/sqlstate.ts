@@ -27,6 +27,15 @@ export function isStatementError(error: unknown): boolean {
   return severity === 'ERROR' && remedyFor(error) !== 'reconnect'
 }
 
+/** Whether a statement took too long, by PostgreSQL's clock or by ours: `query_timeout` has no code, only these words. */
+export function isTimeout(error: unknown): boolean {
+  if (sqlstateOf(error) === '57014') return true
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if (at.message === 'Query read timeout') return true
+  }
+  return false
+}
+
 /** What to do about a failed database transaction. `fault`: never again, it is ours to mend. */
 export type Remedy = 'again' | 'reconnect' | 'fault'
 

@@ -68,7 +68,8 @@ export const transactions = pgTable(
   },
   (table) => [
     uniqueIndex('transactions_idempotency_key_unique').on(table.idempotencyKey),
-    index('transactions_recorded_xid').on(table.recordedXid),
+    // For the ledger-wide feed: one database transaction may have millions of rows, and they are read in this order.
+    index('transactions_recorded_xid').on(table.recordedXid, table.createdAt, table.id),
     // The order of the whole ledger. New rows go to its right end, where an index costs least.
     index('transactions_time').on(table.createdAt, table.id),
     check('transactions_amount_positive', sql`${table.amount} > 0`),

@@ -1,3 +1,4 @@
+import type { CatchUp } from './catch-up.ts'
 import type { LedgerEntry } from './entry.ts'
 import type { EntryRange } from './history.ts'
 import { Subscriber } from './subscriber.ts'
@@ -30,10 +31,11 @@ export class AccountSubscriber extends Subscriber<LedgerEntry, number> {
   #pushedAfter: number | undefined
   #isNearEnd: boolean
   #page: LedgerEntry[] = []
+  #pageCount = 0
 
   /** @param head the number of the account's last entry, as it was known before. */
-  constructor(accountId: string, after: number, head: number, source: Source) {
-    super(() => source.leave(), BUFFER_MAX)
+  constructor(accountId: string, after: number, head: number, source: Source, catchUp: CatchUp) {
+    super(() => source.leave(), BUFFER_MAX, catchUp)
     this.accountId = accountId
     this.position = after
     this.#isNearEnd = after >= head
@@ -50,6 +52,10 @@ export class AccountSubscriber extends Subscriber<LedgerEntry, number> {
     return entry
   }
 
+  protected isFarBehind(): boolean {
+    return this.#pageCount > 1 && !this.#isLive()
+  }
+
   protected async fetch(): Promise<boolean> {
     if (this.#pushedAfter === undefined && this.#isNearEnd) this.#pushedAfter = this.#source.join()
     if (this.#isLive()) return false
@@ -59,6 +65,7 @@ export class AccountSubscriber extends Subscriber<LedgerEntry, number> {
     // Cut at the first gap, never past it.
     const gap = entries.findIndex(({ sequence }, index) => sequence !== low + index)
     this.#page = gap === -1 ? entries : entries.slice(0, gap)
+    if (this.#page.length > 0) this.#pageCount++
     this.#isNearEnd = entries.length < PAGE_MAX
     return this.#page.length > 0 || (this.#isNearEnd && this.#pushedAfter === undefined)
   }

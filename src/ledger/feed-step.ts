@@ -23,7 +23,10 @@ export interface FeedEvent {
   position: FeedPosition
 }
 
-/** A page of a step. Without a snapshot, the step goes to what is committed now. */
+/**
+ * A page of a step. One that is not begun (`after` is null) goes as far as `snapshot`, or to what is committed now where that
+ * is null; it may end earlier. One that was begun keeps its snapshot.
+ */
 export interface StepRequest {
   previous: Snapshot
   snapshot: Snapshot | null
@@ -31,7 +34,10 @@ export interface StepRequest {
 }
 
 export interface StepPage {
+  /** Where the step ends. */
   snapshot: Snapshot
+  /** It ends where it was asked to end, and not before. */
+  isWhole: boolean
   /** In order. */
   transactions: LedgerTransaction[]
   /** The step ends with this page. */

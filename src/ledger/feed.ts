@@ -1,8 +1,10 @@
 import { NotConnectedError } from '../db/transaction.ts'
 import { AccountSubscriber } from './account-subscriber.ts'
+import type { CatchUp } from './catch-up.ts'
 import { entriesOf, type LedgerEntry } from './entry.ts'
 import type { Posted } from './fold.ts'
 import type { EntryRange } from './history.ts'
+import { Patience } from './patience.ts'
 import { reportingOnce } from './reporting.ts'
 
 /*
@@ -38,6 +40,9 @@ interface Channel {
 export class Feed {
   readonly #read: ReadEntries
   readonly #onTrouble: (error: unknown) => void
+  readonly #catchUp: CatchUp
+  /** Of what is read for all channels. */
+  readonly #patience = new Patience()
   readonly #channels = new Map<string, Channel>()
   readonly #subscribers = new Set<AccountSubscriber>()
   /** Channels that have to look. */
@@ -47,7 +52,8 @@ export class Feed {
   #isClosed = false
 
   /** @param onTrouble told when reads fail, once for as long as they do. */
-  constructor(readEntries: ReadEntries, onTrouble: (error: unknown) => void) {
+  constructor(readEntries: ReadEntries, catchUp: CatchUp, onTrouble: (error: unknown) => void) {
+    this.#catchUp = catchUp
     this.#read = reportingOnce(readEntries, onTrouble)
     this.#onTrouble = onTrouble
   }
@@ -84,11 +90,12 @@ export class Feed {
    */
   subscribe(accountId: string, after: number, head: number): AsyncIterableIterator<LedgerEntry, undefined> {
     if (this.#isClosed) throw new NotConnectedError('the feed is closed')
-    const subscriber = new AccountSubscriber(accountId, after, head, {
-      read: async (range) => ((await this.#read([range]))[0] as LedgerEntry[]).reverse(),
+    const source = {
+      read: async (range: EntryRange) => ((await this.#read([range]))[0] as LedgerEntry[]).reverse(),
       join: () => this.#join(subscriber),
       leave: () => this.#leave(subscriber),
-    })
+    }
+    const subscriber = new AccountSubscriber(accountId, after, head, source, this.#catchUp)
     this.#subscribers.add(subscriber)
     this.#poll ??= setInterval(() => {
       for (const each of this.#subscribers) each.retry()
@@ -147,9 +154,10 @@ export class Feed {
         for (const channel of channels) this.#dirty.delete(channel)
         const pages = await this.#read(
           channels.map(({ accountId, position }) => ({ accountId, low: position + 1, high: position + READ_MAX })),
-        ).catch(() => undefined)
-        // The database is away, and that is told. The poll looks again until it is back.
+        ).catch((error) => this.#giveUpOn(channels, error))
+        // It failed, which is reported. The poll looks again.
         if (!pages) return
+        this.#patience.succeeded()
         for (const [index, newestFirst] of pages.entries()) {
           const channel = channels[index] as Channel
           for (const entry of newestFirst.reverse()) {
@@ -163,5 +171,12 @@ export class Feed {
     } finally {
       this.#looking = false
     }
+  }
+
+  /** Ends the subscribers of channels that could not be read again and again. */
+  #giveUpOn(channels: readonly Channel[], error: unknown): undefined {
+    const reason = this.#patience.failed(error)
+    if (!reason) return
+    for (const { subscribers } of channels) for (const subscriber of [...subscribers]) subscriber.fail(reason)
   }
 }

@@ -5,6 +5,7 @@ import { Attempts } from './attempts.ts'
 import { BalanceHistories } from './balance-history.ts'
 import { Balances } from './balances.ts'
 import { accountsOf } from './batch.ts'
+import { CatchUp } from './catch-up.ts'
 import { Checkpoints, rebuildCheckpoints, type Stretch } from './checkpoints.ts'
 import { renewEra } from './era.ts'
 import { Feed } from './feed.ts'
@@ -106,8 +107,9 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
 
     const checkpoints = new Checkpoints(databaseOf(recorders), verifiers, options.onTrouble)
     const noteStretch = (stretch: Stretch) => checkpoints.noteStretch(stretch)
-    const feed = new Feed((ranges) => loadEntries(feedDatabase, ranges, noteStretch), options.onTrouble)
-    const transactionFeed = new TransactionFeed(feedDatabase, options.onTrouble)
+    const catchUp = new CatchUp()
+    const feed = new Feed((ranges) => loadEntries(feedDatabase, ranges, noteStretch), catchUp, options.onTrouble)
+    const transactionFeed = new TransactionFeed(feedDatabase, catchUp, options.onTrouble)
     // A ledger that was restored from a dump is told of now, and not to the first subscriber.
     await transactionFeed.now().catch(options.onTrouble)
     const hints = new Hints({

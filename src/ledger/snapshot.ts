@@ -51,3 +51,11 @@ export function readSnapshot(text: string): { xmax: bigint; inFlight: string[] }
   }
   return xmin <= xmax ? { xmax, inFlight } : undefined
 }
+
+/** Of a snapshot: what sees less. It ends right before the database transaction `end`, and does not see `hidden` either. */
+export function cutSnapshot(snapshot: Snapshot, end: string, hidden: readonly string[]): Snapshot {
+  const { inFlight } = readSnapshot(snapshot) as { inFlight: string[] }
+  const xids = new Set([...inFlight, ...hidden].map(BigInt).filter((xid) => xid < BigInt(end)))
+  const unseen = [...xids].sort((one, other) => (one < other ? -1 : 1))
+  return `${unseen[0] ?? end}:${end}:${unseen.join()}`
+}

@@ -1,3 +1,6 @@
+import { type CatchUp, EVENTS_PER_TURN_MAX } from './catch-up.ts'
+import { type FeedFailure, Patience } from './patience.ts'
+
 /*
  * What all subscribers have in common. A subscriber reads for itself while it is behind, and is pushed what is new once
  * it has caught up. It holds one page or a bounded buffer: one that does not take what it is pushed is let go, with the
@@ -27,13 +30,30 @@ export class SlowConsumerError<Position> extends Error {
   }
 }
 
+/** What comes next cannot be read. The subscriber may resume from `position`. */
+export class FeedFailedError<Position> extends Error {
+  override name = 'FeedFailedError'
+  readonly position: Position
+  readonly reason: FeedFailure
+  constructor(position: Position, reason: FeedFailure) {
+    super(reason === 'timed-out' ? 'reading the feed timed out' : 'reading the feed failed')
+    this.position = position
+    this.reason = reason
+  }
+}
+
 export abstract class Subscriber<Item, Position> implements AsyncIterableIterator<Item, undefined> {
   /** Of the last item that was taken. */
   abstract readonly position: Position
   /** What was pushed and not yet taken. */
   protected buffer: Item[] = []
   #ended = false
-  #failure: SlowConsumerError<Position> | undefined
+  #failure: SlowConsumerError<Position> | FeedFailedError<Position> | undefined
+  readonly #patience = new Patience()
+  /** Items since other work was last let in. */
+  #itemCount = 0
+  #endTurn: (() => void) | undefined
+  readonly #catchUp: CatchUp
   /** The last try to read on failed. */
   #isFailing = false
   #wake: (() => void) | undefined
@@ -43,13 +63,16 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
   readonly #bufferMax: number
 
   /** @param bufferMax how many items it may leave untaken. */
-  constructor(leave: () => void, bufferMax: number) {
+  constructor(leave: () => void, bufferMax: number, catchUp: CatchUp) {
     this.#leave = leave
+    this.#catchUp = catchUp
     this.#bufferMax = bufferMax
   }
 
   /** Takes the next item, if there is one, and moves the position on. */
   protected abstract take(): Item | undefined
+  /** It has read more than a page, and is not live yet. */
+  protected abstract isFarBehind(): boolean
   /** Reads on, or joins those who are pushed to. False: there is nothing to be had now. May reject: then it is tried again. */
   protected abstract fetch(): Promise<boolean>
 
@@ -57,7 +80,10 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
     return this
   }
 
-  /** @throws {SlowConsumerError} once, when it had not taken what was pushed; then it has ended. */
+  /**
+   * @throws {SlowConsumerError} once, when it had not taken what was pushed; then it has ended.
+   * @throws {FeedFailedError} once, when what comes next cannot be read; then it has ended.
+   */
   next(): Promise<IteratorResult<Item, undefined>> {
     const answer = this.#turn.then(() => this.#next())
     this.#turn = answer.catch(() => {})
@@ -87,9 +113,17 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
     }
   }
 
+  /** Ends it with an error. */
+  fail(reason: FeedFailure): void {
+    if (this.#ended) return
+    this.#failure = new FeedFailedError(this.position, reason)
+    this.#end()
+  }
+
   #end(): void {
     if (this.#ended) return
     this.#ended = true
+    this.#leaveTurn()
     this.buffer = []
     this.#leave()
     this.retry()
@@ -97,18 +131,55 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
 
   async #next(): Promise<IteratorResult<Item, undefined>> {
     while (!this.#ended) {
+      await this.#pace()
+      if (this.#ended) break
       const item = this.take()
-      if (item !== undefined) return { done: false, value: item }
-      // A failure: the database is away. The position is safe here, and the feed's poll has it tried again: not before,
-      // whatever is pushed meanwhile.
-      const fetched = await this.fetch().catch(() => 'failed' as const)
+      if (item !== undefined) {
+        this.#itemCount++
+        return { done: false, value: item }
+      }
+      const fetched = await this.#fetch()
       this.#isFailing = fetched === 'failed'
       const isWaiting = this.#isFailing || (!fetched && this.buffer.length === 0)
-      if (isWaiting && !this.#ended) await new Promise<void>((wake) => (this.#wake = wake))
+      if (isWaiting && !this.#ended) {
+        this.#leaveTurn()
+        await new Promise<void>((wake) => (this.#wake = wake))
+      }
     }
     const failure = this.#failure
     this.#failure = undefined
     if (failure) throw failure
     return { done: true, value: undefined }
+  }
+
+  /** Lets others go first after some items: all others while it is far behind, else the event loop. */
+  async #pace(): Promise<void> {
+    const isFarBehind = this.isFarBehind()
+    const mayGoOn = !isFarBehind || this.#endTurn !== undefined
+    if (mayGoOn && this.#itemCount < EVENTS_PER_TURN_MAX) return
+    this.#itemCount = 0
+    this.#leaveTurn()
+    if (!isFarBehind) return new Promise((resolve) => setImmediate(resolve))
+    this.#endTurn = await this.#catchUp.turn()
+    // It may have ended meanwhile, and holds nobody up.
+    if (this.#ended) this.#leaveTurn()
+  }
+
+  #leaveTurn(): void {
+    this.#endTurn?.()
+    this.#endTurn = undefined
+  }
+
+  /** The database is away: the position is safe, and the feed's poll has it tried again, and nothing that is pushed meanwhile. */
+  async #fetch(): Promise<boolean | 'failed'> {
+    try {
+      const fetched = await this.fetch()
+      this.#patience.succeeded()
+      return fetched
+    } catch (error) {
+      const reason = this.#patience.failed(error)
+      if (reason) this.fail(reason)
+      return 'failed'
+    }
   }
 }

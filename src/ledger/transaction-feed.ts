@@ -1,26 +1,25 @@
 import type { Database } from '../db/pool.ts'
 import { NotConnectedError } from '../db/transaction.ts'
+import type { CatchUp } from './catch-up.ts'
 import { eventsOf, type FeedEvent, type FeedPosition, type StepPage, type StepRequest, stepAfter } from './feed-step.ts'
-import { freshAfter } from './fresh-transactions.ts'
+import { Patience } from './patience.ts'
 import { reportingOnce } from './reporting.ts'
 import { durable, isAhead, readSnapshot, type Snapshot } from './snapshot.ts'
-import { readFreshTransactions } from './statements/read-fresh-transactions.ts'
-import { readMoreFreshTransactions } from './statements/read-more-fresh-transactions.ts'
 import { readSnapshotNow } from './statements/read-snapshot.ts'
+import { readStepPage } from './step-page.ts'
 import { TransactionSubscriber } from './transaction-subscriber.ts'
 
 /*
- * The live feed of the whole ledger: a chain of snapshots. Each step takes one snapshot and delivers what it sees and the
- * one before did not, by time and then by id. So nothing is ever passed over, whatever order ids, times and commits come
- * in; entries of one account stand in their order, since each was committed before the next was given its time; and
- * nobody's long transaction holds anything up. Snapshots are kept in a form that outlives a crash of PostgreSQL's.
+ * The live feed of the whole ledger: a chain of snapshots. Each step takes a snapshot and delivers what it sees and the one
+ * before did not, by time and then by id. So nothing is passed over, whatever the order of ids, times and commits;
+ * entries of one account keep their order, since each was committed before the next was given its time; and nobody's
+ * long transaction holds anything up. Snapshots are kept in a form that outlives a crash of PostgreSQL. A long step
+ * is cut into short ones (`step-page.ts`).
  *
  * One chain serves all live subscribers. It goes on by hints, and by a poll that stands in for hints that never come.
  */
 
 const POLL_INTERVAL_MS = 1_000
-/** Transactions read at once. */
-const PAGE_MAX = 500
 
 /** A position later than all that is committed. */
 export class PositionNotReachedError extends Error {
@@ -38,6 +37,9 @@ export class RestoredLedgerError extends Error {
 export class TransactionFeed {
   readonly #database: Database
   readonly #reading: (request: StepRequest) => Promise<StepPage>
+  readonly #catchUp: CatchUp
+  /** Of the chain. */
+  readonly #patience = new Patience()
   readonly #subscribers = new Set<TransactionSubscriber>()
   /** The last step of the chain, or the rest of it, as it is to be taken next. */
   #chain: StepRequest | undefined
@@ -49,9 +51,10 @@ export class TransactionFeed {
   #isClosed = false
 
   /** @param onTrouble told when reads fail, once for as long as they do. */
-  constructor(database: Database, onTrouble: (error: unknown) => void) {
+  constructor(database: Database, catchUp: CatchUp, onTrouble: (error: unknown) => void) {
     this.#database = database
-    this.#reading = reportingOnce((request: StepRequest) => this.#read(request), onTrouble)
+    this.#catchUp = catchUp
+    this.#reading = reportingOnce((request: StepRequest) => readStepPage(database, request), onTrouble)
   }
 
   get subscriberCount(): number {
@@ -88,11 +91,12 @@ export class TransactionFeed {
     const xmaxOf = ({ snapshot }: FeedPosition) => readSnapshot(snapshot)?.xmax ?? 0n
     if (since && xmaxOf(since) > xmaxOf(now)) throw new PositionNotReachedError()
     if (this.#isClosed) throw new NotConnectedError('the feed is closed')
-    const subscriber = new TransactionSubscriber(since ?? now, since === undefined, {
-      read: (request) => this.#reading(request),
+    const source = {
+      read: (request: StepRequest) => this.#reading(request),
       join: () => this.#join(subscriber),
       leave: () => this.#leave(subscriber),
-    })
+    }
+    const subscriber = new TransactionSubscriber(since ?? now, since === undefined, source, this.#catchUp)
     this.#subscribers.add(subscriber)
     this.#poll ??= setInterval(() => {
       for (const each of this.#subscribers) each.retry()
@@ -143,9 +147,12 @@ export class TransactionFeed {
         // One that is under way may not see what the hint is about.
         await this.#stepping
         await this.#advance()
+        this.#patience.succeeded()
       }
-    } catch {
-      // The database is away. The poll looks again until it is back.
+    } catch (error) {
+      // The poll looks again.
+      const reason = this.#patience.failed(error)
+      if (reason) for (const subscriber of [...this.#live]) subscriber.fail(reason)
     } finally {
       this.#pumping = false
     }
@@ -166,25 +173,7 @@ export class TransactionFeed {
       const events = eventsOf(step, page)
       for (const event of events) for (const subscriber of this.#live) subscriber.push(event)
       this.#chain = stepAfter(step, page)
-      if (page.isLast) return
-    }
-  }
-
-  async #read({ previous, snapshot, after }: StepRequest): Promise<StepPage> {
-    const fresh = freshAfter(previous)
-    if (after !== null && snapshot !== null) {
-      const next = readMoreFreshTransactions(this.#database)
-      const transactions = await next.execute({ ...fresh, snapshot, ...after, limit: PAGE_MAX })
-      return { snapshot, transactions, isLast: transactions.length < PAGE_MAX }
-    }
-    const first = readFreshTransactions(this.#database)
-    const rows = await first.execute({ ...fresh, snapshot, limit: PAGE_MAX })
-    const transactions = rows.flatMap(({ snapshot: _, head: __, id, ...rest }) => (id === null ? [] : { id, ...rest }))
-    const [taken] = rows as [(typeof rows)[number]]
-    return {
-      snapshot: snapshot ?? durable(taken.snapshot, taken.head),
-      transactions,
-      isLast: transactions.length < PAGE_MAX,
+      if (page.isLast && page.isWhole) return
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { CatchUp } from './catch-up.ts'
 import { eventsOf, type FeedEvent, type FeedPosition, type StepPage, type StepRequest, stepAfter } from './feed-step.ts'
 import type { Snapshot } from './snapshot.ts'
 import { Subscriber } from './subscriber.ts'
@@ -27,10 +28,11 @@ export class TransactionSubscriber extends Subscriber<FeedEvent, FeedPosition> {
   #joined: Snapshot | undefined
   #isNearEnd: boolean
   #page: FeedEvent[] = []
+  #pageCount = 0
 
   /** @param isNow next to nothing can have come after the position yet. */
-  constructor(position: FeedPosition, isNow: boolean, source: Source) {
-    super(() => source.leave(), BUFFER_MAX)
+  constructor(position: FeedPosition, isNow: boolean, source: Source, catchUp: CatchUp) {
+    super(() => source.leave(), BUFFER_MAX, catchUp)
     this.position = position
     const isWholeStep = position.after === null && position.previous === position.snapshot
     this.#step = isWholeStep ? { ...position, snapshot: null } : position
@@ -44,6 +46,10 @@ export class TransactionSubscriber extends Subscriber<FeedEvent, FeedPosition> {
     return event
   }
 
+  protected isFarBehind(): boolean {
+    return this.#pageCount > 1 && this.#step !== undefined
+  }
+
   protected async fetch(): Promise<boolean> {
     let step = this.#step
     if (step === undefined) return false
@@ -54,7 +60,8 @@ export class TransactionSubscriber extends Subscriber<FeedEvent, FeedPosition> {
     }
     const page = await this.#source.read(step)
     this.#page = eventsOf(step, page)
-    const isToNow = step.snapshot === null && page.isLast
+    if (this.#page.length > 0) this.#pageCount++
+    const isToNow = step.snapshot === null && page.isLast && page.isWhole
     this.#isNearEnd ||= isToNow
     this.#step = page.isLast && page.snapshot === this.#joined ? undefined : stepAfter(step, page)
     return true

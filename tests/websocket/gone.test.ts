@@ -4,7 +4,9 @@ import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { AccountSubscriber } from '../../src/ledger/account-subscriber.ts'
+import { CatchUp } from '../../src/ledger/catch-up.ts'
 import type { LedgerEntry } from '../../src/ledger/entry.ts'
+import type { EntryRange } from '../../src/ledger/history.ts'
 import { cutStalledStreams } from '../../src/server/stalled-streams.ts'
 import { deposit, holdSession, openBeside } from '../support/faults.ts'
 import { openTestGraphql } from '../support/graphql.ts'
@@ -141,8 +143,8 @@ test('a subscriber whose reads fail waits for the next try, whatever is pushed m
   let reads = 0
   const entry = (sequence: number) => ({ accountId: 'ada', sequence }) as LedgerEntry
   let isAway = true
-  const subscriber = new AccountSubscriber('ada', 0, 0, {
-    read: async ({ low, high }) => {
+  const source = {
+    read: async ({ low, high }: EntryRange) => {
       reads++
       if (isAway) throw new Error('the database is away')
       return Array.from({ length: high - low + 1 }, (_, at) => entry(low + at))
@@ -150,7 +152,8 @@ test('a subscriber whose reads fail waits for the next try, whatever is pushed m
     // The others are further on: it has to read up to there.
     join: () => 5,
     leave: () => {},
-  })
+  }
+  const subscriber = new AccountSubscriber('ada', 0, 0, source, new CatchUp())
   const next = subscriber.next()
   for (let sequence = 6; sequence < 200; sequence++) {
     subscriber.push(entry(sequence))

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { CatchUp } from '../../src/ledger/catch-up.ts'
 import { decodeEntryCursor, encodeEntryCursor } from '../../src/ledger/cursor.ts'
 import type { LedgerEntry } from '../../src/ledger/entry.ts'
 import { openClient, openStream, type SocketClient } from '../support/graphql-transport.ts'
@@ -467,6 +468,7 @@ describe('the feed by itself', () => {
     const { Feed } = await vi.importActual<typeof import('../../src/ledger/feed.ts')>('../../src/ledger/feed.ts')
     return new Feed(
       (ranges) => Promise.all(ranges.map(async ({ low }) => (await read(low - 1)).reverse())),
+      new CatchUp(),
       (error) => troubles.push(error),
     )
   }
@@ -545,11 +547,13 @@ describe('the feed by itself', () => {
 
   test('tells nothing again to one who joins others that are behind it', async () => {
     const { AccountSubscriber } = await import('../../src/ledger/account-subscriber.ts')
-    const subscriber = new AccountSubscriber('ada', 10, 10, {
-      read: async () => [],
-      join: () => 5,
-      leave: () => {},
-    })
+    const subscriber = new AccountSubscriber(
+      'ada',
+      10,
+      10,
+      { read: async () => [], join: () => 5, leave: () => {} },
+      new CatchUp(),
+    )
     const next = subscriber.next()
     for (let sequence = 6; sequence <= 12; sequence++) subscriber.push(entry(sequence))
     expect([(await next).value, (await subscriber.next()).value]).toEqual([entry(11), entry(12)])

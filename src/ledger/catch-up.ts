@@ -1,0 +1,64 @@
+/*
+ * Paces the subscribers that are far behind, so that their backlogs do not slow down everybody else: one of them has its
+ * turn at a time, in the order in which they ask, and after each turn all of them rest for longer than it took. When the
+ * process is busy a turn takes longer, and so does the rest.
+ */
+
+/** So many events a turn: about one millisecond of work. */
+export const EVENTS_PER_TURN_MAX = 20
+/** Catching up has at most a third of the time. */
+const REST_FACTOR = 2
+/** A client that takes nothing does not keep the others waiting for longer than this. */
+const TURN_MS_MAX = 20
+/** Timers are no finer. */
+const REST_MS_MIN = 1
+
+export class CatchUp {
+  readonly #waiting: ((end: () => void) => void)[] = []
+  #isBusy = false
+  #restMs = 0
+
+  /** Subscribers that wait for a turn. */
+  get waitingCount(): number {
+    return this.#waiting.length
+  }
+
+  /**
+   * Waits for a turn.
+   *
+   * @returns ends it. Idempotent.
+   */
+  turn(): Promise<() => void> {
+    return new Promise((start) => {
+      this.#waiting.push(start)
+      if (!this.#isBusy) this.#startNext()
+    })
+  }
+
+  #startNext(): void {
+    const start = this.#waiting.shift()
+    this.#isBusy = start !== undefined
+    if (!start) return
+    const startedAt = performance.now()
+    let isOver = false
+    const end = () => {
+      if (isOver) return
+      isOver = true
+      clearTimeout(timer)
+      this.#rest(REST_FACTOR * (performance.now() - startedAt))
+    }
+    const timer = setTimeout(end, TURN_MS_MAX).unref()
+    start(end)
+  }
+
+  /** Rests too short for a timer are saved up. */
+  #rest(ms: number): void {
+    this.#restMs += ms
+    if (this.#restMs < REST_MS_MIN) {
+      setImmediate(() => this.#startNext())
+    } else {
+      setTimeout(() => this.#startNext(), this.#restMs).unref()
+      this.#restMs = 0
+    }
+  }
+}

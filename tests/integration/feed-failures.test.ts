@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { FeedPosition } from '../../src/ledger/feed-step.ts'
+import type { Ledger } from '../../src/ledger/ledger.ts'
+import { FeedFailedError } from '../../src/ledger/subscriber.ts'
+import { deposit, holdSession, openBeside } from '../support/faults.ts'
+import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+
+/* A subscription whose events cannot be read ends and says why; nothing is lost. */
+
+let ledger: TestLedger
+let beside: Ledger
+let account: string
+
+beforeEach(async () => {
+  ledger = await openTestLedger()
+  ;[account] = (await makeAccounts(ledger, 1)) as [string]
+  await ledger.posting.post(deposit(account, 1n))
+  // A statement may take as long as an operation, and a second more.
+  beside = await openBeside(ledger.test, { operationDeadlineMs: 100 })
+})
+afterEach(async () => {
+  await beside.close()
+  await ledger.close()
+})
+
+const failureOf = (next: Promise<unknown>) =>
+  next.then(
+    () => undefined,
+    (error) => error as FeedFailedError<unknown>,
+  )
+
+test.each([
+  ['time out', 'timed-out', 'lock table transactions in access exclusive mode'],
+  ['fail', 'failed', 'alter table transactions rename column amount to elsewhere'],
+])('subscriptions whose reads %s end with their position, live or behind', async (_how, reason, statement) => {
+  const since = await beside.transactionFeed.now()
+  const live = { account: beside.feed.subscribe(account, 1, 1), ledger: await beside.transactionFeed.subscribe() }
+  await ledger.posting.post(deposit(account, 2n))
+  expect((await live.account.next()).value).toMatchObject({ sequence: 2 })
+  expect((await live.ledger.next()).value).toMatchObject({ transaction: { amount: 2n } })
+  const behind = {
+    account: beside.feed.subscribe(account, 1, 2),
+    ledger: await beside.transactionFeed.subscribe(since),
+  }
+  const holder = await holdSession(ledger.test, statement)
+  // A column that is gone is gone for everybody; a lock has to be held.
+  if (reason === 'failed') await holder.commit()
+  const subscriptions = [live.account, live.ledger, behind.account, behind.ledger]
+  const failures = await Promise.all(subscriptions.map((subscription) => failureOf(subscription.next())))
+  for (const failure of failures) expect(failure).toBeInstanceOf(FeedFailedError)
+  expect(failures.map((failure) => failure?.reason)).toEqual([reason, reason, reason, reason])
+  expect(failures[0]?.position).toBe(2)
+  expect(failures[2]?.position).toBe(1)
+  for (const subscription of subscriptions) expect(await subscription.next()).toEqual({ done: true, value: undefined })
+  expect([beside.feed.subscriberCount, beside.transactionFeed.subscriberCount]).toEqual([0, 0])
+
+  if (reason === 'failed') await ledger.test.pool.query('alter table transactions rename column elsewhere to amount')
+  else await holder.commit()
+  const resumed = await ledger.transactionFeed.subscribe(failures[3]?.position as FeedPosition)
+  expect((await resumed.next()).value).toMatchObject({ transaction: { amount: 2n } })
+  await resumed.return?.()
+})
