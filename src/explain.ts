@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { ConfigError } from './config.ts'
 import { EmbeddedDatabaseError } from './db/embedded.ts'
-import { UnsuitableDatabaseError } from './db/migrate.ts'
-import { sqlstateOf } from './db/sqlstate.ts'
+import { READ_ONLY, UnsuitableDatabaseError } from './db/migrate.ts'
+import { databaseMessageOf, SQLSTATE, sqlstateOf } from './db/sqlstate.ts'
 
 /** What to tell the person at the console: a sentence for what can be expected, everything for what can not. */
 export function explain(error: unknown): string {
@@ -19,12 +19,12 @@ export function explain(error: unknown): string {
       return 'The database refused the user or the password in DATABASE_URL.'
     case '3D000':
       return 'The database named in DATABASE_URL does not exist: create it first.'
-    case '42501':
-      return 'The role in DATABASE_URL may not create tables, and the migrations need to: run `npm run db:migrate` as the owner.'
+    case SQLSTATE.INSUFFICIENT_PRIVILEGE:
+      return `The role in DATABASE_URL lacks a right (${databaseMessageOf(error)}). Grant it the rights that docs/security.md lists.`
     case '53300':
       return 'The database has no connection left for us (max_connections).'
     case '25006':
-      return 'The database is read-only: set DATABASE_URL to a primary, whose sessions may write.'
+      return READ_ONLY
     case '57P03':
       return 'The database is starting or stopping. Try again in a moment.'
   }

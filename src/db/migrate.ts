@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
+import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 
 const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url))
 
@@ -11,18 +13,23 @@ const MIGRATION_LOCK = 0x74_68_65_73_61_75n
 /** The oldest server with everything the migrations and statements use. */
 const SERVER_VERSION_MIN = 150_000
 
+/** A standby, or a role or database whose sessions may only read. */
+export const READ_ONLY = 'The database is read-only: set DATABASE_URL to a primary, whose sessions may write.'
+
 export class UnsuitableDatabaseError extends Error {
   override name = 'UnsuitableDatabaseError'
 }
 
 /**
- * Brings the database to the newest migration. Drizzle takes no lock of its own, so a session advisory lock is held
- * around it: however many servers start at once, one migrates and the others find nothing to do.
+ * Brings the database to the newest migration. One that is there already is only read: a role without the right to change the schema can
+ * start a server. Drizzle takes no lock of its own, so a session advisory lock is held around it: however many servers start at once,
+ * one migrates and the others find nothing to do.
  *
  * @param url a direct connection, not one through a pooler: the lock belongs to a session.
- * @throws {UnsuitableDatabaseError} saying what the server lacks.
+ * @returns how many migrations were run.
+ * @throws {UnsuitableDatabaseError} saying what the server or the role lacks.
  */
-export async function migrateDatabase(url: string): Promise<void> {
+export async function migrateDatabase(url: string): Promise<number> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'thesaurum migrate',
@@ -32,19 +39,59 @@ export async function migrateDatabase(url: string): Promise<void> {
   try {
     await client.connect()
     await checkServer(client)
+    if ((await countMissing(client)) === 0) return 0
+    // So that PostgreSQL gives up the wait for the lock, or a migration, within a second after this process has ended.
+    await client.query("set client_connection_check_interval = '1s'").catch(ignoreUnsupported)
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK.toString()])
-    await migrate(drizzle(client), { migrationsFolder: MIGRATIONS_FOLDER })
+    const missing = await countMissing(client)
+    if (missing > 0) await runMigrations(client, missing)
+    return missing
   } finally {
     await client.end()
   }
 }
 
+/** How many migrations the database lacks, by Drizzle's own rule: those that are later than the last one that it has. */
+async function countMissing(client: pg.Client): Promise<number> {
+  const migrations = readMigrationFiles({ migrationsFolder: MIGRATIONS_FOLDER })
+  try {
+    const { rows } = await client.query('select max(created_at) as last from drizzle.__drizzle_migrations')
+    return migrations.filter(({ folderMillis }) => folderMillis > Number(rows[0].last)).length
+  } catch (error) {
+    const sqlstate = sqlstateOf(error)
+    if (sqlstate === SQLSTATE.UNDEFINED_TABLE) return migrations.length
+    if (sqlstate !== SQLSTATE.INSUFFICIENT_PRIVILEGE) throw error
+    throw new UnsuitableDatabaseError(
+      'The role in DATABASE_URL may not read drizzle.__drizzle_migrations, which says whether the database is up to date. Grant it the rights that docs/security.md lists.',
+      { cause: error },
+    )
+  }
+}
+
+async function runMigrations(client: pg.Client, missing: number): Promise<void> {
+  try {
+    await migrate(drizzle(client), { migrationsFolder: MIGRATIONS_FOLDER })
+  } catch (error) {
+    if (sqlstateOf(error) !== SQLSTATE.INSUFFICIENT_PRIVILEGE) throw error
+    throw new UnsuitableDatabaseError(
+      `The database lacks ${missing} of the migrations, and the role in DATABASE_URL may not run them. Run \`npm run db:migrate\` (\`thesaurum migrate\`) as the owner of the database.`,
+      { cause: error },
+    )
+  }
+}
+
+/** A PostgreSQL on Windows cannot look whether its client is there. */
+function ignoreUnsupported(error: unknown): void {
+  if (sqlstateOf(error) !== SQLSTATE.INVALID_PARAMETER_VALUE) throw error
+}
+
 async function checkServer(client: pg.Client): Promise<void> {
   const { rows } = await client.query(
     `select current_setting('server_version_num')::int as version, current_setting('server_version') as version_name,
-            current_setting('synchronous_commit') as synchronous_commit, current_setting('server_encoding') as encoding`,
+            current_setting('synchronous_commit') as synchronous_commit, current_setting('server_encoding') as encoding,
+            current_setting('transaction_read_only') as read_only`,
   )
-  const { version, version_name, synchronous_commit, encoding } = rows[0]
+  const { version, version_name, synchronous_commit, encoding, read_only } = rows[0]
   if (version < SERVER_VERSION_MIN) {
     throw new UnsuitableDatabaseError(`PostgreSQL ${version_name} is too old: Thesaurum needs 15 or newer.`)
   }
@@ -52,6 +99,9 @@ async function checkServer(client: pg.Client): Promise<void> {
     throw new UnsuitableDatabaseError(
       'synchronous_commit is off for this role or database: an acknowledged transaction could be lost. Set it to on.',
     )
+  }
+  if (read_only === 'on') {
+    throw new UnsuitableDatabaseError(READ_ONLY)
   }
   if (encoding !== 'UTF8') {
     throw new UnsuitableDatabaseError(`The database's encoding is ${encoding}: Thesaurum needs UTF8.`)

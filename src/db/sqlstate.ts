@@ -1,5 +1,12 @@
 import pg from 'pg'
 
+/** Those that are asked for by name; what to do about a failed database transaction is below. */
+export const SQLSTATE = {
+  INVALID_PARAMETER_VALUE: '22023',
+  INSUFFICIENT_PRIVILEGE: '42501',
+  UNDEFINED_TABLE: '42P01',
+} as const
+
 /** What PostgreSQL said, wherever the layers above it have put it: Drizzle wraps it in a cause. */
 function databaseErrorOf(error: unknown): pg.DatabaseError | undefined {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
@@ -11,6 +18,11 @@ function databaseErrorOf(error: unknown): pg.DatabaseError | undefined {
 /** The five characters PostgreSQL gave, or undefined: the driver's own codes (EPIPE has five letters too) are none. */
 export function sqlstateOf(error: unknown): string | undefined {
   return databaseErrorOf(error)?.code
+}
+
+/** PostgreSQL's sentence, which may name tables and roles. For the console and never for a client. */
+export function databaseMessageOf(error: unknown): string | undefined {
+  return databaseErrorOf(error)?.message
 }
 
 /** The constraint or index that refused a row, if one did. */

@@ -344,7 +344,7 @@ describe('serve, on a PostgreSQL of its own', () => {
     onTestFinished(async () => void (await database.pool.query(`drop role ${role}`)))
     const url = new URL(database.url)
     Object.assign(url, { username: role, password: 'rosebud' })
-    await expectRefusal(serve({ DATABASE_URL: url.href }), /^The role in DATABASE_URL may not create tables/)
+    await expectRefusal(serve({ DATABASE_URL: url.href }), /^The database lacks \d+ of the migrations, and the role in DATABASE_URL may not run them\./)
   })
 
   test('a start that fails in its last step ends, with all that it knows', async () => {

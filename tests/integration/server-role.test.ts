@@ -1,0 +1,88 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { expect, inject, onTestFinished, test, vi } from 'vitest'
+import { type Run, runCommand } from '../support/command-line.ts'
+import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { askWith } from '../support/sign-in.ts'
+
+/* A role that may not change the schema runs the server, with the rights that docs/security.md lists. */
+
+vi.setConfig({ testTimeout: 90_000 })
+
+const [, RIGHTS = ''] =
+  /```sql\n(create role thesaurum_server [\s\S]+?)```/.exec(readFileSync('docs/security.md', 'utf8')) ?? []
+
+/** A database, and its URL for a role that `statements` make; there it is called thesaurum_server. */
+async function openAs(statements: string): Promise<{ database: TestDatabase; url: string }> {
+  const database = await openTestDatabase()
+  const role = `thesaurum_server_${randomUUID().replaceAll('-', '')}`
+  await database.pool.query(statements.replaceAll('thesaurum_server', role).replace('<password>', 'rosebud'))
+  onTestFinished(async () => {
+    // Its rights are gone with the database.
+    await database.close()
+    const client = new pg.Client({ connectionString: inject('postgres').serverUrl })
+    await client.connect()
+    await client.query(`drop role ${role}`)
+    await client.end()
+  })
+  return { database, url: Object.assign(new URL(database.url), { username: role, password: 'rosebud' }).href }
+}
+
+async function expectRefusal(run: Run, sentence: string): Promise<void> {
+  expect(await run.waitForExit()).toBe(1)
+  expect(run.stderr()).toBe(`${sentence}\n`)
+  expect(run.stdout()).toBe('')
+}
+
+test('with the rights of docs/security.md a server starts, posts and verifies, and so do the commands', async () => {
+  const { url } = await openAs(RIGHTS)
+  const DATA_DIR = await mkdtemp(join(tmpdir(), 'thesaurum-server-role-'))
+  onTestFinished(() => rm(DATA_DIR, { recursive: true }))
+  const run = runCommand(['serve'], { DATABASE_URL: url, PORT: '0', DATA_DIR })
+  const [, endpoint = ''] = await run.waitFor(/ready at (http:\/\/\S+\/graphql)/)
+  const token = (await readFile(join(DATA_DIR, 'operator-token'), 'utf8')).trim()
+  // The demo data was posted by this role.
+  const { data, errors } = await askWith({ endpoint }, token, '{ ledger { transactionCount verification { sound } } }')
+  expect(errors).toBeUndefined()
+  expect(data.ledger).toEqual({ transactionCount: 10, verification: { sound: true } })
+  run.child.kill('SIGTERM')
+  expect(await run.waitForExit()).toBe(0)
+  expect(run.stderr()).toBe('')
+
+  for (const command of ['migrate', 'seed', 'verify', 'checkpoints', 'renew-era', 'operator you@example.com']) {
+    const run = runCommand(command.split(' '), { DATABASE_URL: url })
+    expect(await run.waitForExit(), `${command}: ${run.stderr()}`).toBe(0)
+  }
+})
+
+test.each(['serve', 'migrate'])('%s says that a role may not run the migrations that are missing', async (command) => {
+  const { database, url } = await openAs(RIGHTS)
+  await database.pool.query(
+    'delete from drizzle.__drizzle_migrations where id = (select max(id) from drizzle.__drizzle_migrations)',
+  )
+  await expectRefusal(
+    runCommand([command], { DATABASE_URL: url }),
+    'The database lacks 1 of the migrations, and the role in DATABASE_URL may not run them. Run `npm run db:migrate` (`thesaurum migrate`) as the owner of the database.',
+  )
+})
+
+test('a role that may not see which migrations there are is told which right it lacks', async () => {
+  const { url } = await openAs("create role thesaurum_server login password '<password>'")
+  await expectRefusal(
+    runCommand(['serve'], { DATABASE_URL: url }),
+    'The role in DATABASE_URL may not read drizzle.__drizzle_migrations, which says whether the database is up to date. Grant it the rights that docs/security.md lists.',
+  )
+})
+
+test('a role that lacks another right is told which', async () => {
+  const { database, url } = await openAs(RIGHTS)
+  await database.pool.query(`revoke select on private.ledger from ${new URL(url).username}`)
+  await expectRefusal(
+    runCommand(['serve'], { DATABASE_URL: url }),
+    'The role in DATABASE_URL lacks a right (permission denied for table ledger). Grant it the rights that docs/security.md lists.',
+  )
+})
