@@ -5,6 +5,11 @@ export class ConfigError extends Error {
   override name = 'ConfigError'
 }
 
+/** What is wrong was typed on the command line. */
+export class UsageError extends ConfigError {
+  override name = 'UsageError'
+}
+
 const integer = (name: string, { min, max, standard }: { min: number; max: number; standard: number }) =>
   z
     .string()
@@ -32,12 +37,12 @@ const origins = z
 
 const Environment = z.object({
   NODE_ENV: oneOf('NODE_ENV', ['development', 'test', 'production']).default('development'),
-  HOST: z.string().default('127.0.0.1'),
+  HOST: z.string().min(1, 'HOST must not be empty').default('127.0.0.1'),
   PORT: integer('PORT', { min: 0, max: 65_535, standard: 4000 }),
   DATABASE_URL: postgresUrl('DATABASE_URL').optional(),
   DIRECT_DATABASE_URL: postgresUrl('DIRECT_DATABASE_URL').optional(),
   PREPARED_STATEMENTS: oneOf('PREPARED_STATEMENTS', ['on', 'off']).default('on'),
-  DATA_DIR: z.string().default('.data'),
+  DATA_DIR: z.string().min(1, 'DATA_DIR must not be empty').default('.data'),
   LOG_LEVEL: oneOf('LOG_LEVEL', ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   ALLOWED_ORIGINS: origins.default([]),
   TRUSTED_PROXY_COUNT: integer('TRUSTED_PROXY_COUNT', { min: 0, max: 10, standard: 0 }),
@@ -74,25 +79,36 @@ const Environment = z.object({
 
 export type Config = Readonly<z.infer<typeof Environment>>
 
+/** Settings from the command line, by the names of their variables: `--port` is PORT. */
+export type Flags = Readonly<Record<string, string>>
+
 /**
  * Reads the environment, the only place that does: no default comes from anywhere else, nothing is read twice. An empty variable counts
  * as absent, since compose files and shells make those.
  *
  * @param serves whether it is for a server, and not for a command that does its work and ends.
- * @throws {ConfigError} naming every bad variable at once; it never repeats a value, which may be a secret.
+ * @param flags win over the environment.
+ * @throws {ConfigError} naming every bad setting at once; it never repeats a value, which may be a secret.
+ * @throws {UsageError} likewise, where a flag is bad.
  */
 export function readConfig(
   environment: Readonly<Record<string, string | undefined>> = process.env,
-  { serves = true }: { serves?: boolean } = {},
+  { serves = true, flags = {} }: { serves?: boolean; flags?: Flags } = {},
 ): Config {
   const present = Object.fromEntries(
     Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
   )
-  const parsed = Environment.safeParse(present)
+  const parsed = Environment.safeParse({ ...present, ...flags })
   const missing = present.NODE_ENV === 'production' ? missingInProduction(present, serves) : []
-  const wrong = parsed.error?.issues.map((issue) => issue.message) ?? []
-  if (!parsed.success || missing.length > 0) throw new ConfigError([...wrong, ...missing].join('\n'))
-  return parsed.data
+  const wrong = parsed.error?.issues.map(({ path: [name], message }) => messageOf(String(name), message, flags)) ?? []
+  if (parsed.success && missing.length === 0) return parsed.data
+  const isFlag = parsed.error?.issues.some(({ path: [name] }) => Object.hasOwn(flags, String(name)))
+  throw new (isFlag ? UsageError : ConfigError)([...wrong, ...missing].join('\n'))
+}
+
+/** The message, which starts with the variable's name, under the name that was typed. */
+function messageOf(name: string, message: string, flags: Flags): string {
+  return Object.hasOwn(flags, name) ? message.replace(name, `--${name.toLowerCase().replaceAll('_', '-')}`) : message
 }
 
 /** What a server that holds people's money cannot guess. */

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { ConfigError } from './config.ts'
+import { ConfigError, UsageError } from './config.ts'
 import { EmbeddedDatabaseError } from './db/embedded.ts'
 import { READ_ONLY, UnsuitableDatabaseError } from './db/migrate.ts'
 import { databaseMessageOf, SQLSTATE, sqlstateOf } from './db/sqlstate.ts'
@@ -43,6 +43,9 @@ export function explain(error: unknown): string {
   // With its causes: Drizzle keeps what PostgreSQL said in one.
   return inspect(error)
 }
+
+/** 2 where the command line is wrong, as commands commonly have it. */
+export const exitCodeOf = (error: unknown) => (error instanceof UsageError ? 2 : 1)
 
 function listenSentence(code: string | undefined, address: string | undefined, port: number | undefined): string {
   if (code === 'EADDRINUSE') return `Port ${port} is in use. Stop what uses it, or choose another with PORT.`

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { EmbeddedDatabaseError } from './embedded-error.ts'
+import { createFolder } from './folder.ts'
 import { lastWords, runAs, type SystemUser } from './system-user.ts'
 
 /**
@@ -42,7 +43,7 @@ export async function openBinaries(options: {
   trial = await tryOut(copy, user)
   if (trial.binaries) return trial.binaries
   log(`Copying PostgreSQL from ${inPlace} to ${copy}, where ${user ? `user ${user.uid}` : 'it'} can be run`)
-  await mkdir(copies, { recursive: true })
+  await createFolder(copies)
   if (user) await chmod(copies, 0o755)
   const fresh = await mkdtemp(`${copy}.`)
   try {

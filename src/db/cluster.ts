@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { type Binaries, openBinaries } from './binaries.ts'
 import { EmbeddedDatabaseError } from './embedded-error.ts'
+import { createFolder } from './folder.ts'
 import { findSystemUser, lastWords, runAs, type SystemUser } from './system-user.ts'
 
 /**
@@ -43,22 +44,33 @@ export interface Cluster {
 
 const abandonedAfterMs = 10 * 60_000
 
-export async function openCluster(dataDir: string, log: (line: string) => void): Promise<Cluster> {
+export async function openCluster(
+  dataDir: string,
+  log: (line: string) => void,
+  stop = new AbortController().signal,
+): Promise<Cluster> {
   if (process.platform === 'win32') {
     throw new EmbeddedDatabaseError(
       'The embedded PostgreSQL runs on Linux and macOS only: use WSL, or set DATABASE_URL to a PostgreSQL 15 or later.',
     )
   }
   // Against the umask, and only where it is ours to say: the user that root lends PostgreSQL must pass this folder.
-  if (await mkdir(dataDir, { recursive: true })) await chmod(dataDir, 0o711)
+  const isNew = await createFolder(dataDir).catch((error) => {
+    throw new EmbeddedDatabaseError(
+      `The folder ${dataDir} cannot be created (${error.code}). Set DATA_DIR to a folder that this user can write to.`,
+      { cause: error },
+    )
+  })
+  if (isNew) await chmod(dataDir, 0o711)
   const home = join(await realpath(dataDir), 'postgres')
   const user = await findSystemUser(home)
   const binaries = await openBinaries({ user, dataDir: await realpath(dataDir), log })
   const folder = join(home, 'cluster')
+  stop.throwIfAborted()
 
   if (!(await stat(home).catch(ignoreMissing))) {
     log(`Making a PostgreSQL ${binaries.major} database in ${home}`)
-    await makeCluster({ dataDir: await realpath(dataDir), home, user, binaries })
+    await makeCluster({ dataDir: await realpath(dataDir), home, user, binaries, stop })
   }
   const version = (await readFile(join(folder, 'PG_VERSION'), 'utf8').catch(ignoreMissing))?.trim()
   const password = (await readFile(join(home, 'password'), 'utf8').catch(ignoreMissing))?.trim()
@@ -97,8 +109,9 @@ async function makeCluster(options: {
   home: string
   user: SystemUser | undefined
   binaries: Binaries
+  stop: AbortSignal
 }): Promise<void> {
-  const { dataDir, home, user, binaries } = options
+  const { dataDir, home, user, binaries, stop } = options
   await removeAbandoned(dataDir)
   const fresh = await mkdtemp(join(dataDir, 'postgres.init-'))
   try {
@@ -123,7 +136,7 @@ async function makeCluster(options: {
         '--builtin-locale=C.UTF-8',
         '--no-instructions',
       ],
-      folder,
+      { cwd: folder, stop },
     )
     if (!succeeded) {
       throw new EmbeddedDatabaseError(`PostgreSQL could not make its database in ${dataDir}: ${lastWords(errors)}`)

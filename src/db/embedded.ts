@@ -23,22 +23,27 @@ export { EmbeddedDatabaseError }
 
 /**
  * Opens the embedded database in a folder, making it where there is none.
+ *
+ * @param stop ends the start: what it had started by then is stopped, and the promise rejects with the reason of the signal.
  * @throws EmbeddedDatabaseError whenever it cannot be had.
  */
 export async function openEmbedded(options: {
   dataDir: string
   log: (line: string) => void
+  stop?: AbortSignal
 }): Promise<EmbeddedDatabase> {
-  const { dataDir, log } = options
+  const { dataDir, log, stop = new AbortController().signal } = options
   try {
-    const cluster = await openCluster(dataDir, log)
+    const cluster = await openCluster(dataDir, log, stop)
     const owner = new Owner(cluster, log)
-    await owner.open()
+    await owner.open(stop)
     return {
       url: `postgres://thesaurum:${cluster.password}@127.0.0.1:${owner.port}/thesaurum`,
       close: () => owner.close(),
     }
   } catch (error) {
+    // Whatever failed then, failed for that: Ctrl-C in a terminal also reaches the programs that we run.
+    stop.throwIfAborted()
     if (error instanceof EmbeddedDatabaseError) throw error
     // The file system's word: no space left, no permission.
     throw new EmbeddedDatabaseError(`PostgreSQL cannot use the folder ${dataDir}: ${(error as Error).message}`, {

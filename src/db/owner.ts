@@ -39,13 +39,26 @@ export class Owner {
     return this.#port
   }
 
-  async open(): Promise<void> {
+  /** @param stop ends it: a postmaster that it has started is stopped, and the promise rejects with the reason of the signal. */
+  async open(stop: AbortSignal): Promise<void> {
     const start = performance.now()
+    const cut = () => {
+      this.#closing.abort()
+      // Which ends an attempt that is connected to it.
+      void this.#stopPostmaster()
+    }
+    stop.addEventListener('abort', cut)
     for (;;) {
       try {
+        stop.throwIfAborted()
         await this.#attempt()
+        stop.throwIfAborted()
         break
       } catch (error) {
+        if (stop.aborted) {
+          await this.#stopPostmaster()
+          throw stop.reason
+        }
         const waitedMs = performance.now() - start
         const verdict = judge(error, this.#cluster, waitedMs)
         if (verdict) {
@@ -55,6 +68,7 @@ export class Owner {
         await sleep(openRetryDelayMs)
       }
     }
+    stop.removeEventListener('abort', cut)
     this.#keeping = this.#keep()
   }
 

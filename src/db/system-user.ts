@@ -36,20 +36,28 @@ export async function findSystemUser(folder: string): Promise<SystemUser | undef
   )
 }
 
-/** Runs a command to its end as `user`. Rejects where it cannot be started at all (EACCES, ENOENT, EPERM). */
+/**
+ * Runs a command to its end as `user`.
+ *
+ * @param stop kills it; its end, and that of its own children who write to the same pipes, is waited for.
+ * @throws where it cannot be started at all (EACCES, ENOENT, EPERM).
+ */
 export function runAs(
   user: SystemUser | undefined,
   command: string,
   parameters: readonly string[],
-  cwd = '/',
+  { cwd = '/', stop }: { cwd?: string; stop?: AbortSignal } = {},
 ): Promise<{ succeeded: boolean; output: string; errors: string }> {
   return new Promise((resolve, reject) => {
+    stop?.throwIfAborted()
     const child = spawn(command, parameters, {
       cwd,
       env: childEnvironment,
       stdio: ['ignore', 'pipe', 'pipe'],
       ...user,
     })
+    const kill = () => void child.kill('SIGKILL')
+    stop?.addEventListener('abort', kill)
     let output = ''
     let errors = ''
     child.stdout.on('data', (chunk) => {
@@ -59,7 +67,10 @@ export function runAs(
       errors += chunk
     })
     child.once('error', reject)
-    child.once('close', (code) => resolve({ succeeded: code === 0, output: output.trim(), errors }))
+    child.once('close', (code) => {
+      stop?.removeEventListener('abort', kill)
+      resolve({ succeeded: code === 0, output: output.trim(), errors })
+    })
   })
 }
 

@@ -1,9 +1,10 @@
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Auth } from '../auth/auth.ts'
 import { findDemoOperator } from '../auth/operators.ts'
 import { openSession } from '../auth/sessions.ts'
 import { ConfigError } from '../config.ts'
+import { createFolder } from '../db/folder.ts'
 
 /** For as long as anybody develops on one database. */
 const DEMO_SESSION_MS = 10 * 365 * 24 * 3_600_000
@@ -31,7 +32,7 @@ export async function openOperatorToken(auth: Auth, dataDir: string): Promise<{ 
 }
 
 async function keep(token: string, dataDir: string, path: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o711 })
+  await createFolder(dataDir, 0o711)
   // At once, and with a mode of its own: several servers may start together, and a file that was there may be open to others.
   const written = `${path}.${process.pid}`
   await writeFile(written, `${token}\n`, { mode: 0o600 })

@@ -28,7 +28,7 @@ describe('npm run operator', () => {
   async function operator(email: string): Promise<string> {
     const run = runCommand(['operator', email], DATABASE())
     expect(await run.waitForExit(), run.stderr()).toBe(0)
-    const [, password] = /told once:\s+(\S+)/.exec(run.stdout()) ?? []
+    const [, password] = /shown only this once:\s+(\S+)/.exec(run.stdout()) ?? []
     return password as string
   }
 
@@ -57,8 +57,8 @@ describe('npm run operator', () => {
     'says whom it takes, and makes nobody of %j',
     async (email) => {
       const run = runCommand(['operator', email], DATABASE())
-      expect(await run.waitForExit()).toBe(1)
-      expect(run.stderr().trim()).toBe('Say who: npm run operator -- you@example.com')
+      expect(await run.waitForExit()).toBe(2)
+      expect(run.stderr().trim()).toBe('This is not an e-mail address. Give one, as in: operator you@example.com')
       expect(run.stdout()).toBe('')
     },
   )

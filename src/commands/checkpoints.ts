@@ -1,0 +1,9 @@
+import type { Flags } from '../config.ts'
+import { withLedger } from './database.ts'
+
+/** Rebuilds the balance checkpoints that are missing. */
+export const checkpoints = (flags: Flags, stop: AbortSignal) =>
+  withLedger(flags, stop, async (ledger) => {
+    const count = await ledger.rebuildCheckpoints()
+    console.log(count === 0 ? 'No checkpoint is missing.' : `Checkpoints were missing in ${count} places: rebuilt.`)
+  })

@@ -1,0 +1,9 @@
+import type { Flags } from '../config.ts'
+import { withLedger } from './database.ts'
+
+/** Makes every cursor void, as is needed after a restore. */
+export const renewEra = (flags: Flags, stop: AbortSignal) =>
+  withLedger(flags, stop, async (ledger) => {
+    await ledger.renewEra()
+    console.log('A new era has begun: every earlier cursor is void.')
+  })

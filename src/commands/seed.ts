@@ -1,0 +1,10 @@
+import type { Flags } from '../config.ts'
+import { tellDemoStory } from '../ledger/demo.ts'
+import { withLedger } from './database.ts'
+
+/** Loads the demo data into a ledger that has no users. */
+export const seed = (flags: Flags, stop: AbortSignal) =>
+  withLedger(flags, stop, async (ledger) => {
+    const loaded = await tellDemoStory(ledger)
+    console.log(loaded ? 'The demo data is loaded.' : 'The ledger has users already: nothing was changed.')
+  })

@@ -1,0 +1,30 @@
+import { once } from 'node:events'
+import { type Flags, readConfig } from '../config.ts'
+import { openConsole } from '../server/console.ts'
+import { openServer } from '../server/server.ts'
+import { withDatabase } from './database.ts'
+import { StoppedError, unlessStopped } from './stop.ts'
+
+/** Starts the server, and a PostgreSQL of its own where there is no DATABASE_URL; closes both when it is told to stop. */
+export async function serve(flags: Flags, stop: AbortSignal): Promise<void> {
+  const config = readConfig(undefined, { flags })
+  const output = openConsole(config)
+  stop.addEventListener('abort', () => output.stopping((stop.reason as StoppedError).signal))
+  try {
+    await withDatabase(config, stop, async (url) => {
+      const server = await unlessStopped(stop, () => openServer(config, url, output.logger))
+      try {
+        output.ready(server)
+        if (!stop.aborted) await once(stop, 'abort')
+      } finally {
+        await server.close()
+      }
+    })
+  } catch (error) {
+    if (!(error instanceof StoppedError)) throw error
+    // To be stopped is how a server ends, ready or not. What still hangs, as on a database that does not answer, ends with the process.
+    process.exit(0)
+  } finally {
+    await output.close()
+  }
+}
