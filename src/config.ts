@@ -53,6 +53,7 @@ const Environment = z.object({
   SESSION_LIFETIME_MS: integer('SESSION_LIFETIME_MS', { min: 1_000, max: 31_536_000_000, standard: 86_400_000 }),
   SESSION_RETENTION_DAYS: integer('SESSION_RETENTION_DAYS', { min: 0, max: 36_500, standard: 30 }),
   API_TOKEN_RETENTION_DAYS: integer('API_TOKEN_RETENTION_DAYS', { min: 0, max: 36_500, standard: 90 }),
+  KEEP_ALIVE_MS: integer('KEEP_ALIVE_MS', { min: 1_000, max: 3_600_000, standard: 75_000 }),
   BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 28, standard: 2 ** 20 }),
   OPERATION_DEADLINE_MS: integer('OPERATION_DEADLINE_MS', { min: 100, max: 600_000, standard: 15_000 }),
   BATCH_SIZE_MAX: integer('BATCH_SIZE_MAX', { min: 1, max: 10_000, standard: 256 }),

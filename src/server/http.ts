@@ -35,6 +35,8 @@ export interface HttpOptions {
   admit: (request: IncomingMessage, caller: Caller) => void
   allowedOrigins: readonly string[]
   bodyBytesMax: number
+  /** How long a connection is kept after an answer, for the next request. */
+  keepAliveMs: number
   /** Whether common requests are answered without Yoga's layer of requests and responses. Their answers are the same. */
   slimPath: boolean
   maskError: (error: unknown) => Error
@@ -49,9 +51,6 @@ const OPTIONS = {
   // A header that may come once and comes twice becomes one that is malformed, and is refused as such. Node would take
   // the first; a proxy before it may have gone by the second.
   joinDuplicateHeaders: true,
-  // Known to Node from 24.9 on: an upgrade to anything else (HTTP/2, as some clients offer) is passed over, as RFC 9110
-  // lets a server do. An older Node hands every upgrade to us, and gets a refusal.
-  shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
 }
 
 /** Paths, by the name that they are logged with. */
@@ -63,7 +62,7 @@ const ROUTES: ReadonlyMap<string, string> = new Map([
 
 /** The routes of the server. What is not GraphQL is answered here; so is what must never reach it. */
 export function createHttpServer(options: HttpOptions): Server {
-  return createServer(OPTIONS, (request, response) => {
+  return createServer({ ...OPTIONS, keepAliveTimeout: options.keepAliveMs }, (request, response) => {
     const record = options.log.beginHttp(request, response)
     // Yoga makes a URL of it, and would show its stack.
     if (!namesOneHost(request)) return answer(response, 400, 'The Host header is malformed.')

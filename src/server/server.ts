@@ -24,6 +24,7 @@ import { readPersistedOperations } from './persisted-operations.ts'
 import { RequestLog } from './request-log.ts'
 import { watchAnswers } from './shutdown.ts'
 import { cutStalledStreams } from './stalled-streams.ts'
+import { passOverOffers } from './upgrade-offers.ts'
 import { openWebSocket } from './websocket.ts'
 import { WELCOME_QUERY } from './welcome.ts'
 
@@ -144,11 +145,13 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     onTrouble: onTrouble('who asks could not be found out'),
     allowedOrigins: config.ALLOWED_ORIGINS,
     bodyBytesMax: config.BODY_BYTES_MAX,
+    keepAliveMs: config.KEEP_ALIVE_MS,
     slimPath: true,
     maskError,
     isProduction,
   })
   const answers = watchAnswers(http)
+  passOverOffers(http, answers)
   const stopCutting = cutStalledStreams(http)
   const webSocket = openWebSocket(http, graphql, {
     log,

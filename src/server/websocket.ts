@@ -20,6 +20,7 @@ import { adaptSockets, type SocketContext } from './socket-adapter.ts'
 import { socketAuthorization } from './socket-authorization.ts'
 import { databaseAway, sessionOver, tooManySubscriptions, withoutHttp } from './socket-errors.ts'
 import { SocketLog } from './socket-log.ts'
+import { asksForWebSocket } from './upgrade-offers.ts'
 import { Utf8Socket } from './utf8-socket.ts'
 import { ViewerCount } from './viewer-count.ts'
 
@@ -199,6 +200,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Not new URL(), which throws on what HTTP lets through, such as `//`.
     const path = request.url?.split('?', 1)[0]
+    if (!asksForWebSocket(request)) return
     const id = socketLog.asked(request)
     const refuse = (status: number, reason: string) => {
       socketLog.refused(request, status)
@@ -207,7 +209,6 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         `HTTP/1.1 ${status} ${reason}\r\n${REQUEST_ID_HEADER}: ${id}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
       )
     }
-    if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(400, 'Bad Request')
     if (!namesOneHost(request)) return refuse(400, 'Bad Request')
     if (path !== GRAPHQL_PATH) return refuse(404, 'Not Found')
     if (!isAllowedOrigin(request, options.allowedOrigins)) return refuse(403, 'Forbidden')

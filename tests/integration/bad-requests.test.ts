@@ -289,13 +289,6 @@ test.each(['/graphql?query={__typename}', '/health', '/', '/nothing'])(
   },
 )
 
-test('an upgrade to anything but a WebSocket is passed over, or refused in a word', async () => {
-  const answer = await sendRaw(
-    `GET /graphql?query={__typename} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n`,
-  )
-  expect(answer).toMatch(/^HTTP\/1.1 (200 OK|400 Bad Request)\r\n/)
-})
-
 test.each([
   [
     'createUser',

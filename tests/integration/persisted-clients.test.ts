@@ -17,7 +17,7 @@ import { openTestServer, type TestServer } from '../support/server.ts'
 /** As people write it: fragments last, nothing asked for but what is shown. */
 const SOURCE = `
   query Who { viewer { ...Person } ledger { userCount } }
-  mutation Make($input: CreateUserInput!) { createUser(input: $input) { ...Made ... on EmailTakenError { code } } }
+  mutation Make($input: CreateUserInput!) { createUser(input: $input) { ...Made } }
   fragment Made on CreateUserSuccess { user { ...Person } }
   fragment Person on User { id role }
 `

@@ -38,6 +38,7 @@ beforeAll(async () => {
       onTrouble: () => {},
       allowedOrigins: ['https://app.example.com'],
       bodyBytesMax: 64 * 1024,
+      keepAliveMs: 75_000,
       maskError,
       isProduction: false,
     }

@@ -12,6 +12,7 @@ const BAD: Readonly<Record<string, string[]>> = {
   DIRECT_DATABASE_URL: [`mysql://user:${CANARY}@localhost/x`],
   PREPARED_STATEMENTS: [CANARY, 'true', 'ON'],
   LOG_LEVEL: [CANARY, 'verbose'],
+  KEEP_ALIVE_MS: [CANARY, '999', '3600001'],
   BODY_BYTES_MAX: [CANARY, '1023', '268435457'],
   OPERATION_DEADLINE_MS: [CANARY, '0', '99', '600001'],
   BATCH_SIZE_MAX: [CANARY, '0', '10001'],
@@ -52,6 +53,7 @@ test('an empty environment is a whole configuration, for one at their own machin
     PREPARED_STATEMENTS: 'on',
     DATA_DIR: '.data',
     LOG_LEVEL: 'info',
+    KEEP_ALIVE_MS: 75_000,
     BODY_BYTES_MAX: 2 ** 20,
     OPERATION_DEADLINE_MS: 15_000,
     BATCH_SIZE_MAX: 256,
@@ -85,6 +87,7 @@ test('every variable is read, and strangers are left alone', () => {
     PREPARED_STATEMENTS: 'off',
     DATA_DIR: '/var/lib/thesaurum',
     LOG_LEVEL: 'silent',
+    KEEP_ALIVE_MS: '1000',
     BODY_BYTES_MAX: '1024',
     OPERATION_DEADLINE_MS: '600000',
     BATCH_SIZE_MAX: '1',
@@ -109,7 +112,7 @@ test('every variable is read, and strangers are left alone', () => {
     PERSISTED_OPERATIONS: '/etc/thesaurum/operations.json',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(20)
+  expect(numbers).toHaveLength(21)
   const origins = 'https://app.example.com, http://localhost:3000'
   expect(readConfig({ ...environment, ALLOWED_ORIGINS: origins, HOME: '/root', PATH: '' })).toEqual({
     ...environment,

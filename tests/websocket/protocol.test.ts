@@ -57,7 +57,7 @@ describe('one bad operation hurts only itself, and is told why without what it s
     ],
     ['a name where none belongs', { query: 'query { ledger } rosebud' }, /^Syntax Error: Unexpected Name/],
     ['an unfinished string', { query: `{ user(email: "${secret}\n") { id } }` }, /^Syntax Error: Unterminated string/],
-    ['nothing at all', { query: '' }, /^Syntax Error: Unexpected <EOF>/],
+    ['nothing at all', { query: '' }, /^Send a document in `query`/],
     ['a field that is not there', { query: '{ ledger { profit } }' }, /^Cannot query field "profit"/],
     ['a literal of the wrong type', { query: createWith(`{ email: 5, password: "${secret}" }`) }, /^input\.email: /],
     [

@@ -35,6 +35,7 @@ export async function openPageServer(
       respond: (request, response) => page.respond(request, response, { headers: options.visitorHeaders }),
     },
     bodyBytesMax: 2 ** 20,
+    keepAliveMs: 75_000,
     visitorOf: () => ({}),
     authenticate: () => OPERATOR,
     tokenHint: () => '',
