@@ -1,11 +1,12 @@
 import { type Instant, justAfter, justBefore } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
+import { takeTurn } from '../turns.ts'
 import type { Balances } from './balances.ts'
 import { type BucketSize, bucketStarts } from './calendar.ts'
 import { STRETCH_MAX, type Stretch } from './checkpoints.ts'
 import type { Cents } from './money.ts'
 import { FutureMomentError, type Settling } from './settling.ts'
-import { type MovedBucket, readBalanceBuckets } from './statements/read-balance-buckets.ts'
+import { type MovedBucket, parseMovedBuckets, readBalanceBuckets } from './statements/read-balance-buckets.ts'
 
 /** What happened to a balance from `start` up to `end`, `end` excluded. */
 export interface BalanceBucket {
@@ -41,6 +42,9 @@ const NOTHING: MovedBucket = { entryCount: 0, credited: 0n, debited: 0n, lowest:
 
 /** The longest history that is answered. */
 export const BUCKETS_MAX = 1_000
+
+/** See `takeTurn`: a thousand buckets take 5 ms to fill. */
+const BUCKETS_PER_UNIT = 20
 
 export class TooManyBucketsError extends Error {
   override name = 'TooManyBucketsError'
@@ -81,15 +85,16 @@ export class BalanceHistories {
     requests: readonly HistoryRequest[],
   ): Promise<(BalanceBucket[] | FutureMomentError | TooManyBucketsError)[]> {
     const nowOf = await this.#nowOf(requests)
-    const windows = new Map<string, Window | FutureMomentError | TooManyBucketsError>()
-    const places = requests.map((request) => {
+    const windows = new Map<string, Promise<Window | FutureMomentError | TooManyBucketsError>>()
+    const cuts = requests.map((request) => {
       const now = nowOf(request.accountId)
       const { from, to, bucket, timeZone } = request
       const name = [from, to > now ? now : to, bucket, timeZone].join()
-      const window = windows.get(name) ?? cutWindow(request, now)
+      const window = windows.get(name) ?? cutWindow(request, now, requests)
       windows.set(name, window)
       return window
     })
+    const places = await Promise.all(cuts)
     const asked = requests.flatMap(({ accountId }, index): Asked[] => {
       const window = places[index] as Window | Error
       const end = window instanceof Error ? undefined : window.bounds.at(-1)
@@ -97,12 +102,20 @@ export class BalanceHistories {
     })
     const answers =
       asked.length > 0 ? await this.#settling.settle(asked, (moments) => this.#read(moments), { isCheap: false }) : []
-    return places.map((window) => {
-      if (window instanceof Error) return window
-      if (window.bounds.length === 0) return []
-      const answer = answers.shift() as Row | FutureMomentError
-      return answer instanceof FutureMomentError ? answer : bucketsOf(window, answer)
-    })
+    const histories: (BalanceBucket[] | FutureMomentError | TooManyBucketsError)[] = []
+    for (const [index, window] of places.entries()) {
+      if (window instanceof Error) histories.push(window)
+      else if (window.bounds.length === 0) histories.push([])
+      else {
+        const answer = answers.shift() as Row | FutureMomentError
+        if (answer instanceof FutureMomentError) histories.push(answer)
+        else {
+          await takeTurn(requests, Math.ceil(window.bounds.length / BUCKETS_PER_UNIT))
+          histories.push(this.#bucketsOf((requests[index] as HistoryRequest).accountId, window, answer))
+        }
+      }
+    }
+    return histories
   }
 
   /** Up to when each account is known: to PostgreSQL's clock, or to its last entry where that is ahead of the clock. */
@@ -129,51 +142,50 @@ export class BalanceHistories {
       windows: windows.map(({ bounds }) => `{${bounds.join()}}`),
     })
     const answers = new Map([...distinct.keys()].map((name, index) => [name, rows[index] as Row]))
-    for (const [name, { low, high, moved }] of answers) {
-      const { accountId } = distinct.get(name) as Asked
-      const inside = [...(moved?.values() ?? [])].reduce((sum, { entryCount }) => sum + entryCount, 0)
-      // What was looked through before the window, and behind it, for want of a checkpoint.
-      this.#onStretch({ accountId, low, high: low + (moved?.get(0)?.entryCount ?? 0) })
-      if (high - low - inside >= STRETCH_MAX) this.#onStretch({ accountId, low, high })
-    }
     return asked.map((one) => answers.get(nameOf(one, placeOf)) as Row)
+  }
+
+  /** Fills the buckets without entries, and carries each closing balance on to the next opening. */
+  #bucketsOf(accountId: string, { bounds, complete }: Window, { base, low, high, moved }: Row): BalanceBucket[] {
+    const buckets = parseMovedBuckets(moved)
+    const before = buckets.get(0)
+    const inside = [...buckets.values()].reduce((sum, { entryCount }) => sum + entryCount, 0)
+    // What was looked through before the window, and behind it, for want of a checkpoint.
+    this.#onStretch({ accountId, low, high: low + (before?.entryCount ?? 0) })
+    if (high - low - inside >= STRETCH_MAX) this.#onStretch({ accountId, low, high })
+    let balance = base + (before ? before.credited - before.debited : 0n)
+    return bounds.slice(1).map((end, index) => {
+      const { entryCount, credited, debited, lowest, highest } = buckets.get(index + 1) ?? NOTHING
+      const opening = balance
+      balance += credited - debited
+      return {
+        start: bounds[index] as Instant,
+        end,
+        complete: complete || index < bounds.length - 2,
+        opening,
+        closing: balance,
+        lowest: entryCount > 0 && lowest < opening ? lowest : opening,
+        highest: entryCount > 0 && highest > opening ? highest : opening,
+        credited,
+        debited,
+        entryCount,
+      }
+    })
   }
 }
 
 const nameOf = ({ accountId, window }: Asked, placeOf: ReadonlyMap<Window, number>) =>
   `${accountId} ${placeOf.get(window)}`
 
-function cutWindow(
+async function cutWindow(
   { from, to, bucket, timeZone }: HistoryRequest,
   now: Instant,
-): Window | FutureMomentError | TooManyBucketsError {
+  owner: object,
+): Promise<Window | FutureMomentError | TooManyBucketsError> {
   if (from > now) return new FutureMomentError(now)
   const end = to > now ? now : to
   if (from === end) return { bounds: [], complete: true }
-  const starts = bucketStarts(from, end, bucket, timeZone, BUCKETS_MAX - 1)
+  const starts = await bucketStarts(from, end, bucket, timeZone, BUCKETS_MAX - 1, owner)
   if (!starts) return new TooManyBucketsError()
   return { bounds: [from, ...starts, end], complete: to <= now }
-}
-
-/** Fills the buckets without entries, and carries each closing balance on to the next opening. */
-function bucketsOf({ bounds, complete }: Window, { base, moved }: Row): BalanceBucket[] {
-  const before = moved?.get(0)
-  let balance = base + (before ? before.credited - before.debited : 0n)
-  return bounds.slice(1).map((end, index) => {
-    const { entryCount, credited, debited, lowest, highest } = moved?.get(index + 1) ?? NOTHING
-    const opening = balance
-    balance += credited - debited
-    return {
-      start: bounds[index] as Instant,
-      end,
-      complete: complete || index < bounds.length - 2,
-      opening,
-      closing: balance,
-      lowest: entryCount > 0 && lowest < opening ? lowest : opening,
-      highest: entryCount > 0 && highest > opening ? highest : opening,
-      credited,
-      debited,
-      entryCount,
-    }
-  })
 }

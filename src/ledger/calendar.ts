@@ -1,5 +1,6 @@
 import type { Instant } from '../db/instant.ts'
-import { type OffsetSpan, offsetSpans } from './time-zone.ts'
+import { takeTurn } from '../turns.ts'
+import { findOffsetSpans, type OffsetSpan, offsetSpans } from './time-zone.ts'
 
 /* Where the hours, days, weeks and months of a time zone begin, by arithmetic between one change of its clocks and the next. */
 
@@ -15,6 +16,9 @@ const LONGEST_MS: Readonly<Record<BucketSize, number>> = {
   MONTH: 32 * DAY_MS,
 }
 
+/** A thousand buckets take 2 ms to cut. */
+const UNITS_PER_CUT = 20
+
 /**
  * The first moments of all buckets between `from` and `to`, both excluded, in order.
  *
@@ -22,18 +26,23 @@ const LONGEST_MS: Readonly<Record<BucketSize, number>> = {
  * week begins on Monday (ISO 8601). An hour begins whenever the clock shows a full one, so the hour that is shown twice
  * in autumn is two buckets.
  *
+ * @param owner whose work it is: it takes turns of the event loop.
  * @returns undefined when there are more than `countMax`.
  */
-export function bucketStarts(
+export async function bucketStarts(
   from: Instant,
   to: Instant,
   bucket: BucketSize,
   timeZone: string,
   countMax: number,
-): Instant[] | undefined {
+  owner: object,
+): Promise<Instant[] | undefined> {
   const [first, last] = [Date.parse(from), Date.parse(to)]
   if ((last - first) / LONGEST_MS[bucket] > countMax + 1) return undefined
-  const spans = offsetSpans(timeZone, first - DAY_MS, last + DAY_MS)
+  const [earliest, latest] = [first - DAY_MS, last + DAY_MS]
+  await findOffsetSpans(timeZone, earliest, latest, owner)
+  await takeTurn(owner, UNITS_PER_CUT)
+  const spans = offsetSpans(timeZone, earliest, latest)
   const starts: Instant[] = []
   for (const time of bucket === 'HOUR' ? fullHours(spans, first) : dateStarts(spans, first, bucket)) {
     const start = new Date(time).toISOString().replace('Z', '000Z')

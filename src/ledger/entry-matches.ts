@@ -1,5 +1,6 @@
 import type { Database } from '../db/pool.ts'
 import type { Stretch } from './checkpoints.ts'
+import { inChunks } from './chunks.ts'
 import type { LedgerEntry } from './entry.ts'
 import { type EntryFilter, filterValues } from './entry-filter.ts'
 import { type FilteredPage, filteredPage } from './filtered-page.ts'
@@ -24,12 +25,22 @@ export const COUNTED_MAX = 1_000_000
 const NONE = { low: 1, high: 0 }
 
 /**
- * One page of each list, with running balances; one statement for any number. A page looks through at most `scanMax` entries
+ * One page of each list, with running balances; one statement for many. A page looks through at most `scanMax` entries
  * on either side of where it starts: numbers have no gaps, so that is plain arithmetic too.
  *
  * @param onStretch told what was summed up for each running balance.
  */
-export async function loadMatches(
+export function loadMatches(
+  database: Database,
+  requests: readonly MatchRequest[],
+  scanMax: number,
+  onStretch: (stretch: Stretch) => void,
+): Promise<FilteredPage<LedgerEntry, number>[]> {
+  const rowsOf = ({ page }: MatchRequest) => sizeOf(page) + 1
+  return inChunks(requests, rowsOf, (requests) => loadChunk(database, requests, scanMax, onStretch))
+}
+
+async function loadChunk(
   database: Database,
   requests: readonly MatchRequest[],
   scanMax: number,

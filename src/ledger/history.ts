@@ -1,5 +1,6 @@
 import type { Database } from '../db/pool.ts'
 import type { Stretch } from './checkpoints.ts'
+import { inChunks } from './chunks.ts'
 import type { LedgerEntry } from './entry.ts'
 import { readEntries } from './statements/read-entries.ts'
 
@@ -47,11 +48,20 @@ export function pageRange({ first, last, after, before }: PageRequest, list: Ent
 }
 
 /**
- * The entries of each range, newest first, with their running balances; one statement for any number of ranges.
+ * The entries of each range, newest first, with their running balances; one statement for many ranges.
  *
  * @param onStretch told what was summed up for the balance before each range.
  */
-export async function loadEntries(
+export function loadEntries(
+  database: Database,
+  ranges: readonly EntryRange[],
+  onStretch: (stretch: Stretch) => void,
+): Promise<LedgerEntry[][]> {
+  const lengthOf = ({ low, high }: EntryRange) => Math.max(0, high - low + 1)
+  return inChunks(ranges, lengthOf, (ranges) => loadChunk(database, ranges, onStretch))
+}
+
+async function loadChunk(
   database: Database,
   ranges: readonly EntryRange[],
   onStretch: (stretch: Stretch) => void,

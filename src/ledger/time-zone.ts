@@ -1,4 +1,5 @@
 import { Temporal } from 'temporal-polyfill'
+import { takeTurn } from '../turns.ts'
 
 /*
  * Time zones, by their names. Node's own data decide, through Temporal; PostgreSQL is only ever given moments: in its
@@ -27,6 +28,22 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
+/** A decade of a zone takes 10 ms to search: half a turn of the event loop. */
+const UNITS_PER_DECADE = 100
+
+/**
+ * Searches what `offsetSpans` needs and does not know yet, a decade a slice.
+ *
+ * @param owner whose work it is: see `takeTurn`.
+ */
+export async function findOffsetSpans(timeZone: string, from: number, to: number, owner: object): Promise<void> {
+  for (let decade = decadeOf(from); decade <= decadeOf(to); decade++) {
+    if (known.has(keyOf(timeZone, decade))) continue
+    await takeTurn(owner, UNITS_PER_DECADE)
+    decadeSpans(timeZone, decade)
+  }
+}
+
 /** Spans without a gap over all of `from` to `to`. */
 export function offsetSpans(timeZone: string, from: number, to: number): OffsetSpan[] {
   const decades: OffsetSpan[] = []
@@ -38,10 +55,11 @@ export function offsetSpans(timeZone: string, from: number, to: number): OffsetS
 const known = new Map<string, OffsetSpan[]>()
 const KNOWN_MAX = 5_000
 
+const keyOf = (timeZone: string, decade: number) => `${timeZone.toLowerCase()} ${decade}`
 const decadeOf = (time: number) => Math.floor(new Date(time).getUTCFullYear() / 10)
 
 function decadeSpans(timeZone: string, decade: number): OffsetSpan[] {
-  const key = `${timeZone.toLowerCase()} ${decade}`
+  const key = keyOf(timeZone, decade)
   let spans = known.get(key)
   if (!spans) {
     spans = findSpans(timeZone, firstOf(decade), firstOf(decade + 1))

@@ -2,6 +2,7 @@ import type { Auth } from '../auth/auth.ts'
 import type { Viewer } from '../auth/viewer.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { createLoaders, type Loaders } from './loaders.ts'
+import { Slices } from './slices.ts'
 
 /** Who sent an operation. */
 export interface Caller {
@@ -17,6 +18,7 @@ export interface Context extends Caller {
   ledger: Ledger
   auth: Auth
   loaders: Loaders
+  slices: Slices
   /** Codes of the typed errors that the operation was answered with, for the log. */
   refusals: string[]
   /** For whoever sent no token: a further sentence that says where there is one, with a space before it; or empty. */
@@ -29,5 +31,16 @@ export function createContext(
   { viewer, token, client }: Caller,
   tokenHint: string,
 ): Context {
-  return { ledger, auth, viewer, token, client, loaders: createLoaders(ledger), refusals: [], tokenHint }
+  const slices = new Slices()
+  return {
+    ledger,
+    auth,
+    viewer,
+    token,
+    client,
+    loaders: createLoaders(ledger, slices),
+    slices,
+    refusals: [],
+    tokenHint,
+  }
 }

@@ -42,9 +42,24 @@ export const costOfTotalCount = SCAN_COST
 const BUCKET_SIZES = { HOUR: 3_600e6, DAY: 23 * 3_600e6, WEEK: 167 * 3_600e6, MONTH: 27 * 86_400e6 }
 const BUCKETS_MAX = 1_000
 
+/** To search a decade of a time zone for changes of its clocks takes 10 ms, unless somebody asked before. */
+const DECADE_COST = 100
+const DECADE = 3_652 * 86_400e6
+/** A thousand months are nine decades; more is refused. */
+const DECADES_MAX = 10
+
+interface HistoryArguments {
+  from: string
+  to: string
+  bucket: keyof typeof BUCKET_SIZES
+  timeZone?: string | null | undefined
+}
+
 /** Of a history, by the number of its buckets. An end in the future stands for now. */
-export function costOfHistory({ from, to, bucket }: { from: string; to: string; bucket: keyof typeof BUCKET_SIZES }) {
+export function costOfHistory({ from, to, bucket, timeZone }: HistoryArguments) {
   const end = Math.min(microsecondsOf(to), Date.now() * 1_000)
-  const buckets = Math.ceil((end - microsecondsOf(from)) / BUCKET_SIZES[bucket]) + 1
-  return { field: 10, multiplier: bounded(buckets, BUCKETS_MAX) }
+  const duration = end - microsecondsOf(from)
+  const buckets = Math.ceil(duration / BUCKET_SIZES[bucket]) + 1
+  const decades = timeZone == null || timeZone === 'UTC' ? 0 : bounded(Math.ceil(duration / DECADE), DECADES_MAX)
+  return { field: 10 + decades * DECADE_COST, multiplier: bounded(buckets, BUCKETS_MAX) }
 }

@@ -133,7 +133,7 @@ const InputIssue = builder.objectRef<{ path: string; message: string }>('InputIs
 
 builder.objectType(ValidationError, {
   name: 'ValidationError',
-  description: 'The input breaks a rule. All that is wrong is told at once; nothing was written.',
+  description: 'The input breaks a rule. Up to 50 wrong fields are named at once; nothing was written.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     fields: t.expose('fields', { type: [InputIssue], description: 'Each field that is wrong.' }),

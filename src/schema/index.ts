@@ -1,4 +1,5 @@
 import { builder } from './builder.ts'
+import { sliceLists } from './slices.ts'
 import './scalars.ts'
 import './errors.ts'
 import './user.ts'
@@ -26,4 +27,4 @@ builder.subscriptionType({
 })
 
 /** The finished schema. */
-export const schema = builder.toSchema()
+export const schema = sliceLists(builder.toSchema())

@@ -11,6 +11,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { AccountMoment } from '../ledger/settling.ts'
 import type { LedgerTransaction } from '../ledger/transaction.ts'
 import type { User, UserKey } from '../ledger/users.ts'
+import type { Slices } from './slices.ts'
 
 /**
  * What one operation reads, gathered so that equal questions of a level are one statement. Only users are kept for the
@@ -36,49 +37,73 @@ export interface Loaders {
   matchCounts: DataLoader<EntryList, number | null>
 }
 
+/** What a loader is made with, for one operation. */
+interface Making {
+  loaders: Loaders
+  /** Reads again whatever is asked for again. */
+  fresh: { cache: false; batchScheduleFn: (dispatch: () => void) => void }
+}
+
 /** What makes each loader, for one ledger. */
 function makersOf({ database, findUsers, balances, histories, filterScanMax, noteStretch }: Ledger) {
-  const fresh = { cache: false }
   return {
     // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
     // them (their balances, which have to add up) is gathered together too.
-    lookups: () => new DataLoader<UserKey, User | undefined>((keys) => findUsers(keys), fresh),
-    users: ({ lookups }) => new DataLoader((ids) => Promise.all(ids.map((id) => lookups.load({ id })))),
-    usersByEmail: ({ lookups }) =>
-      new DataLoader((emails) => Promise.all(emails.map((email) => lookups.load({ email }))), fresh),
-    transactions: () => new DataLoader((ids) => findTransactions(database, ids), fresh),
-    transactionsByKey: () => new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
-    failedTransactions: () => new DataLoader((ids) => findFailedTransactions(database, ids), fresh),
-    balances: () => new DataLoader((ids) => balances.current(ids), fresh),
-    balancesAsOf: () => new DataLoader<AccountMoment, AccountBalance>((moments) => balances.asOf(moments), fresh),
-    histories: () => new DataLoader<HistoryRequest, BalanceBucket[]>((requests) => histories.load(requests), fresh),
-    positions: () => new DataLoader((moments) => balances.positionsAt(moments), fresh),
-    entries: () => new DataLoader((ranges) => loadEntries(database, ranges, noteStretch), fresh),
-    matches: () => new DataLoader((requests) => loadMatches(database, requests, filterScanMax, noteStretch), fresh),
-    matchCounts: () => new DataLoader((lists) => countMatches(database, lists), fresh),
-  } satisfies { [Name in keyof Loaders]: (loaders: Loaders) => Loaders[Name] }
+    lookups: ({ fresh }) => new DataLoader<UserKey, User | undefined>((keys) => findUsers(keys), fresh),
+    users: ({ loaders, fresh }) =>
+      new DataLoader((ids) => Promise.all(ids.map((id) => loaders.lookups.load({ id }))), { ...fresh, cache: true }),
+    usersByEmail: ({ loaders, fresh }) =>
+      new DataLoader((emails) => Promise.all(emails.map((email) => loaders.lookups.load({ email }))), fresh),
+    transactions: ({ fresh }) => new DataLoader((ids) => findTransactions(database, ids), fresh),
+    transactionsByKey: ({ fresh }) => new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
+    failedTransactions: ({ fresh }) => new DataLoader((ids) => findFailedTransactions(database, ids), fresh),
+    balances: ({ fresh }) => new DataLoader((ids) => balances.current(ids), fresh),
+    balancesAsOf: ({ fresh }) =>
+      new DataLoader<AccountMoment, AccountBalance>((moments) => balances.asOf(moments), fresh),
+    histories: ({ fresh }) =>
+      new DataLoader<HistoryRequest, BalanceBucket[]>((requests) => histories.load(requests), fresh),
+    positions: ({ fresh }) => new DataLoader((moments) => balances.positionsAt(moments), fresh),
+    entries: ({ fresh }) => new DataLoader((ranges) => loadEntries(database, ranges, noteStretch), fresh),
+    matches: ({ fresh }) =>
+      new DataLoader((requests) => loadMatches(database, requests, filterScanMax, noteStretch), fresh),
+    matchCounts: ({ fresh }) => new DataLoader((lists) => countMatches(database, lists), fresh),
+  } satisfies { [Name in keyof Loaders]: (making: Making) => Loaders[Name] }
 }
 
 /**
  * Loaders by ledger, as a class whose instances make each loader when it is first asked for: an operation uses two or three
  * of them, and there are many operations.
  */
-const classes = new WeakMap<Ledger, new () => Loaders>()
+const classes = new WeakMap<Ledger, new (slices: Slices) => Loaders>()
 
-export function createLoaders(ledger: Ledger): Loaders {
+/** @param slices those of the operation: what is loaded waits for them. */
+export function createLoaders(ledger: Ledger, slices: Slices): Loaders {
   let Lazy = classes.get(ledger)
   if (!Lazy) {
-    Lazy = class {} as new () => Loaders
-    for (const [name, make] of Object.entries(makersOf(ledger))) {
-      Object.defineProperty(Lazy.prototype, name, {
-        get(this: Loaders) {
-          const value = make(this)
-          Object.defineProperty(this, name, { value })
-          return value
-        },
-      })
-    }
+    Lazy = lazyClassOf(ledger)
     classes.set(ledger, Lazy)
   }
-  return new Lazy()
+  return new Lazy(slices)
+}
+
+function lazyClassOf(ledger: Ledger): new (slices: Slices) => Loaders {
+  class Lazy {
+    readonly slices: Slices
+    constructor(slices: Slices) {
+      this.slices = slices
+    }
+  }
+  for (const [name, make] of Object.entries(makersOf(ledger))) {
+    Object.defineProperty(Lazy.prototype, name, {
+      get(this: Lazy & Loaders) {
+        const batchScheduleFn = (dispatch: () => void) => this.slices.afterwards(dispatch)
+        const value = make({ loaders: this, fresh: { cache: false, batchScheduleFn } })
+        Object.defineProperty(this, name, { value })
+        return value
+      },
+    })
+  }
+  return Lazy as unknown as new (
+    slices: Slices,
+  ) => Loaders
 }

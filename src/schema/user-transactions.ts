@@ -66,6 +66,7 @@ builder.objectField(User, 'transactions', (t) =>
         }
         const list = await entryListOf(user.id, filter ?? {}, context)
         const { items, ...around } = await loadEntryPage(request, list, context)
+        await context.slices.take(items.length)
         const cursorAt = (sequence: number) => encodeEntryCursor({ era: ledger.era, accountId: user.id, sequence })
         const edges = items.map((entry) => ({ ...entry, cursor: cursorAt(entry.sequence), node: entry.transaction }))
         return {

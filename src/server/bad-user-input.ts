@@ -1,16 +1,12 @@
 import { GraphQLError } from 'graphql'
+import { type InvalidField, messageOfIssues } from '../schema/validation-error.ts'
 
 /* The error of input that is not what the schema says: where it is wrong and why, never the value. */
 
-export interface Issue {
-  path: string
-  message: string
-}
-
 export const BAD_USER_INPUT = 'BAD_USER_INPUT'
 
-export function badUserInput(issues: readonly Issue[], nodes?: GraphQLError['nodes']): GraphQLError {
-  return new GraphQLError(issues.map(({ path, message }) => `${path}: ${message}`).join('; '), {
+export function badUserInput(issues: readonly InvalidField[], nodes?: GraphQLError['nodes']): GraphQLError {
+  return new GraphQLError(messageOfIssues(issues), {
     ...(nodes ? { nodes } : {}),
     extensions: { code: BAD_USER_INPUT, fields: issues },
   })

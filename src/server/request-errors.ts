@@ -14,7 +14,8 @@ import {
   validate,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
-import { BAD_USER_INPUT, badUserInput, type Issue, messageOf, reasonOf } from './bad-user-input.ts'
+import { type InvalidField, ISSUES_MAX } from '../schema/validation-error.ts'
+import { BAD_USER_INPUT, badUserInput, messageOf, reasonOf } from './bad-user-input.ts'
 import { excessOf, TOKENS_MAX } from './excess.ts'
 import { errorWithHiddenNames, fieldsIn, withHiddenNames } from './hidden-names.ts'
 import { VALIDATION_RULES } from './validation-rules.ts'
@@ -69,13 +70,13 @@ export function unreadableRequest(error: unknown): GraphQLError | undefined {
   return new GraphQLError(message, { source: error.source, positions: error.positions, extensions: error.extensions })
 }
 
-/** A megabyte of nonsense is not answered with thirty. */
-const ISSUES_MAX = 50
+/** Thrown to end the search for issues: `ISSUES_MAX` are known. */
+const ENOUGH = Symbol('enough issues')
 
 /** What is wrong with the variables of an operation, each with its path. */
-function variableIssues(args: ExecutionArgs, hidesNames: boolean): Issue[] {
+function variableIssues(args: ExecutionArgs, hidesNames: boolean): InvalidField[] {
   const { schema, document, operationName, variableValues } = args
-  const issues: Issue[] = []
+  const issues: InvalidField[] = []
   const fieldsSent = hidesNames ? fieldsIn(variableValues) : undefined
   const shown = (message: string) => (hidesNames ? withHiddenNames(message, document, fieldsSent) : message)
   for (const definition of getOperationAST(document, operationName)?.variableDefinitions ?? []) {
@@ -89,11 +90,16 @@ function variableIssues(args: ExecutionArgs, hidesNames: boolean): Issue[] {
       continue
     }
     const onError: Parameters<typeof coerceInputValue>[2] = (path, _value, error) => {
-      if (issues.length >= ISSUES_MAX) return
+      if (issues.length >= ISSUES_MAX) throw ENOUGH
       const message = isEnumType(type) ? reasonOf('enum') : shown(messageOf(error))
       issues.push({ path: [name, ...path].join('.'), message })
     }
-    coerceInputValue(value, type, onError, hidesNames)
+    try {
+      coerceInputValue(value, type, onError, hidesNames)
+    } catch (error) {
+      if (error !== ENOUGH) throw error
+      break
+    }
   }
   return issues
 }
@@ -103,7 +109,7 @@ function withoutValues(args: ExecutionArgs, result: ExecutionResult, hidesNames:
   if (!result.errors || 'data' in result) return result
   // Refused by a limit: its variables may be too large to look at.
   if (result.errors.some(({ extensions: { code = BAD_USER_INPUT } }) => code !== BAD_USER_INPUT)) return result
-  const issues = variableIssues(args, hidesNames)
+  const issues = withoutStacks(() => variableIssues(args, hidesNames))
   return issues.length > 0 ? { errors: [badUserInput(issues)] } : result
 }
 

@@ -118,7 +118,7 @@ test('every field of every bucket is the plain sum, in every time zone, with and
       const reach = REACH[size] * 3_600_000_000
       const middle = microsecondsOf(`${date}T12:00:00.000000Z`)
       const [first, last] = [instantOf(middle - reach), instantOf(middle + reach)]
-      const edges = [first, ...(bucketStarts(first, last, size, zone, 5_000) as string[]), last]
+      const edges = [first, ...((await bucketStarts(first, last, size, zone, 5_000, {})) ?? []), last]
       const accounts = await makeAccounts(ledger, 4)
       const rows = randomRows(seed, { accounts, count: 30 + upTo(150), edges })
       await insertRows(ledger.test.pool, rows)

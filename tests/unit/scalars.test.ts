@@ -44,7 +44,7 @@ const OF_ANOTHER_KIND = [
 ]
 
 const IN_CENTS = 'must be in cents, without a decimal point: send 1000 for 10.00.'
-const AS_STRING = 'must be a string past 2^53-1, like "9007199254740993": JSON numbers lose digits there.'
+const AS_STRING = 'must be sent as a string above 2^53-1: JSON numbers lose digits there.'
 const OF_NUMBERS = [IN_CENTS, AS_STRING]
 
 describe.each([
