@@ -12,7 +12,7 @@ const literal = (node: ValueNode, ...kinds: Kind[]) =>
 
 const CENTS_REASON = 'must be a whole number of minor units within 64 bits, as an integer or a decimal string.'
 const DECIMAL_REASON = 'must be in cents, without a decimal point: send 1000 for 10.00.'
-const UNSAFE_REASON = 'must be a string past 2^53-1, like "9007199254740993": JSON numbers lose digits there.'
+const UNSAFE_REASON = 'must be sent as a string above 2^53-1: JSON numbers lose digits there.'
 
 /** A fraction, as most other systems write amounts. */
 const DECIMAL = /^-?[0-9]+\.[0-9]+$/
