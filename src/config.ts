@@ -56,6 +56,7 @@ const Environment = z.object({
   KEEP_ALIVE_MS: integer('KEEP_ALIVE_MS', { min: 1_000, max: 3_600_000, standard: 75_000 }),
   BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 28, standard: 2 ** 20 }),
   OPERATION_DEADLINE_MS: integer('OPERATION_DEADLINE_MS', { min: 100, max: 600_000, standard: 15_000 }),
+  SHUTDOWN_DELAY_MS: integer('SHUTDOWN_DELAY_MS', { min: 0, max: 600_000, standard: 0 }),
   BATCH_SIZE_MAX: integer('BATCH_SIZE_MAX', { min: 1, max: 10_000, standard: 256 }),
   QUEUE_LENGTH_MAX: integer('QUEUE_LENGTH_MAX', { min: 1, max: 1_000_000, standard: 10_000 }),
   BATCH_LOCK_WAIT_MS: integer('BATCH_LOCK_WAIT_MS', { min: 1, max: 60_000, standard: 100 }),

@@ -1,11 +1,11 @@
 import type { Instant } from '../db/instant.ts'
-import { type Database, databaseOf, openPool } from '../db/pool.ts'
+import { type Database, databaseOf, openPool, type PoolUse, useOf } from '../db/pool.ts'
 import { type ApiToken, createApiToken, listApiTokens, type NewApiToken, revokeApiToken } from './api-tokens.ts'
 import { Authenticator } from './authenticator.ts'
-import { hashOfNobody } from './passwords.ts'
+import { HashQueueFullError, hashOfNobody } from './passwords.ts'
 import { endSession, type SessionOptions } from './sessions.ts'
 import { type SignIn, type SignInRequest, signIn } from './sign-in.ts'
-import { THROTTLE, Throttle, type ThrottleOptions } from './throttle.ts'
+import { THROTTLE, Throttle, type ThrottleOptions, TooManyAttemptsError } from './throttle.ts'
 
 export interface AuthOptions {
   url: string
@@ -15,6 +15,9 @@ export interface AuthOptions {
   throttle?: ThrottleOptions
   onTrouble: (error: unknown) => void
 }
+
+/** `throttled`: there were too many attempts. `overloaded`: too many passwords wait. `failed`: the database is away, or a fault. */
+type SignInResult = 'succeeded' | 'refused' | 'throttled' | 'overloaded' | 'failed'
 
 /** Who may come in, open on one database. It knows users and nothing of money. */
 export interface Auth {
@@ -27,6 +30,10 @@ export interface Auth {
   revokeApiToken(id: string): Promise<ApiToken | undefined>
   listApiTokens(): Promise<ApiToken[]>
   database: Database
+  /** What became of attempts to sign in, since this process began. */
+  signIns: Readonly<Record<SignInResult, number>>
+  /** How much of each of its pools is in use. */
+  poolUse(): (PoolUse & { name: string })[]
   close(): Promise<void>
 }
 
@@ -49,15 +56,21 @@ export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...op
       answerTimeoutMs: timeoutMs,
     })
   const checkers = pool('thesaurum checking tokens', CHECKERS_MAX, Math.min(answerTimeoutMs, CHECK_TIMEOUT_MS))
-  const signIns = pool('thesaurum signing in', SIGN_INS_MAX)
-  const database = databaseOf(signIns)
-  const throttle = new Throttle(signIns, options.throttle ?? THROTTLE)
+  const signers = pool('thesaurum signing in', SIGN_INS_MAX)
+  const database = databaseOf(signers)
+  const throttle = new Throttle(signers, options.throttle ?? THROTTLE)
   const authenticator = new Authenticator(databaseOf(checkers), options.onTrouble)
+  const signIns = { succeeded: 0, refused: 0, throttled: 0, overloaded: 0, failed: 0 }
   await hashOfNobody()
   return {
     authenticator,
     database,
-    signIn: (request) => signIn(request, { database, throttle, sessions: options.sessions }),
+    signIns,
+    signIn: (request) => counted(signIns, signIn(request, { database, throttle, sessions: options.sessions })),
+    poolUse: () => [
+      { name: 'checking tokens', ...useOf(checkers) },
+      { name: 'signing in', ...useOf(signers) },
+    ],
     async signOut(token) {
       const endedAt = await endSession(database, token)
       authenticator.forget(token)
@@ -72,7 +85,23 @@ export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...op
     listApiTokens: () => listApiTokens(database),
     async close() {
       await authenticator.close()
-      await Promise.all([checkers.end(), signIns.end()])
+      await Promise.all([checkers.end(), signers.end()])
     },
+  }
+}
+
+async function counted(
+  counts: Record<SignInResult, number>,
+  signingIn: Promise<SignIn | undefined>,
+): Promise<SignIn | undefined> {
+  try {
+    const session = await signingIn
+    counts[session ? 'succeeded' : 'refused']++
+    return session
+  } catch (error) {
+    if (error instanceof TooManyAttemptsError) counts.throttled++
+    else if (error instanceof HashQueueFullError) counts.overloaded++
+    else counts.failed++
+    throw error
   }
 }

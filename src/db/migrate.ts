@@ -1,11 +1,9 @@
-import { fileURLToPath } from 'node:url'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
+import { MIGRATIONS_FOLDER } from './migrations.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
-
-const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url))
 
 /** Any constant will do, so long as nothing else in the database uses it: "thesaur" in ASCII. */
 const MIGRATION_LOCK = 0x74_68_65_73_61_75n

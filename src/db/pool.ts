@@ -58,6 +58,18 @@ export function openPool({
   return pool
 }
 
+/** How much of a pool is in use. */
+export interface PoolUse {
+  idle: number
+  busy: number
+  /** Whoever waits for a connection. */
+  waiting: number
+}
+
+export function useOf({ idleCount, totalCount, waitingCount }: pg.Pool): PoolUse {
+  return { idle: idleCount, busy: totalCount - idleCount, waiting: waitingCount }
+}
+
 /** Drizzle over a pool, for statements that need no transaction. */
 export function databaseOf(pool: pg.Pool): Database {
   return drizzle(pool)

@@ -48,6 +48,8 @@ export class Feed {
   /** Channels that have to look. */
   readonly #dirty = new Set<Channel>()
   #looking = false
+  /** When the oldest hint came that was not followed yet. */
+  #behindSince: number | undefined
   #poll: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -60,6 +62,11 @@ export class Feed {
 
   get subscriberCount(): number {
     return this.#subscribers.size
+  }
+
+  /** For how long there have been entries, perhaps, that were not read yet. */
+  get lagMs(): number {
+    return this.#behindSince === undefined ? 0 : performance.now() - this.#behindSince
   }
 
   /** Takes what was committed just now, in order. */
@@ -79,6 +86,7 @@ export class Feed {
       const channel = this.#channels.get(accountId)
       if (channel) this.#dirty.add(channel)
     }
+    if (this.#dirty.size > 0) this.#behindSince ??= performance.now()
     this.#look().catch(this.#onTrouble)
   }
 
@@ -127,6 +135,7 @@ export class Feed {
       this.#channels.delete(channel.accountId)
       this.#dirty.delete(channel)
     }
+    if (this.#channels.size === 0) this.#behindSince = undefined
     if (this.#subscribers.size === 0) {
       clearInterval(this.#poll)
       this.#poll = undefined
@@ -168,6 +177,7 @@ export class Feed {
           if (newestFirst.length === READ_MAX && channel.subscribers.size > 0) this.#dirty.add(channel)
         }
       }
+      this.#behindSince = undefined
     } finally {
       this.#looking = false
     }

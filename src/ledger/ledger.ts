@@ -1,5 +1,13 @@
 import { jointStatement } from '../db/joint-statement.ts'
-import { countedDatabaseOf, type Database, databaseOf, openPool, type PoolOptions } from '../db/pool.ts'
+import {
+  countedDatabaseOf,
+  type Database,
+  databaseOf,
+  openPool,
+  type PoolOptions,
+  type PoolUse,
+  useOf,
+} from '../db/pool.ts'
 import { ledger as ledgerTable } from '../db/tables.ts'
 import { Attempts } from './attempts.ts'
 import { BalanceHistories } from './balance-history.ts'
@@ -57,6 +65,8 @@ export interface Ledger {
   rebuildCheckpoints(): Promise<number>
   /** After a restore: voids all cursors. To be opened anew afterwards. */
   renewEra(): Promise<void>
+  /** How much of each of its pools is in use. */
+  poolUse(): (PoolUse & { name: string })[]
   close(): Promise<void>
 }
 
@@ -97,8 +107,16 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const verifiers = pool('thesaurum verifying', VERIFIERS_MAX, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
   const sharers = pool('thesaurum settling', SHARERS_MAX)
   const feeders = pool('thesaurum feeding', FEEDERS_MAX)
-  const closePools = () =>
-    Promise.all([writers, sharers, waiters, recorders, readers, feeders, verifiers].map((each) => each.end()))
+  const pools = {
+    posting: writers,
+    waiting: waiters,
+    recording: recorders,
+    reading: readers,
+    verifying: verifiers,
+    settling: sharers,
+    feeding: feeders,
+  }
+  const closePools = () => Promise.all(Object.values(pools).map((each) => each.end()))
   const database = countedDatabaseOf(readers)
   const feedDatabase = databaseOf(feeders)
   try {
@@ -159,6 +177,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       },
       rebuildCheckpoints: () => rebuildCheckpoints(databaseOf(verifiers)),
       renewEra: () => renewEra(verifiers),
+      poolUse: () => Object.entries(pools).map(([name, pool]) => ({ name, ...useOf(pool) })),
       async close() {
         feed.close()
         transactionFeed.close()

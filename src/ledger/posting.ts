@@ -1,9 +1,11 @@
 import { EventEmitter, once } from 'node:events'
+import { OutcomeUnknownError } from '../db/transaction.ts'
 import type { FailureCode } from './attempts.ts'
 import { AccountsLockedError, type BatchLimits, type BatchResult, runBatch, runBatchAround } from './batch.ts'
 import type { CallOutcome, Outcome, Posting } from './fold.ts'
 import { Lanes } from './lanes.ts'
 import { PendingCall } from './pending-call.ts'
+import { PostingCounts } from './posting-counts.ts'
 import type { PostingOptions } from './posting-options.ts'
 import { REFUSAL_MESSAGES } from './refusal.ts'
 import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './retry.ts'
@@ -45,8 +47,7 @@ export class PostingEngine {
   readonly #lanes: Lanes
   readonly #rooms: WaitingRooms
   readonly #submitters: Submitters
-  /** Since this process began. */
-  readonly counts = { batches: 0, postings: 0 }
+  readonly counts = new PostingCounts()
   #sifting: NodeJS.Timeout | undefined
   readonly #events = new EventEmitter()
 
@@ -61,6 +62,7 @@ export class PostingEngine {
           runBatchAround(options.waitingPool, this.#limits(waitMs, waitMs + options.deadlineMs), accountIds, take),
         settle: (calls, result) => this.#settle(calls, result, true),
         failed: (calls, error) => this.#failed(calls, error),
+        entered: () => void this.counts.lockWaits++,
         expired: (call) => this.#giveUp(call),
         refused: (call) => call.giveUp(new UnavailableError('OVERLOADED')),
       },
@@ -75,7 +77,7 @@ export class PostingEngine {
    * @throws {UnavailableError} when it could not be posted in time, or when whether it was is not known.
    */
   async post(request: PostingRequest, submitter = SERVER): Promise<Outcome> {
-    const outcome = await this.#call([request], submitter)
+    const outcome = await this.counts.follow([request], this.#call([request], submitter))
     return 'refusal' in outcome ? { refusal: outcome.refusal } : { posted: outcome.posted[0] as never }
   }
 
@@ -89,7 +91,7 @@ export class PostingEngine {
     if (new Set(requests.map(({ idempotencyKey }) => idempotencyKey)).size < requests.length) {
       throw new TypeError('an idempotency key is there twice')
     }
-    return requests.length === 0 ? { posted: [] } : this.#call(requests, submitter)
+    return requests.length === 0 ? { posted: [] } : this.counts.follow(requests, this.#call(requests, submitter))
   }
 
   /** How many postings wait for their answer. */
@@ -173,8 +175,7 @@ export class PostingEngine {
 
   #settle(calls: readonly PendingCall[], { verdicts, tails }: BatchResult, isOfRoom = false): void {
     const { onPosted, checkpoints } = this.#options
-    this.counts.batches++
-    for (const { postings } of calls) this.counts.postings += postings.length
+    this.counts.noteBatch(calls.reduce((size, { postings }) => size + postings.length, 0))
     const posted = verdicts.flatMap((verdict) =>
       'outcome' in verdict && 'posted' in verdict.outcome ? verdict.outcome.posted : [],
     )
@@ -202,6 +203,7 @@ export class PostingEngine {
   #failed(calls: readonly PendingCall[], error: unknown): void {
     const isFault = !isPassing(error)
     for (const call of calls) call.note(error)
+    if (error instanceof OutcomeUnknownError) this.counts.unknownOutcomes++
     const [call] = calls
     if (isFault && call && calls.length === 1) this.#fault(call, error)
     else this.#again(calls, isFault)
@@ -217,6 +219,7 @@ export class PostingEngine {
     })
     const leftMs = Math.min(...again.map(({ deadlineAt }) => deadlineAt)) - performance.now()
     const pauseMs = isFault ? 0 : pauseMsAfter(Math.max(...again.map(({ failures }) => failures)))
+    this.counts.retries += again.length
     if (again.length > 0) setTimeout(() => this.#lanes.reenter(again), Math.min(pauseMs, leftMs))
   }
 

@@ -46,6 +46,8 @@ export class TransactionFeed {
   readonly #live = new Set<TransactionSubscriber>()
   #stepping: Promise<void> | undefined
   #isHinted = false
+  /** When the oldest hint came that was not followed yet, while somebody is live. */
+  #behindSince: number | undefined
   #pumping = false
   #poll: NodeJS.Timeout | undefined
   #isClosed = false
@@ -74,9 +76,15 @@ export class TransactionFeed {
     return { previous: snapshot, snapshot, after: null }
   }
 
+  /** For how long there have been transactions, perhaps, that live subscribers were not sent yet. */
+  get lagMs(): number {
+    return this.#behindSince === undefined ? 0 : performance.now() - this.#behindSince
+  }
+
   /** Says that there may be new transactions. */
   hint(): void {
     this.#isHinted = true
+    if (this.#live.size > 0) this.#behindSince ??= performance.now()
     if (this.#live.size > 0 && !this.#pumping) void this.#pump()
   }
 
@@ -134,6 +142,7 @@ export class TransactionFeed {
   #leave(subscriber: TransactionSubscriber): void {
     this.#subscribers.delete(subscriber)
     this.#live.delete(subscriber)
+    if (this.#live.size === 0) this.#behindSince = undefined
     if (this.#subscribers.size > 0) return
     clearInterval(this.#poll)
     this.#poll = undefined
@@ -149,6 +158,7 @@ export class TransactionFeed {
         await this.#advance()
         this.#patience.succeeded()
       }
+      this.#behindSince = undefined
     } catch (error) {
       // The poll looks again.
       const reason = this.#patience.failed(error)

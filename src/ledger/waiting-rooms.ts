@@ -23,6 +23,8 @@ export interface RoomKeeper {
   settle(calls: readonly PendingCall[], result: BatchResult): void
   /** Calls whose batch failed: they are tried again the common way, or answered. */
   failed(calls: readonly PendingCall[], error: unknown): void
+  /** A call waits for an account from now on. */
+  entered(): void
   /** Their deadline is over. */
   expired(call: PendingCall): void
   /** There is no room left. */
@@ -63,6 +65,7 @@ export class WaitingRooms {
   }
 
   enter(accountId: string, call: PendingCall): void {
+    this.#keeper.entered()
     if (call.lastRoom !== accountId) call.moves++
     call.lastRoom = accountId
     const room = this.#rooms.get(accountId)

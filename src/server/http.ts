@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { runsLedger } from '../auth/viewer.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Caller } from '../schema/context.ts'
 import { answer, secure, securityHeaders } from './answer.ts'
@@ -7,11 +6,12 @@ import { BAD_TOKEN, badTokenMessage } from './bearer.ts'
 import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
 import type { GraphiqlPage, Visitor } from './graphiql.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
-import { isHealthy } from './health.ts'
 import { namesOneHost } from './host.ts'
 import type { Metrics } from './metrics.ts'
 import { allowOrigin, answerPreflight } from './origins.ts'
+import { PROBES } from './probes.ts'
 import { isUtf8Url } from './query-string.ts'
+import type { Readiness } from './readiness.ts'
 import type { RequestLog } from './request-log.ts'
 import { recordOf } from './request-record.ts'
 import { answerOnSlimPath } from './slim-path.ts'
@@ -21,6 +21,7 @@ export interface HttpOptions {
   ledger: Ledger
   graphql: GraphqlServer
   metrics: Metrics
+  readiness: Readiness
   /** null: off. */
   graphiql: GraphiqlPage | null
   /** What a page on this machine finds in its header editor, if anything. */
@@ -56,8 +57,10 @@ const OPTIONS = {
 /** Paths, by the name that they are logged with. */
 const ROUTES: ReadonlyMap<string, string> = new Map([
   ['/', 'root'],
-  ['/metrics', 'metrics'],
+  ['/livez', 'livez'],
+  ['/readyz', 'readyz'],
   ['/health', 'health'],
+  ['/metrics', 'metrics'],
 ])
 
 /** The routes of the server. What is not GraphQL is answered here; so is what must never reach it. */
@@ -71,8 +74,8 @@ export function createHttpServer(options: HttpOptions): Server {
     secure(response, options.isProduction)
     record.route = options.graphiql?.ownsPath(path) ? 'graphiql' : (ROUTES.get(path) ?? 'unknown')
     if (record.route === 'graphiql') return options.graphiql?.respond(request, response)
-    if (record.route === 'metrics') return void answerMetrics(request, response, options)
-    if (record.route === 'health') return void answerHealth(response, options.ledger)
+    const answerProbe = PROBES.get(record.route)
+    if (answerProbe) return void answerProbe(request, response, options)
     if (record.route === 'root') return void response.writeHead(302, { location: GRAPHQL_PATH }).end()
     answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`)
   })
@@ -145,22 +148,4 @@ function answerCaller(
 
 function answerBodyRefusal(response: ServerResponse, { status, message, isLast }: BodyRefusal): void {
   answer(response, status, message, undefined, isLast)
-}
-
-/** For whoever runs the ledger. */
-async function answerMetrics(request: IncomingMessage, response: ServerResponse, options: HttpOptions): Promise<void> {
-  const caller = await Promise.resolve(options.authenticate(request)).catch((): typeof BAD_TOKEN => BAD_TOKEN)
-  if (caller === BAD_TOKEN || !runsLedger(caller.viewer)) {
-    response.setHeader('www-authenticate', 'Bearer')
-    return answer(response, 401, "Metrics take an operator's token.", { code: 'UNAUTHENTICATED' })
-  }
-  const metrics = await options.metrics.read().catch(options.onTrouble)
-  if (metrics === undefined) return answer(response, 500, 'Unexpected error.')
-  response.writeHead(200, { 'content-type': options.metrics.contentType }).end(metrics)
-}
-
-async function answerHealth(response: ServerResponse, ledger: Ledger): Promise<void> {
-  const healthy = await isHealthy(ledger)
-  const body = JSON.stringify({ status: healthy ? 'ok' : 'unavailable' })
-  response.writeHead(healthy ? 200 : 503, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(body)
 }

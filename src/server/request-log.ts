@@ -19,6 +19,8 @@ export class RequestLog {
   readonly #logger: Logger
   readonly #errors: BoundedLog
   readonly #onEnd: RequestLogOptions['onEnd']
+  /** Subscriptions that run, by transport. */
+  readonly subscriptions = { 'event-stream': 0, websocket: 0, http: 0 }
 
   constructor({ logger, errors, onEnd }: RequestLogOptions) {
     this.#logger = logger
@@ -36,6 +38,7 @@ export class RequestLog {
 
   /** A subscription runs from now on. */
   began(record: RequestRecord): void {
+    this.subscriptions[record.transport]++
     this.#write('info', record, {}, 'subscription began')
   }
 
@@ -72,12 +75,12 @@ export class RequestLog {
     if (record.route === 'graphql') this.#onEnd?.(record, result, durationMs)
     this.writeFaults(record)
     const isRoutine = ROUTINE_ROUTES.has(record.route) && (status ?? 200) < 400
-    const isSubscription = record.type === 'subscription' && record.hasBegun
+    if (record.hasBegun) this.subscriptions[record.transport]--
     this.#write(
       isRoutine ? 'debug' : 'info',
       record,
       { status, result, durationMs: Math.round(durationMs * 100) / 100 },
-      isSubscription ? 'subscription ended' : 'request',
+      record.hasBegun ? 'subscription ended' : 'request',
     )
   }
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { type AuthOptions, openAuth } from '../auth/auth.ts'
 import { endDemoSessions } from '../auth/operators.ts'
@@ -21,6 +22,7 @@ import { maskError } from './masked-errors.ts'
 import { createMetrics } from './metrics.ts'
 import { openOperatorToken } from './operator-token.ts'
 import { readPersistedOperations } from './persisted-operations.ts'
+import { Readiness } from './readiness.ts'
 import { RequestLog } from './request-log.ts'
 import { watchAnswers } from './shutdown.ts'
 import { cutStalledStreams } from './stalled-streams.ts'
@@ -93,17 +95,31 @@ export function cleanerOptions(config: Config, url: string, onError: CleanerOpti
 
 /**
  * Opens the server on a database that is migrated already. In development an empty ledger is told a demo story.
+ *
+ * @param countsRequests false: requests are not counted, which a benchmark compares with.
  */
-export async function openServer(config: Config, url: string, logger: Logger): Promise<RunningServer> {
+export async function openServer(
+  config: Config,
+  url: string,
+  logger: Logger,
+  { countsRequests = true }: { countsRequests?: boolean } = {},
+): Promise<RunningServer> {
   const persistedOperations =
     config.PERSISTED_OPERATIONS === undefined ? undefined : await readPersistedOperations(config.PERSISTED_OPERATIONS)
   const errors = new BoundedLog(logger)
   const onTrouble = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
-  const log = new RequestLog({ logger, errors })
   const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger is in trouble')))
   const auth = await openAuth(authOptions(config, url, onTrouble('sign-in is in trouble')))
   const cleaner = openCleaner(cleanerOptions(config, url, onTrouble('expired rows could not be deleted')))
   const isProduction = config.NODE_ENV === 'production'
+  const metrics = createMetrics(ledger, auth, {
+    sockets: () => webSocket.counts.openCount,
+    closedSockets: () => webSocket.counts.closedCounts,
+    subscriptions: () => log.subscriptions,
+    logLinesLeftOut: () => errors.leftOut,
+  })
+  const log = new RequestLog({ logger, errors, ...(countsRequests && { onEnd: metrics.noteRequest }) })
+  const readiness = new Readiness(ledger)
   const callers = new WeakMap<IncomingMessage, Caller>()
   const authenticate = (request: IncomingMessage, authorization: unknown) =>
     callerOf(request, authorization, auth.authenticator, config.TRUSTED_PROXY_COUNT)
@@ -133,7 +149,8 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     log,
     ledger,
     graphql,
-    metrics: createMetrics(ledger, auth),
+    metrics,
+    readiness,
     graphiql: isOn(config, 'GRAPHIQL') ? graphiql : null,
     visitorOf: (request) =>
       operator && isLocal(request) && request.headers.origin === undefined
@@ -183,6 +200,9 @@ export async function openServer(config: Config, url: string, logger: Logger): P
     address: addressOf(http.address() as AddressInfo),
     operatorTokenPath: operator?.path ?? null,
     async close() {
+      readiness.shutDown()
+      // A load balancer looks every few seconds, and goes on sending until it has seen that.
+      if (config.SHUTDOWN_DELAY_MS > 0) await sleep(config.SHUTDOWN_DELAY_MS)
       stopCutting()
       const closed = new Promise((resolve) => http.close(resolve))
       await webSocket.close()

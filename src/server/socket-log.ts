@@ -10,6 +10,11 @@ import type { RequestLog } from './request-log.ts'
 import { keepRecord, RequestRecord, recordOf } from './request-record.ts'
 import type { SocketContext } from './socket-adapter.ts'
 
+/** The codes that are counted by themselves: a client may send any other. */
+const CODES: ReadonlySet<number> = new Set([
+  1000, 1001, 1005, 1006, 1007, 1009, 1012, 1013, 4400, 4401, 4403, 4406, 4408, 4409, 4429, 4500,
+])
+
 /** A socket, until it is closed. */
 interface Socket {
   id: string
@@ -33,6 +38,9 @@ type Answer = ExecutionResult | AsyncIterable<ExecutionResult>
 export class SocketLog {
   readonly #log: RequestLog
   readonly #sockets = new WeakMap<WebSocket, Socket>()
+  openCount = 0
+  /** Closed sockets by code, since this process began. */
+  readonly closedCounts = new Map<string, number>()
 
   constructor(log: RequestLog) {
     this.#log = log
@@ -57,7 +65,11 @@ export class SocketLog {
     const id = recordOf(request)?.id ?? requestIdOf(undefined)
     const state: Socket = { id, openedAt: performance.now(), viewer: undefined, operationCount: 0 }
     this.#sockets.set(socket, state)
+    this.openCount++
     socket.once('close', (code) => {
+      this.openCount--
+      const name = CODES.has(code) ? String(code) : 'other'
+      this.closedCounts.set(name, (this.closedCounts.get(name) ?? 0) + 1)
       const durationMs = Math.round(performance.now() - state.openedAt)
       this.#log.writeSocket({ requestId: id, viewer: state.viewer, code, durationMs }, 'socket closed')
     })

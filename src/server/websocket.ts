@@ -68,6 +68,8 @@ export interface WebSocketOptions {
 }
 
 export interface WebSocketTransport {
+  /** Of open sockets, and of closed ones by code. */
+  counts: Pick<SocketLog, 'openCount' | 'closedCounts'>
   /** Closes every socket with 1012 and without `Complete`, so that clients come back by themselves. */
   close(): Promise<void>
 }
@@ -221,6 +223,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
   sockets.on('headers', (headers, request) => headers.push(`${REQUEST_ID_HEADER}: ${recordOf(request)?.id}`))
 
   return {
+    counts: socketLog,
     async close() {
       server.off('upgrade', upgrade)
       const closed = [...sockets.clients].map((socket) => new Promise((resolve) => socket.once('close', resolve)))

@@ -7,6 +7,7 @@ import { createGraphiqlPage } from '../../src/server/graphiql.ts'
 import { createHttpServer, type HttpOptions } from '../../src/server/http.ts'
 import { maskError } from '../../src/server/masked-errors.ts'
 import { createMetrics } from '../../src/server/metrics.ts'
+import { Readiness } from '../../src/server/readiness.ts'
 import { OPERATOR, openTestGraphql, silentRequestLog } from '../support/graphql.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
@@ -29,6 +30,7 @@ beforeAll(async () => {
       ledger,
       graphql: test.graphql,
       metrics: createMetrics(ledger, test.auth),
+      readiness: new Readiness(ledger),
       graphiql,
       slimPath,
       visitorOf: () => ({}),

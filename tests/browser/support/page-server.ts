@@ -4,6 +4,7 @@ import { createGraphiqlPage, type GraphiqlOptions } from '../../../src/server/gr
 import { GRAPHQL_PATH } from '../../../src/server/graphql.ts'
 import { createHttpServer } from '../../../src/server/http.ts'
 import { createMetrics } from '../../../src/server/metrics.ts'
+import { Readiness } from '../../../src/server/readiness.ts'
 import { OPERATOR, openTestGraphql, silentRequestLog } from '../../support/graphql.ts'
 import { openTestLedger } from '../../support/ledger.ts'
 
@@ -30,6 +31,7 @@ export async function openPageServer(
     ledger,
     graphql,
     metrics: createMetrics(ledger, auth),
+    readiness: new Readiness(ledger),
     graphiql: {
       ownsPath: page.ownsPath,
       respond: (request, response) => page.respond(request, response, { headers: options.visitorHeaders }),
