@@ -1,3 +1,4 @@
+import { openSync } from 'node:fs'
 import { readConfig } from '../../src/config.ts'
 import { makeToken } from './token.ts'
 
@@ -11,11 +12,15 @@ import { makeToken } from './token.ts'
 
 const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url).href
 const { createLogger }: typeof import('../../src/server/log.ts') = await import(built('server/log.js'))
+const { LineWriter }: typeof import('../../src/server/line-writer.ts') = await import(built('server/line-writer.js'))
 const { openServer }: typeof import('../../src/server/server.ts') = await import(built('server/server.js'))
 
 const config = readConfig()
 if (config.DATABASE_URL === undefined) throw new Error('DATABASE_URL is missing')
-const server = await openServer(config, config.DATABASE_URL, createLogger(config.LOG_LEVEL, process.stderr))
+// Written as `npm start` writes it, and thrown away.
+const logger = createLogger(config.LOG_LEVEL, new LineWriter(openSync('/dev/null', 'w')))
+const countsRequests = process.env.WITHOUT_METRICS === undefined
+const server = await openServer(config, config.DATABASE_URL, logger, { countsRequests })
 const token = await makeToken(config.DATABASE_URL)
 console.log(JSON.stringify({ address: server.address, token }))
 

@@ -6,22 +6,23 @@ import type { OperationName } from './requests.ts'
 import { checkSoundness } from './soundness.ts'
 
 /*
- * The whole over HTTP, side by side in one run: our server, the same one posting one at a time, and a bare minimum
- * (bare-server.ts). Each is a process of its own, on one database, and so is the generator of load (generator.ts). Slices of the
- * three take turns, so that each sees the same machine and the same ledger; a first round warms up and is thrown away. Ratios
+ * The whole over HTTP, side by side in one run: our server, the same one without its log and metrics, the same one posting
+ * one at a time, and a bare minimum (bare-server.ts). Each is a process of its own, on one database, and so is the generator of load (generator.ts). Slices of the
+ * four take turns, so that each sees the same machine and the same ledger; a first round warms up and is thrown away. Ratios
  * are of slices of one round, and of these the median.
  *
  * "One at a time" is BATCH_SIZE_MAX=1: no batch has more than one posting, but three lanes still run side by side. Where nothing
  * is posted it is our server a second time, and the ratio to it says how far the others can be trusted.
  *
- * SECONDS of a slice, ROUNDS and ACCOUNTS may be set in the environment.
+ * SECONDS of a slice, ROUNDS, ACCOUNTS and ONLY (a part of the titles of what is to be measured) may be set in the environment.
  */
 
 const SECONDS = Number(process.env.SECONDS || 4)
 const ROUNDS = Number(process.env.ROUNDS || 3)
 const ACCOUNTS = Number(process.env.ACCOUNTS || 10_000)
+const ONLY = process.env.ONLY ?? ''
 
-const SERVERS = ['ours', 'one at a time', 'bare'] as const
+const SERVERS = ['ours', 'without logs', 'one at a time', 'bare'] as const
 type ServerName = (typeof SERVERS)[number]
 
 interface Measure {
@@ -83,6 +84,7 @@ interface Figures {
 }
 
 const perSecond = ({ answered, seconds }: Slice) => answered / seconds
+const cpuMicroseconds = ({ serverCpuSeconds, answered }: Slice) => (serverCpuSeconds / answered) * 1e6
 
 function figuresOf(slices: readonly Slice[]): Figures {
   const latencies = slices.flatMap(({ latenciesMs }) => latenciesMs)
@@ -91,7 +93,7 @@ function figuresOf(slices: readonly Slice[]): Figures {
     p50Ms: median(latencies),
     p99Ms: percentile(latencies, 0.99),
     failed: slices.reduce((sum, { failed }) => sum + failed, 0),
-    cpuMicroseconds: median(slices.map(({ serverCpuSeconds, answered }) => (serverCpuSeconds / answered) * 1e6)),
+    cpuMicroseconds: median(slices.map(cpuMicroseconds)),
   }
 }
 
@@ -131,6 +133,8 @@ async function run(
     }
     if (round > 0) rounds.push(slices as Record<ServerName, Slice>)
   }
+  const cpuRatioTo = (name: ServerName) =>
+    median(rounds.map((slices) => cpuMicroseconds(slices.ours) / cpuMicroseconds(slices[name])))
   const ratioTo = (name: ServerName) => median(rounds.map((slices) => perSecond(slices.ours) / perSecond(slices[name])))
   return SERVERS.map((name) => {
     const figures = figuresOf(rounds.map((slices) => slices[name]))
@@ -143,7 +147,8 @@ async function run(
       figures.p99Ms.toFixed(1),
       String(figures.failed),
       figures.cpuMicroseconds.toFixed(0),
-      isOurs ? '' : ratioTo(name).toFixed(2),
+      isOurs ? '' : ratioTo(name).toFixed(3),
+      isOurs ? '' : cpuRatioTo(name).toFixed(3),
       isOurs ? measure.goal : '',
       isOurs ? (measure.reached(figures, ratioTo('bare')) ? 'yes' : 'no') : '',
     ]
@@ -162,7 +167,8 @@ try {
       TRUSTED_PROXY_COUNT: '0',
       DATABASE_URL: url,
       PORT: '0',
-      LOG_LEVEL: 'warn',
+      // To a file that throws all away: what a log costs the server itself.
+      LOG_LEVEL: 'info',
       ...environment,
     })
     closers.unshift(() => server.close())
@@ -170,6 +176,7 @@ try {
   }
   const servers = {
     ours: await start('ledger-server.ts'),
+    'without logs': await start('ledger-server.ts', { LOG_LEVEL: 'silent', WITHOUT_METRICS: '1' }),
     'one at a time': await start('ledger-server.ts', { BATCH_SIZE_MAX: '1' }),
     bare: await start('bare-server.ts'),
   }
@@ -179,12 +186,27 @@ try {
     `PostgreSQL ${bench.version}, Node ${process.version}, ${ACCOUNTS.toLocaleString('en')} accounts; ${ROUNDS} rounds of ${SECONDS} s a slice, medians\n`,
   )
   const rows: string[][] = []
-  for (const measure of MEASURES) {
+  for (const measure of MEASURES.filter(({ title }) => title.includes(ONLY))) {
     console.error(`  ${measure.title} …`)
     rows.push(...(await run(measure, servers, generator, userIds)))
   }
   console.log(
-    table(['', 'server', 'per second', 'p50 ms', 'p99 ms', 'failed', 'CPU µs', 'ours to it', 'goal', 'reached'], rows),
+    table(
+      [
+        '',
+        'server',
+        'per second',
+        'p50 ms',
+        'p99 ms',
+        'failed',
+        'CPU µs',
+        'ours to it',
+        'CPU to it',
+        'goal',
+        'reached',
+      ],
+      rows,
+    ),
   )
   console.log(
     `\nThe generator took ${Math.min(...generatorShares).toFixed(2)} to ${Math.max(...generatorShares).toFixed(2)} of a core.`,
