@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type Flags, readConfig } from '../config.ts'
+import { exitCodeOf, explain } from '../explain.ts'
 import { openConsole } from '../server/console.ts'
 import { openServer } from '../server/server.ts'
 import { withDatabase } from './database.ts'
@@ -21,7 +22,13 @@ export async function serve(flags: Flags, stop: AbortSignal): Promise<void> {
       }
     })
   } catch (error) {
-    if (!(error instanceof StoppedError)) throw error
+    if (!(error instanceof StoppedError)) {
+      // In production all that is said is JSON.
+      if (config.NODE_ENV !== 'production') throw error
+      output.logger.fatal({ err: error }, explain(error))
+      process.exitCode = exitCodeOf(error)
+      return
+    }
     // To be stopped is how a server ends, ready or not. What still hangs, as on a database that does not answer, ends with the process.
     process.exit(0)
   } finally {

@@ -115,7 +115,7 @@ test('every variable is read, and strangers are left alone', () => {
     PERSISTED_OPERATIONS: '/etc/thesaurum/operations.json',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(21)
+  expect(numbers).toHaveLength(22)
   const origins = 'https://app.example.com, http://localhost:3000'
   expect(readConfig({ ...environment, ALLOWED_ORIGINS: origins, HOME: '/root', PATH: '' })).toEqual({
     ...environment,
