@@ -19,6 +19,9 @@ import {
  * the library's own retry would ask the old cursor again: it is off, and we subscribe anew.
  */
 
+// Apollo's link reads the browser's global when a connection fails; Node has one from 22 on.
+if (!('WebSocket' in globalThis)) Object.assign(globalThis, { WebSocket })
+
 export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const socket = createClient({
     url: endpoint.replace(/^http/, 'ws'),

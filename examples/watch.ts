@@ -42,24 +42,40 @@ export const isForbidden = (event: unknown) => (event as { code?: unknown } | nu
 /** Any time that a server may be away for, so that a thousand clients do not come back at once. */
 export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 200 + Math.random() * 800))
 
-/**
- * Runs a program with the endpoint and the user it was given, until Ctrl-C. The token is that of THESAURUM_TOKEN, or of the demo
- * operator of a server that was started here.
- */
+/** Where a server in development, started in this folder, keeps the token of its demo operator. */
+const TOKEN_FILE = '.data/operator-token'
+
+/** Runs a program with the endpoint and the user it was given, until Ctrl-C. What goes wrong is a sentence and exit code 1. */
 export async function runFromCommandLine(watchAccount: (watch: Watch) => Promise<void>): Promise<void> {
-  const [endpoint, userId] = process.argv.slice(2)
-  const token = process.env.THESAURUM_TOKEN ?? readFileSync('.data/operator-token', 'utf8').trim()
-  if (!endpoint || !userId) throw new Error('give the endpoint (http://localhost:4000/graphql) and the id of a user')
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
-  await watchAccount({
-    endpoint,
-    userId,
-    token,
-    signal: stop.signal,
-    onBalance: ({ amount }) => console.log('balance', amount),
-    onEntry: ({ sequence, change, balanceAfter }) => console.log('entry', sequence, change, 'balance', balanceAfter),
-  })
+  try {
+    const [endpoint, userId] = process.argv.slice(2)
+    if (!endpoint || !userId) throw new Error('Give the endpoint (http://localhost:4000/graphql) and the id of a user.')
+    await watchAccount({
+      endpoint,
+      userId,
+      token: process.env.THESAURUM_TOKEN ?? readToken(),
+      signal: stop.signal,
+      onBalance: ({ amount }) => console.log('balance', amount),
+      onEntry: ({ sequence, change, balanceAfter }) => console.log('entry', sequence, change, 'balance', balanceAfter),
+    })
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    // At once: a client may still hold its connection open.
+    process.exit(1)
+  }
+}
+
+/** The token of the demo operator. */
+function readToken(): string {
+  try {
+    return readFileSync(TOKEN_FILE, 'utf8').trim()
+  } catch {
+    throw new Error(
+      `There is no token in ${TOKEN_FILE}. Run this in the folder where you ran \`npm start\`, or set THESAURUM_TOKEN to a token.`,
+    )
+  }
 }
 
 export const isMain = (url: string) =>

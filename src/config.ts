@@ -42,6 +42,8 @@ const Environment = z.object({
   DATABASE_URL: postgresUrl('DATABASE_URL').optional(),
   DIRECT_DATABASE_URL: postgresUrl('DIRECT_DATABASE_URL').optional(),
   PREPARED_STATEMENTS: oneOf('PREPARED_STATEMENTS', ['on', 'off']).default('on'),
+  /** Set by our image, and by podman: the server runs in a container. */
+  container: z.string().optional(),
   DATA_DIR: z.string().min(1, 'DATA_DIR must not be empty').default('.data'),
   LOG_LEVEL: oneOf('LOG_LEVEL', ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   ALLOWED_ORIGINS: origins.default([]),

@@ -7,10 +7,12 @@ export interface Started {
   ownsDatabase: boolean
   /** Where the demo operator's token is, in development. */
   operatorTokenPath: string | null
+  /** The name by which `docker exec` knows the container that the server runs in. */
+  container: string | null
 }
 
 /** What a person at the console reads in development. In production it is a line of the log. */
-export function bannerOf({ address, graphiql, ownsDatabase, operatorTokenPath }: Started): string {
+export function bannerOf({ address, graphiql, ownsDatabase, operatorTokenPath, container }: Started): string {
   const parts = [
     `Thesaurum is ready at ${address}/graphql`,
     [
@@ -19,7 +21,13 @@ export function bannerOf({ address, graphiql, ownsDatabase, operatorTokenPath }:
         : []),
       `Ctrl-C stops the server${ownsDatabase ? ' and its database' : ''}.`,
     ].join('\n'),
-    ...(operatorTokenPath === null ? [] : [demoOperatorHelp(address, graphiql, operatorTokenPath)]),
+    ...(operatorTokenPath === null
+      ? []
+      : [
+          container === null
+            ? demoOperatorHelp(address, graphiql, operatorTokenPath)
+            : containerHelp(container, graphiql, operatorTokenPath),
+        ]),
   ]
   return `\n${parts.join('\n\n').replace(/^(?=.)/gm, '  ')}\n`
 }
@@ -30,4 +38,18 @@ Elsewhere, send the token in ${tokenPath}:
 
 curl ${address}/graphql --header "authorization: Bearer $(cat ${tokenPath})" \\
   --header 'content-type: application/json' --data '{ "query": "{ viewer { email role } }" }'`
+}
+
+/** The token's file is inside, and a browser outside is not of the machine that GraphiQL gives the token to. */
+function containerHelp(container: string, graphiql: boolean, tokenPath: string): string {
+  return `Requests need a token. Print the one of the demo operator with
+
+docker exec ${container} cat ${tokenPath}
+
+and send it as the header "authorization: Bearer <token>"${
+    graphiql
+      ? `. In GraphiQL, put this
+into the pane Headers: { "authorization": "Bearer <token>" }`
+      : '.'
+  }`
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { Logger } from 'pino'
 import { type Config, isOn } from '../config.ts'
 import { bannerOf, type Started } from './banner.ts'
@@ -26,9 +27,10 @@ export function openConsole(config: Config, fd: number = STDOUT): ServerConsole 
     ready({ address, operatorTokenPath }) {
       const graphiql = isOn(config, 'GRAPHIQL')
       const ownsDatabase = config.DATABASE_URL === undefined
+      const container = config.container === undefined ? null : hostname()
       if (isProduction)
         logger.info({ address: `${address}/graphql`, ...(graphiql && { graphiql }) }, 'Thesaurum is ready')
-      else writer.write(`${bannerOf({ address, graphiql, ownsDatabase, operatorTokenPath })}\n`)
+      else writer.write(`${bannerOf({ address, graphiql, ownsDatabase, operatorTokenPath, container })}\n`)
     },
     stopping(why) {
       if (isProduction) logger.info({ signal: why }, 'stopping')

@@ -1,4 +1,8 @@
+import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import * as apolloClient from '../../examples/apollo-client.ts'
 import * as eventStream from '../../examples/event-stream.ts'
@@ -134,4 +138,29 @@ test.each(['graphql-ws', 'apollo-client', 'urql', 'event-stream'])('%s runs from
   await run.waitFor(/entry 2 3 balance 10/)
   run.child.kill('SIGINT')
   expect(await run.waitForExit()).toBe(0)
+})
+
+test('without a token an example says in a sentence what to do', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'thesaurum-example-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const program = ['--import', import.meta.resolve('tsx'), resolve('examples/event-stream.ts')]
+  const run = (...words: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...words], {
+      cwd: folder,
+      env: {},
+      encoding: 'utf8',
+    })
+    return { status, stdout, stderr }
+  }
+  expect(run(server.endpoint, 'user_1')).toEqual({
+    status: 1,
+    stdout: '',
+    stderr:
+      'There is no token in .data/operator-token. Run this in the folder where you ran `npm start`, or set THESAURUM_TOKEN to a token.\n',
+  })
+  expect(run()).toEqual({
+    status: 1,
+    stdout: '',
+    stderr: 'Give the endpoint (http://localhost:4000/graphql) and the id of a user.\n',
+  })
 })
