@@ -1,4 +1,5 @@
 import { builder } from './builder.ts'
+import { boundEnumNames } from './enum-names.ts'
 import { sliceLists } from './slices.ts'
 import './scalars.ts'
 import './errors.ts'
@@ -27,4 +28,4 @@ builder.subscriptionType({
 })
 
 /** The finished schema. */
-export const schema = sliceLists(builder.toSchema())
+export const schema = boundEnumNames(sliceLists(builder.toSchema()))

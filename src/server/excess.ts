@@ -20,6 +20,9 @@ export const REPEATS_MAX = 5_000
 /** Values in the variables, each list and object included: a thousand postings have 6,000, and 200,000 take 150 ms. */
 export const VARIABLE_VALUES_MAX = 20_000
 
+/** Of a variable or an input field. For a longer one graphql-js would look for names that are most like it. */
+export const VARIABLE_NAME_LENGTH_MAX = 256
+
 const refusal = (message: string) =>
   new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
 
@@ -133,6 +136,8 @@ export function excessOfVariables(variables: unknown): GraphQLError | undefined 
     const value = left.pop()
     if (typeof value !== 'object' || value === null) continue
     const below = Object.values(value)
+    if (!Array.isArray(value) && Object.keys(value).some((name) => name.length > VARIABLE_NAME_LENGTH_MAX))
+      return refusal(`A name in its variables has more than ${VARIABLE_NAME_LENGTH_MAX} characters.`)
     if (count + left.length + below.length > VARIABLE_VALUES_MAX)
       return refusal(`Its variables have more than ${VARIABLE_VALUES_MAX} values.`)
     for (const item of below) left.push(item)

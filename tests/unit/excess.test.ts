@@ -1,6 +1,6 @@
 import { type DocumentNode, Kind, parse } from 'graphql'
 import { expect, test } from 'vitest'
-import { excessOf, excessOfVariables, VARIABLE_VALUES_MAX } from '../../src/server/excess.ts'
+import { excessOf, excessOfVariables, VARIABLE_NAME_LENGTH_MAX, VARIABLE_VALUES_MAX } from '../../src/server/excess.ts'
 
 const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => text(index)).join(' ')
@@ -78,4 +78,11 @@ test('fragments that double at the end of a long row are given up soon, however 
   expect(told({ ...document, definitions })).toMatch(/over and over/)
   // Four hundred thousand, when each fragment was followed anew.
   expect(looks).toBeLessThan(20_000)
+})
+
+test('a name in the variables is bounded, however deep it is', () => {
+  const named = (length: number) => ({ input: [{ ['x'.repeat(length)]: 1 }] })
+  expect(excessOfVariables(named(VARIABLE_NAME_LENGTH_MAX))).toBeUndefined()
+  expect(excessOfVariables(named(VARIABLE_NAME_LENGTH_MAX + 1))?.message).toMatch(/more than 256 characters/)
+  expect(excessOfVariables({ ['x'.repeat(1_000_000)]: 1 })?.message).toMatch(/more than 256 characters/)
 })
