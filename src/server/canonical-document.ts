@@ -56,3 +56,12 @@ export function withTypenames(document: DocumentNode): DocumentNode {
     },
   })
 }
+
+/** The document as people write it for Apollo Client: fragments last. Some build tools list them first. */
+export function operationsFirst({ definitions, ...document }: DocumentNode): DocumentNode {
+  const isOperation = ({ kind }: { kind: Kind }) => kind === Kind.OPERATION_DEFINITION
+  return {
+    ...document,
+    definitions: [...definitions.filter(isOperation), ...definitions.filter((definition) => !isOperation(definition))],
+  }
+}

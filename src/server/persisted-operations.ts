@@ -2,7 +2,7 @@ import { GraphQLError, parse, print } from 'graphql'
 import type { GraphQLParams, Plugin } from 'graphql-yoga'
 import { LRUCache } from 'lru-cache'
 import { ConfigError } from '../config.ts'
-import { canonicalForm, withTypenames } from './canonical-document.ts'
+import { canonicalForm, operationsFirst, withTypenames } from './canonical-document.ts'
 import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './excess.ts'
 import { bareId, type ListedOperation, readOperationList, sha256Of } from './operation-list.ts'
 
@@ -24,8 +24,10 @@ export class PersistedOperations {
   constructor(operations: readonly ListedOperation[]) {
     for (const { document, text } of operations) {
       this.#forms.add(sha256Of(canonicalForm(document)))
-      for (const variant of [text, print(document), print(withTypenames(document))])
-        this.#texts.set(sha256Of(variant), variant)
+      for (const sent of [document, operationsFirst(document)]) {
+        for (const variant of [print(sent), print(withTypenames(sent))]) this.#texts.set(sha256Of(variant), variant)
+      }
+      this.#texts.set(sha256Of(text), text)
     }
     for (const { id, text } of operations) this.#texts.set(id, text)
   }
