@@ -63,7 +63,7 @@ test('a server that stops closes idle connections first, and lets what is under 
         "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
       )
       expect(rows).toHaveLength(1)
-    }, 10_000)
+    })
     const closing = server.close()
     // Kept until the end, they would be cut together with what is under way.
     await gone

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CENTS_MAX } from '../../src/ledger/money.ts'
 import type { PostingRequest } from '../../src/ledger/posting.ts'
 import { verifyLedger } from '../../src/ledger/verify.ts'
@@ -9,11 +9,11 @@ import { Model, toExpected } from '../support/model.ts'
 
 let ledger: TestLedger
 
-beforeAll(async () => {
+beforeEach(async () => {
   // Small batches, so that several are in flight and many are cut.
   ledger = await openTestLedger({ batchSizeMax: 16 })
 })
-afterAll(() => ledger.close())
+afterEach(() => ledger.close())
 
 const CALLERS = 8
 const NOBODY = '00000000-0000-7000-8000-000000000000'
@@ -86,7 +86,7 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })
 
-test('with several submitters each has the answers of its own model', { timeout: 180_000 }, async () => {
+test('with several submitters each has the answers of its own model', async () => {
   const SUBMITTERS = ['one', 'other', 'third']
   let operations = 0
   await fc.assert(

@@ -83,9 +83,10 @@ function cut(all: Page['edges'], { first, last, after, before }: Arguments) {
 describe.each(Object.entries(LISTS))('a page of %s', (_name, load) => {
   test('is what the whole list has there, for every size, cursor and direction', async () => {
     const { edges: all } = await load({ first: 100 })
-    expect(all).toHaveLength(LENGTH)
+    // Tests below add some.
+    expect(all.length).toBeGreaterThanOrEqual(LENGTH)
     const cursors = [undefined, ...all.map(({ cursor }) => cursor)]
-    const sizes = [{}, ...Array.from({ length: LENGTH + 2 }, (_, size) => [{ first: size }, { last: size }]).flat()]
+    const sizes = [{}, ...Array.from({ length: all.length + 2 }, (_, size) => [{ first: size }, { last: size }]).flat()]
     for (const size of sizes) {
       const windows = cursors.flatMap((after) => cursors.map((before) => ({ after, before })))
       const check = async ({ after, before }: (typeof windows)[number]) => {

@@ -4,14 +4,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { expect, inject, onTestFinished, test, vi } from 'vitest'
+import { expect, inject, onTestFinished, test } from 'vitest'
 import { type Run, runCommand } from '../support/command-line.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { askWith } from '../support/sign-in.ts'
 
 /* A role that may not change the schema runs the server, with the rights that docs/security.md lists. */
-
-vi.setConfig({ testTimeout: 90_000 })
 
 const [, RIGHTS = ''] =
   /```sql\n(create role thesaurum_server [\s\S]+?)```/.exec(readFileSync('docs/security.md', 'utf8')) ?? []

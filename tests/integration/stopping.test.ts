@@ -10,8 +10,6 @@ import { openTestDatabase } from '../support/database.ts'
 
 /* A signal ends a start at any moment, and nothing of it is left. */
 
-vi.setConfig({ testTimeout: 90_000 })
-
 let dataDir: string
 beforeEach(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'thesaurum-stopping-'))
@@ -32,7 +30,7 @@ describe('while PostgreSQL makes its database', () => {
     ['seed', 'SIGINT', 130],
   ] as const)('%s ends by %s with code %d, and leaves no file and no process', async (command, signal, code) => {
     const run = runCommand([command], { DATA_DIR: dataDir, PORT: '0' })
-    await vi.waitFor(async () => expect(await readdir(dataDir)).toHaveLength(1), { timeout: 30_000, interval: 1 })
+    await vi.waitFor(async () => expect(await readdir(dataDir)).toHaveLength(1), { interval: 1 })
     run.child.kill(signal)
     expect(await run.waitForExit()).toBe(code)
     expect(run.stderr()).toBe('')
@@ -41,7 +39,7 @@ describe('while PostgreSQL makes its database', () => {
 
   test('Ctrl-C, which a terminal sends to every process, is a stop and no failure', async () => {
     const run = runCommand(['serve'], { DATA_DIR: dataDir, PORT: '0' })
-    await vi.waitFor(async () => expect(await readdir(dataDir)).toHaveLength(1), { timeout: 30_000, interval: 1 })
+    await vi.waitFor(async () => expect(await readdir(dataDir)).toHaveLength(1), { interval: 1 })
     process.kill(-(run.child.pid as number), 'SIGINT')
     expect(await run.waitForExit()).toBe(0)
     expect(run.stderr()).toBe('')
@@ -65,11 +63,11 @@ describe('on a PostgreSQL of its own', () => {
         )
       ).rowCount
     const waiting = "select from pg_stat_activity where datname = current_database() and wait_event = 'advisory'"
-    await vi.waitFor(async () => expect((await database.pool.query(waiting)).rowCount).toBe(1), { timeout: 30_000 })
+    await vi.waitFor(async () => expect((await database.pool.query(waiting)).rowCount).toBe(1))
     run.child.kill('SIGTERM')
     expect(await run.waitForExit()).toBe(0)
     expect(run.stderr()).toBe('')
-    await vi.waitFor(async () => expect(await waiters()).toBe(0), { timeout: 30_000 })
+    await vi.waitFor(async () => expect(await waiters()).toBe(0))
   })
 
   test('a start ends that waits for a database which never answers', async () => {
@@ -95,7 +93,7 @@ describe('on a PostgreSQL of its own', () => {
     await holder.query('begin; lock table private.ledger in access exclusive mode')
     const run = runCommand(['serve'], { DATABASE_URL: database.url, PORT: '0', DATA_DIR: dataDir })
     const waiting = "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    await vi.waitFor(async () => expect((await database.pool.query(waiting)).rowCount).toBe(1), { timeout: 30_000 })
+    await vi.waitFor(async () => expect((await database.pool.query(waiting)).rowCount).toBe(1))
     run.child.kill('SIGTERM')
     expect(await run.waitForExit()).toBe(0)
     expect(run.stderr()).toBe('')

@@ -63,11 +63,8 @@ describe.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))('%
     watching.catch(() => {})
     onTestFinished(() => stop.abort())
     const seen = (count: number) =>
-      vi.waitFor(
-        () => expect(entries.map(({ sequence }) => sequence)).toEqual(Array.from({ length: count }, (_, at) => at + 2)),
-        {
-          timeout: 20_000,
-        },
+      vi.waitFor(() =>
+        expect(entries.map(({ sequence }) => sequence)).toEqual(Array.from({ length: count }, (_, at) => at + 2)),
       )
     await vi.waitFor(() => expect(balances).toEqual(['500']))
     let count = 0

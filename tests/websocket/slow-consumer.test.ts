@@ -47,7 +47,14 @@ async function postEntries(userId: string, count: number): Promise<void> {
   }
 }
 
+/** A client that takes nothing answers no ping either: on a slow machine it would be let go for that. */
+function stopPings(): void {
+  vi.useFakeTimers({ toFake: ['setInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+}
+
 test('a stalled client is dropped while 5,000 entries flow: it may resume, and the others do not notice', async () => {
+  stopPings()
   const [account] = (await makeAccounts(ledger, 1)) as [string]
   const stalled = await openClient(server.socketEndpoint)
   const reading = await openClient(server.socketEndpoint)
@@ -90,6 +97,7 @@ test('a stalled client is dropped while 5,000 entries flow: it may resume, and t
 })
 
 test('a client that has a long backlog to read, and reads it slowly, is not dropped', async () => {
+  stopPings()
   const [account] = (await makeAccounts(ledger, 1)) as [string]
   const since = await cursorOf(account)
   await postEntries(account, 3_000)
@@ -129,6 +137,10 @@ test('one socket has so many operations at once, and one too many hurts only its
 })
 
 test('a peer that is gone without a word is let go after two pings, and its subscriber with it', async () => {
+  // The test says when a ping is sent and when its answer is late, so that no machine is too slow to subscribe before that.
+  const PING_INTERVAL_MS = 3_600_000
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
   const { graphql, auth, close } = await openTestGraphql(ledger)
   onTestFinished(close)
   const http = createServer()
@@ -142,7 +154,7 @@ test('a peer that is gone without a word is let go after two pings, and its subs
     persistedOperations: undefined,
     subscriptionsMax: 10,
     socketsPerViewerMax: 10,
-    pingIntervalMs: 100,
+    pingIntervalMs: PING_INTERVAL_MS,
   })
   http.listen(0, '127.0.0.1')
   await once(http, 'listening')
@@ -168,10 +180,18 @@ test('a peer that is gone without a word is let go after two pings, and its subs
     peer.write(Buffer.concat([Buffer.from([0x81, ...length]), mask, masked]))
   }
   say({ type: 'connection_init' })
+  // Until it is acknowledged, whoever subscribes is closed.
+  await once(peer, 'data')
   say({ type: 'subscribe', id: 'watch', payload: { query: watch(), variables: { userId: account } } })
   await vi.waitFor(() => expect(ledger.feed.subscriberCount).toBe(1))
   peer.on('data', () => {})
-  await once(peer, 'close')
+  const closed = once(peer, 'close')
+  const timeouts = vi.spyOn(globalThis, 'setTimeout')
+  vi.advanceTimersByTime(PING_INTERVAL_MS)
+  const [onLate] = timeouts.mock.calls.find(([, ms]) => ms === PING_INTERVAL_MS) ?? []
+  timeouts.mockRestore()
+  onLate?.()
+  await closed
   await vi.waitFor(() => expect(ledger.feed.subscriberCount).toBe(0))
   await ledger.posting.post(deposit(account, 1n))
 })
