@@ -1,0 +1,24 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const TESTS = fileURLToPath(new URL('..', import.meta.url))
+const SOURCES = ['unit', 'integration', 'websocket', 'support'].flatMap((folder) =>
+  readdirSync(join(TESTS, folder))
+    .filter((name) => name.endsWith('.ts') && name !== 'clocks.test.ts')
+    .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(TESTS, folder, name), 'utf8') })),
+)
+
+test.each([
+  ['measures time', /performance\.now\(|process\.hrtime|cpuUsage\(/],
+  ['sleeps', /\b(?:sleep|pause|setTimeout)\([^)]*[1-9]\d/],
+  ['gives up after a time of its own', /\btimeout: \d|testTimeout|AbortSignal\.timeout\(\d/],
+])('no file of npm test %s, which a busy machine would fail: that is for npm run test:hostile', (_what, pattern) => {
+  const found = SOURCES.filter(({ path, text }) => path !== 'support/patience.ts' && pattern.test(text))
+  expect(found.map(({ path }) => path)).toEqual([])
+})
+
+test('the files are seen', () => {
+  expect(SOURCES.length).toBeGreaterThan(90)
+})
