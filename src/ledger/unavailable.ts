@@ -1,3 +1,5 @@
+import { ExpectedError } from './expected-error.ts'
+
 export type UnavailableCode = 'OVERLOADED' | 'RETRIES_EXHAUSTED' | 'OUTCOME_UNKNOWN'
 
 const MESSAGES: Readonly<Record<UnavailableCode, string>> = {
@@ -7,7 +9,7 @@ const MESSAGES: Readonly<Record<UnavailableCode, string>> = {
 }
 
 /** Not a refusal: the same posting with the same key may succeed later, and is safe to send again. */
-export class UnavailableError extends Error {
+export class UnavailableError extends ExpectedError {
   override name = 'UnavailableError'
   readonly code: UnavailableCode
   readonly retryable = true

@@ -36,6 +36,15 @@ export function costOfBalances({ userIds, asOf }: { userIds: readonly unknown[];
   return { field: costOfBalance(asOf) * multiplier, multiplier }
 }
 
+/** One posting of several: it is judged, written, and recorded if it is refused, whatever of it is asked for. */
+const POSTING_COST = 10
+
+/** Of a call of several postings. */
+export const costOfPostings = (count: number, max: number) => ({
+  field: POSTING_COST * bounded(count, max),
+  multiplier: bounded(count, max),
+})
+
 export const costOfTotalCount = SCAN_COST
 
 /** Microseconds, and at least so many: the days on which clocks go forward and the short months. */

@@ -1,6 +1,7 @@
 import { errorTypeMap } from '@pothos/plugin-errors'
 import { HashQueueFullError } from '../auth/passwords.ts'
 import type { Viewer } from '../auth/viewer.ts'
+import { ExpectedError } from '../ledger/expected-error.ts'
 import type { Cents } from '../ledger/money.ts'
 import { type PayloadField, REFUSAL_MESSAGES, type Refusal } from '../ledger/refusal.ts'
 import type { LedgerTransaction } from '../ledger/transaction.ts'
@@ -57,7 +58,7 @@ export const ErrorInterface = builder.interfaceRef<ErrorShape>('Error').implemen
   }),
 })
 
-export abstract class MutationError extends Error implements ErrorShape {
+export abstract class MutationError extends ExpectedError implements ErrorShape {
   abstract readonly code: Code
   readonly retryable: boolean = false
 }

@@ -1,10 +1,13 @@
 import { wrapErrorIfMatches } from '@pothos/plugin-errors'
 import { holdsAccount, type Viewer } from '../auth/viewer.ts'
+import type { Outcome } from '../ledger/fold.ts'
 import type { PostingRequest } from '../ledger/posting.ts'
 import type { PayloadField } from '../ledger/refusal.ts'
 import { UnavailableError } from '../ledger/unavailable.ts'
+import { UNITS_PER_TURN } from '../turns.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
+import { costOfPostings } from './cost.ts'
 import { ErrorInterface, errorOf, MutationError, POSTING_ERRORS, UserNotFoundError } from './errors.ts'
 import { DepositInput, type Success, successRef, TransferInput } from './posting.ts'
 import { noteRefusal } from './refusal-notes.ts'
@@ -63,7 +66,7 @@ const PostTransactionsSuccess = builder.objectRef<{ results: unknown[] }>('PostT
         types: [...POSTING_ERRORS],
         union: { name: 'PostTransactionResult', description: 'What became of one posting of several.' },
       },
-      resolve: ({ results }) => results as never,
+      resolve: ({ results }, _args, { slices }) => slices.of(results) as never,
     }),
   }),
 })
@@ -134,10 +137,18 @@ async function postTogether(wishes: readonly Wish[], { ledger, viewer }: Context
 }
 
 /** What went wrong with one is the result of that one, faults included. */
-async function postEach(wishes: readonly Wish[], { ledger, viewer }: Context): Promise<unknown[]> {
-  const settled = await Promise.allSettled(
-    wishes.map((wish) => refusalFor(wish, viewer) ?? ledger.posting.post(wish.request, viewer.key)),
-  )
+async function postEach(wishes: readonly Wish[], { ledger, viewer, slices }: Context): Promise<unknown[]> {
+  const posted: Promise<PromiseSettledResult<Outcome | UserNotFoundError>[]>[] = []
+  for (let start = 0; start < wishes.length; start += UNITS_PER_TURN) {
+    const slice = wishes.slice(start, start + UNITS_PER_TURN)
+    await slices.take(slice.length)
+    posted.push(
+      Promise.allSettled(
+        slice.map((wish) => refusalFor(wish, viewer) ?? ledger.posting.post(wish.request, viewer.key)),
+      ),
+    )
+  }
+  const settled = (await Promise.all(posted)).flat()
   return settled.map((each, index) => {
     const { accountId, names } = wishes[index] as Wish
     if (each.status === 'rejected') return each.reason
@@ -163,7 +174,7 @@ builder.mutationField('postTransactions', (t) =>
   t.field({
     type: PostTransactionsSuccess,
     nullable: true,
-    complexity: ({ input }) => ({ field: 1, multiplier: input.transactions.length }),
+    complexity: ({ input }) => costOfPostings(input.transactions.length, TRANSACTIONS_MAX),
     description: 'Posts several deposits and transfers in one call. Deposits are for operators.',
     args: { input: t.arg({ type: PostTransactionsInput, required: true, description: 'The postings.' }) },
     errors: {
