@@ -7,6 +7,7 @@ import { schema } from '../schema/index.ts'
 import { contextPerEvent } from './context-per-event.ts'
 import { answersQueriesBy } from './deadline.ts'
 import { createDocumentCache } from './document-cache.ts'
+import { paceLargeOperations } from './large-operations.ts'
 import { type CostLimits, limitsCost, limitsDocuments } from './limits.ts'
 import { maskError } from './masked-errors.ts'
 import { takesEmptyNameForNone } from './operation-name.ts'
@@ -65,6 +66,7 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
       takesEmptyNameForNone as never,
       runsRequestedDocuments(persistedOperations) as never,
       limitsDocuments as never,
+      paceLargeOperations(options.operationDeadlineMs) as never,
       contextPerEvent({
         createContext: (context) => createContext(ledger, auth, context, context.tokenHint),
         authenticator: auth.authenticator,
