@@ -19,7 +19,7 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
     queueLengthMax: 10_000,
     batchLockWaitMs: 100,
     filterScanMax: 10_000,
-    failedTransactionsPerHourMax: 1_000,
+    failedTransactionsPerHourMax: 1_000_000,
     onTrouble: () => {},
     ...options,
   })

@@ -23,7 +23,7 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
     queueLengthMax: 10_000,
     batchLockWaitMs: 100,
     filterScanMax: 10_000,
-    failedTransactionsPerHourMax: 1_000,
+    failedTransactionsPerHourMax: 1_000_000,
     onTrouble: (error) => troubles.push(error),
     ...options,
   })
