@@ -18,6 +18,9 @@ const integer = (name: string, { min, max, standard }: { min: number; max: numbe
     .refine((value) => value >= min && value <= max, `${name} must be a whole number from ${min} to ${max}`)
     .default(standard)
 
+/** A bound on what waits in memory. */
+const bytes = (name: string, standard: number) => integer(name, { min: 1024, max: 2 ** 40, standard })
+
 const postgresUrl = (name: string) =>
   z.string().refine((value) => {
     const url = URL.canParse(value) ? new URL(value) : undefined
@@ -76,6 +79,12 @@ const Environment = z.object({
   SUBSCRIPTIONS_PER_SOCKET_MAX: integer('SUBSCRIPTIONS_PER_SOCKET_MAX', { min: 1, max: 100_000, standard: 100 }),
   SUBSCRIPTIONS_PER_VIEWER_MAX: integer('SUBSCRIPTIONS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, standard: 1_000 }),
   SOCKETS_PER_VIEWER_MAX: integer('SOCKETS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, standard: 100 }),
+  REQUESTS_PER_CONNECTION_MAX: integer('REQUESTS_PER_CONNECTION_MAX', { min: 1, max: 10_000, standard: 100 }),
+  UNREAD_BYTES_PER_CONNECTION_MAX: bytes('UNREAD_BYTES_PER_CONNECTION_MAX', 8 * 2 ** 20),
+  UNREAD_BYTES_PER_VIEWER_MAX: bytes('UNREAD_BYTES_PER_VIEWER_MAX', 32 * 2 ** 20),
+  UNREAD_BYTES_OF_STRANGERS_MAX: bytes('UNREAD_BYTES_OF_STRANGERS_MAX', 32 * 2 ** 20),
+  UNREAD_BYTES_MAX: bytes('UNREAD_BYTES_MAX', 96 * 2 ** 20),
+  UNREAD_TIMEOUT_MS: integer('UNREAD_TIMEOUT_MS', { min: 1_000, max: 3_600_000, standard: 20_000 }),
   USER_COST_MAX: integer('USER_COST_MAX', { min: 100, max: 100_000_000, standard: 50_000 }),
   OPERATOR_COST_MAX: integer('OPERATOR_COST_MAX', { min: 100, max: 100_000_000, standard: 500_000 }),
   CLOCK_AHEAD_MAX_MS: integer('CLOCK_AHEAD_MAX_MS', { min: 0, max: 3_600_000, standard: 5_000 }),

@@ -20,6 +20,8 @@ import { tellsStatementCount } from './statement-count.ts'
 
 export const GRAPHQL_PATH = '/graphql'
 
+const EVENT_STREAM = 'text/event-stream'
+
 export type GraphqlServer = YogaServerInstance<ServerContext, Context>
 
 /** Who sent a request or a frame, found out before GraphQL hears of it. */
@@ -83,15 +85,27 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
 }
 
 /**
- * Yoga answers 406 to a subscription whose client accepts no stream, and nothing at all to one whose client has gone while
- * it was being subscribed; either way it would leave its subscriber behind for ever.
+ * Ends what an event stream holds when its client has gone. Yoga does so only where its response is being read to the end:
+ * not where the client accepts no stream (406), has gone while it was being subscribed, or stopped reading before it went.
  */
 const endsStreamsNobodyTakes: Plugin = {
-  onResultProcess({ request, result, resultProcessor }) {
+  onResultProcess({ request, result, resultProcessor, setResultProcessor }) {
     if (!(Symbol.asyncIterator in result)) return
+    const { signal } = request
     const events = result[Symbol.asyncIterator]()
     const end = () => void events.return?.()
-    if (!resultProcessor || request.signal.aborted) end()
-    else request.signal.addEventListener('abort', end, { once: true })
+    if (!resultProcessor || signal.aborted) return end()
+    signal.addEventListener('abort', end, { once: true })
+    setResultProcessor((result, fetchAPI, mediaType) => {
+      // What waits in a stream keeps Yoga from noticing that nobody takes it: it would go on pinging.
+      const ReadableStream = new Proxy(fetchAPI.ReadableStream, {
+        construct(target, parameters) {
+          const [source] = parameters as [UnderlyingSource]
+          signal.addEventListener('abort', () => void source.cancel?.(), { once: true })
+          return Reflect.construct(target, parameters)
+        },
+      })
+      return resultProcessor(result, { ...fetchAPI, ReadableStream }, mediaType)
+    }, EVENT_STREAM)
   },
 }

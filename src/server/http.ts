@@ -5,6 +5,8 @@ import type { Caller } from '../schema/context.ts'
 import { answer, secure, securityHeaders } from './answer.ts'
 import { BAD_TOKEN, badTokenMessage } from './bearer.ts'
 import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
+import { Answer } from './connection.ts'
+import type { Connections } from './connections.ts'
 import type { GraphiqlPage, Visitor } from './graphiql.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { namesOneHost } from './host.ts'
@@ -19,6 +21,7 @@ import { answerOnSlimPath } from './slim-path.ts'
 
 export interface HttpOptions {
   log: RequestLog
+  connections: Connections
   ledger: Ledger
   graphql: GraphqlServer
   metrics: Metrics
@@ -66,20 +69,28 @@ const ROUTES: ReadonlyMap<string, string> = new Map([
 
 /** The routes of the server. What is not GraphQL is answered here; so is what must never reach it. */
 export function createHttpServer(options: HttpOptions): Server {
-  return createServer({ ...OPTIONS, keepAliveTimeout: options.keepAliveMs }, (request, response) => {
-    const record = options.log.beginHttp(request, response)
-    // Yoga makes a URL of it, and would show its stack.
-    if (!namesOneHost(request)) return answer(response, 400, 'The Host header is malformed.')
-    const path = (request.url ?? '/').split('?', 1)[0] as string
-    if (path === GRAPHQL_PATH) return void answerGraphql(request, response, options)
-    secure(response, options.isProduction)
-    record.route = options.graphiql?.ownsPath(path) ? 'graphiql' : (ROUTES.get(path) ?? 'unknown')
-    if (record.route === 'graphiql') return options.graphiql?.respond(request, response)
-    const answerProbe = PROBES.get(record.route)
-    if (answerProbe) return void answerProbe(request, response, options)
-    if (record.route === 'root') return void response.writeHead(302, { location: GRAPHQL_PATH }).end()
-    answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`)
-  })
+  const { connections } = options
+  const server = createServer(
+    { ...OPTIONS, keepAliveTimeout: options.keepAliveMs, ServerResponse: Answer },
+    (request, response) => {
+      const isTaken = connections.begin(request, response)
+      const record = options.log.beginHttp(request, response)
+      if (!isTaken) return answerTooMany(response)
+      // Yoga makes a URL of it, and would show its stack.
+      if (!namesOneHost(request)) return answer(response, 400, 'The Host header is malformed.')
+      const path = (request.url ?? '/').split('?', 1)[0] as string
+      if (path === GRAPHQL_PATH) return void answerGraphql(request, response, options)
+      secure(response, options.isProduction)
+      record.route = options.graphiql?.ownsPath(path) ? 'graphiql' : (ROUTES.get(path) ?? 'unknown')
+      if (record.route === 'graphiql') return options.graphiql?.respond(request, response)
+      const answerProbe = PROBES.get(record.route)
+      if (answerProbe) return void answerProbe(request, response, options)
+      if (record.route === 'root') return void response.writeHead(302, { location: GRAPHQL_PATH }).end()
+      answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`)
+    },
+  )
+  connections.watch(server)
+  return server
 }
 
 function answerGraphql(request: IncomingMessage, response: ServerResponse, options: HttpOptions): unknown {
@@ -149,4 +160,10 @@ function answerCaller(
 
 function answerBodyRefusal(response: ServerResponse, { status, message, isLast }: BodyRefusal): void {
   answer(response, status, message, undefined, isLast)
+}
+
+function answerTooMany(response: ServerResponse): void {
+  if (response.req.socket.destroyed) return
+  const message = 'This connection has too many requests in flight. Wait for answers before you send more.'
+  answer(response, 429, message, { code: 'TOO_MANY_REQUESTS', retryable: true }, true)
 }

@@ -15,6 +15,10 @@ export interface Metrics {
 
 /** What the server itself counts, in plain numbers. */
 export interface ServerCounts {
+  /** Connections that are open, WebSockets included. */
+  connections(): number
+  requestsInFlight(): number
+  unreadBytes(): number
   sockets(): number
   /** Sockets that were closed, by code. */
   closedSockets(): ReadonlyMap<string, number>
@@ -101,6 +105,11 @@ export function createMetrics(ledger: Ledger, auth: Auth, server: ServerCounts =
     Object.entries(auth.signIns).map(([result, count]) => [{ result }, count]),
   )
 
+  gauge('connections', 'Open connections, WebSockets included.', [], () => one(server.connections()))
+  gauge('requests_in_flight', 'HTTP requests that are being answered, this one included.', [], () =>
+    one(server.requestsInFlight()),
+  )
+  gauge('unread_bytes', 'Bytes that wait for clients which do not read them.', [], () => one(server.unreadBytes()))
   gauge('sockets', 'Open WebSockets.', [], () => one(server.sockets()))
   counter('sockets_closed_total', 'WebSockets that were closed.', ['code'], () =>
     [...server.closedSockets()].map(([code, count]) => [{ code }, count]),
@@ -148,6 +157,9 @@ class RequestCounts {
 }
 
 const NO_COUNTS: ServerCounts = {
+  connections: () => 0,
+  requestsInFlight: () => 0,
+  unreadBytes: () => 0,
   sockets: () => 0,
   closedSockets: () => new Map(),
   subscriptions: () => ({}),

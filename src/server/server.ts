@@ -15,6 +15,7 @@ import type { Caller } from '../schema/context.ts'
 import { callerOf } from './bearer.ts'
 import { BoundedLog } from './bounded-log.ts'
 import { isLocal } from './client-address.ts'
+import { Connections, connectionLimits } from './connections.ts'
 import { createGraphiqlPage } from './graphiql.ts'
 import { createGraphql, GRAPHQL_PATH } from './graphql.ts'
 import { createHttpServer } from './http.ts'
@@ -24,8 +25,6 @@ import { openOperatorToken } from './operator-token.ts'
 import { readPersistedOperations } from './persisted-operations.ts'
 import { Readiness } from './readiness.ts'
 import { RequestLog } from './request-log.ts'
-import { watchAnswers } from './shutdown.ts'
-import { cutStalledStreams } from './stalled-streams.ts'
 import { passOverOffers } from './upgrade-offers.ts'
 import { openWebSocket } from './websocket.ts'
 import { WELCOME_QUERY } from './welcome.ts'
@@ -112,7 +111,11 @@ export async function openServer(
   const auth = await openAuth(authOptions(config, url, onTrouble('sign-in is in trouble')))
   const cleaner = openCleaner(cleanerOptions(config, url, onTrouble('expired rows could not be deleted')))
   const isProduction = config.NODE_ENV === 'production'
+  const connections = new Connections(connectionLimits(config))
   const metrics = createMetrics(ledger, auth, {
+    connections: () => connections.count,
+    requestsInFlight: () => connections.requestCount,
+    unreadBytes: () => connections.unreadBytes,
     sockets: () => webSocket.counts.openCount,
     closedSockets: () => webSocket.counts.closedCounts,
     subscriptions: () => log.subscriptions,
@@ -147,6 +150,7 @@ export async function openServer(
   })
   const http = createHttpServer({
     log,
+    connections,
     ledger,
     graphql,
     metrics,
@@ -158,7 +162,10 @@ export async function openServer(
         : {},
     authenticate: (request) => authenticate(request, request.headers.authorization),
     tokenHint,
-    admit: (request, caller) => void callers.set(request, caller),
+    admit: (request, caller) => {
+      callers.set(request, caller)
+      connections.of(request.socket).caller = caller
+    },
     onTrouble: onTrouble('who asks could not be found out'),
     allowedOrigins: config.ALLOWED_ORIGINS,
     bodyBytesMax: config.BODY_BYTES_MAX,
@@ -167,11 +174,10 @@ export async function openServer(
     maskError,
     isProduction,
   })
-  const answers = watchAnswers(http)
-  passOverOffers(http, answers)
-  const stopCutting = cutStalledStreams(http)
+  passOverOffers(http, connections)
   const webSocket = openWebSocket(http, graphql, {
     log,
+    connections,
     authenticator: auth.authenticator,
     authenticate,
     allowedOrigins: config.ALLOWED_ORIGINS,
@@ -189,7 +195,7 @@ export async function openServer(
     if (isProduction) await endDemoSessions(auth.database)
     await listen(http, config)
   } catch (error) {
-    stopCutting()
+    connections.close()
     await webSocket.close()
     await Promise.all([ledger.close(), auth.close(), cleaner.close()])
     errors.close()
@@ -203,11 +209,11 @@ export async function openServer(
       readiness.shutDown()
       // A load balancer looks every few seconds, and goes on sending until it has seen that.
       if (config.SHUTDOWN_DELAY_MS > 0) await sleep(config.SHUTDOWN_DELAY_MS)
-      stopCutting()
+      connections.close()
       const closed = new Promise((resolve) => http.close(resolve))
       await webSocket.close()
       // Before the feed: the end of a subscription would be told to event streams.
-      answers.leave()
+      connections.leave()
       ledger.feed.close()
       ledger.transactionFeed.close()
       const timer = setTimeout(() => http.closeAllConnections(), DRAIN_MS)

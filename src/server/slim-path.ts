@@ -126,6 +126,7 @@ export function answerOnSlimPath(
   const record = recordOf(request)
   const send = (result: ExecutionResult) => {
     record?.take(result)
+    if (response.destroyed) return
     const answer = processRegularResult(
       result,
       { Response: PlainResponse } as never,

@@ -25,7 +25,12 @@ interface Socket {
 }
 
 type Prepared = ExecutionArgs | readonly GraphQLError[]
-type Prepare = (context: SocketContext, record: RequestRecord, payload: SubscribePayload) => Promise<Prepared>
+type Prepare = (
+  context: SocketContext,
+  record: RequestRecord,
+  payload: SubscribePayload,
+  id: string,
+) => Promise<Prepared>
 
 const isErrors = (prepared: Prepared): prepared is readonly GraphQLError[] => Array.isArray(prepared)
 
@@ -94,9 +99,9 @@ export class SocketLog {
    * @param prepare says how it is carried out, or why it is not.
    */
   noting(prepare: Prepare): (context: SocketContext, id: string, payload: SubscribePayload) => Promise<Prepared> {
-    return async (context, _id, payload) => {
+    return async (context, id, payload) => {
       const record = this.#begin(context.extra.socket)
-      const prepared = await prepare(context, record, payload).catch((error) => [maskError(error)])
+      const prepared = await prepare(context, record, payload, id).catch((error) => [maskError(error)])
       if (isErrors(prepared)) return this.#refuse(record, prepared)
       if (getOperationAST(prepared.document, prepared.operationName)) return prepared
       return this.#refuse(record, [new GraphQLError('Unable to identify operation')])

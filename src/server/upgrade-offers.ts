@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Answers } from './shutdown.ts'
+import type { Connections } from './connections.ts'
 
 /*
  * Clients that would rather speak HTTP/2 offer it with a request (`Upgrade: h2c`: the JDK's by default, `curl --http2`). A
@@ -19,7 +19,7 @@ export const asksForWebSocket = ({ headers }: IncomingMessage): boolean =>
 const NAMES_AND_VALUES_MAX = 2_000
 
 /** Reads requests that offer another protocol than WebSocket as if they offered none. */
-export function passOverOffers(http: Server, answers: Answers): void {
+export function passOverOffers(http: Server, connections: Connections): void {
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, behind: Buffer) => {
     if (asksForWebSocket(request)) return
     const ignore = () => {}
@@ -28,7 +28,7 @@ export function passOverOffers(http: Server, answers: Answers): void {
       socket.end('HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
       return
     }
-    answers.whenAnswered(request.socket, () => {
+    connections.of(request.socket).whenAnswered(() => {
       if (socket.destroyed || socket.writableEnded) return
       socket.off('error', ignore)
       // Set while the connection was idle, and known no more to whoever would clear it.

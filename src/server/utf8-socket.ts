@@ -1,8 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { WebSocket } from 'ws'
-
-/** RFC 6455: the message is not of the encoding that it has to be of. */
-const INVALID_PAYLOAD = 1007
+import { INVALID_PAYLOAD } from './close-codes.ts'
 
 /**
  * A socket that takes no message that is not UTF-8. `ws` sees to that for text frames; a binary frame would be decoded by

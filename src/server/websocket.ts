@@ -7,40 +7,24 @@ import type { Authenticator } from '../auth/authenticator.ts'
 import type { Viewer } from '../auth/viewer.ts'
 import type { Caller } from '../schema/context.ts'
 import { BAD_TOKEN } from './bearer.ts'
+import { SERVICE_RESTART, TRY_AGAIN_LATER } from './close-codes.ts'
+import type { Connections } from './connections.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { namesOneHost } from './host.ts'
 import { maskError } from './masked-errors.ts'
 import { withoutEmptyName } from './operation-name.ts'
+import type { Operation } from './operations.ts'
 import { isAllowedOrigin } from './origins.ts'
 import { type PersistedOperations, requestedDocument } from './persisted-operations.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
 import type { RequestLog } from './request-log.ts'
 import { recordOf } from './request-record.ts'
-import { adaptSockets, type SocketContext } from './socket-adapter.ts'
+import { adaptSockets, SOCKET_SERVER_OPTIONS, type SocketContext } from './socket-adapter.ts'
 import { socketAuthorization } from './socket-authorization.ts'
 import { databaseAway, sessionOver, tooManySubscriptions, withoutHttp } from './socket-errors.ts'
 import { SocketLog } from './socket-log.ts'
 import { asksForWebSocket } from './upgrade-offers.ts'
-import { Utf8Socket } from './utf8-socket.ts'
 import { ViewerCount } from './viewer-count.ts'
-
-/** The largest message a client may send. */
-const MESSAGE_BYTES_MAX = 64 * 1024
-
-/** RFC 6455's registry: the server goes away and comes back. Clients try again after it. */
-const SERVICE_RESTART = 1012
-const TRY_AGAIN_LATER = 1013
-
-/** How long a client may take to answer a close frame. Then it is cut. */
-const CLOSE_TIMEOUT_MS = 1_000
-
-// `closeTimeout` is missing from @types/ws 8.18.
-const SERVER_OPTIONS = {
-  noServer: true,
-  maxPayload: MESSAGE_BYTES_MAX,
-  closeTimeout: CLOSE_TIMEOUT_MS,
-  WebSocket: Utf8Socket,
-}
 
 /** How long a socket whose session is over is kept open, at most, to tell its subscriptions. */
 const FAREWELL_MAX_MS = 200
@@ -56,6 +40,7 @@ export interface WebSocketOptions {
   /** Told why it could not be found out who opens a socket. */
   onTrouble: (error: unknown) => void
   log: RequestLog
+  connections: Connections
   /** Told of what goes wrong on a socket, and the socket's id in the log. */
   onSocketError: (error: unknown, id: string | undefined) => void
   /** undefined: any document runs. */
@@ -95,6 +80,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       return false
     }
     callers.set(socket, caller)
+    context.extra.connection.caller = caller
     socketLog.connected(socket, caller)
     let farewellTimer: NodeJS.Timeout | undefined
     const close = () => socket.close(CloseCode.Forbidden, 'Forbidden')
@@ -111,20 +97,67 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
     })
     return true
   }
-  /** Operations of a socket that the server is working on, or whose subscription it is making. */
-  const atWork = new WeakMap<WebSocket, number>()
-  const whileAtWork = async <Result>(socket: WebSocket, work: () => Result): Promise<Awaited<Result>> => {
-    atWork.set(socket, (atWork.get(socket) ?? 0) + 1)
+  /** Finds out who asks, and reads the operation. */
+  const prepare = socketLog.noting(async ({ extra, subscriptions }, record, payload, id) => {
+    const { operations } = extra
+    const operation = operations.get(id) as Operation
+    const params = withoutEmptyName(payload)
+    // The one that asks is among them already. What is completed by the client may still be worked on.
+    const running = Object.keys(subscriptions).length - 1
+    if (Math.max(running, operations.atWork - 1) >= subscriptionsMax) return [tooManySubscriptions(subscriptionsMax)]
+    const caller = callers.get(extra.socket) as Caller
+    // Also what keeps the session from being idle.
+    let viewer: Viewer | undefined = caller.viewer
     try {
-      return await work()
-    } finally {
-      atWork.set(socket, (atWork.get(socket) ?? 1) - 1)
+      if (caller.token !== null) viewer = await authenticator.check(caller.token)
+    } catch {
+      return [databaseAway()]
     }
-  }
-  const sockets = new WebSocketServer(SERVER_OPTIONS)
+    if (viewer?.key !== caller.viewer.key) return [sessionOver()]
+    const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
+      caller,
+      record,
+      socket: extra.socket,
+      params,
+    })
+    // A syntax error hurts this operation alone: thrown on, it would close the whole socket with 4500.
+    let document: ReturnType<typeof parse>
+    try {
+      document = parse(requestedDocument(params, persistedOperations))
+      const errors = validate(schema, document)
+      if (errors.length > 0) return errors
+    } catch (error) {
+      return [maskError(error)]
+    }
+    return {
+      schema,
+      document,
+      operationName: params.operationName,
+      variableValues: params.variables,
+      contextValue: await contextFactory(),
+      rootValue: {
+        execute: (args) =>
+          operation.resultOf(() =>
+            socketLog.answer(
+              record,
+              operations.whileAtWork(() => execute(args)),
+            ),
+          ),
+        subscribe: (args) =>
+          operation.resultOf(() =>
+            socketLog.answer(
+              record,
+              operations.whileAtWork(() => subscribe(args)),
+            ),
+          ),
+      } satisfies Enveloped,
+    }
+  })
+  const sockets = new WebSocketServer(SOCKET_SERVER_OPTIONS)
   adaptSockets(
     {
       pingIntervalMs: options.pingIntervalMs ?? PING_INTERVAL_MS,
+      connections: options.connections,
       onSocketError: (error, socket) => options.onSocketError(error, socketLog.idOf(socket)),
       execute: (args: ExecutionArgs) => (args.rootValue as Enveloped).execute(args),
       subscribe: (args: ExecutionArgs) => (args.rootValue as Enveloped).subscribe(args),
@@ -141,56 +174,14 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         }
         return caller !== BAD_TOKEN && admit(context, caller)
       },
-      onSubscribe: socketLog.noting(async ({ extra, subscriptions }, record, payload) => {
-        const params = withoutEmptyName(payload)
-        // The one that asks is among them already. What is completed by the client may still be worked on.
-        const running = Object.keys(subscriptions).length - 1
-        if (Math.max(running, atWork.get(extra.socket) ?? 0) >= subscriptionsMax)
-          return [tooManySubscriptions(subscriptionsMax)]
-        const caller = callers.get(extra.socket) as Caller
-        // Also what keeps the session from being idle.
-        let viewer: Viewer | undefined = caller.viewer
-        try {
-          if (caller.token !== null) viewer = await authenticator.check(caller.token)
-        } catch {
-          return [databaseAway()]
-        }
-        if (viewer?.key !== caller.viewer.key) return [sessionOver()]
-        const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
-          caller,
-          record,
-          socket: extra.socket,
-          params,
-        })
-        // A syntax error hurts this operation alone: thrown on, it would close the whole socket with 4500.
-        let document: ReturnType<typeof parse>
-        try {
-          document = parse(requestedDocument(params, persistedOperations))
-          const errors = validate(schema, document)
-          if (errors.length > 0) return errors
-        } catch (error) {
-          return [maskError(error)]
-        }
-        return {
-          schema,
-          document,
-          operationName: params.operationName,
-          variableValues: params.variables,
-          contextValue: await contextFactory(),
-          rootValue: {
-            execute: (args) =>
-              socketLog.answer(
-                record,
-                whileAtWork(extra.socket, () => execute(args)),
-              ),
-            subscribe: (args) =>
-              socketLog.answer(
-                record,
-                whileAtWork(extra.socket, () => subscribe(args)),
-              ),
-          } satisfies Enveloped,
-        }
-      }),
+      onSubscribe: async (context, id, payload) => {
+        const { operations } = context.extra
+        const operation = operations.get(id) as Operation
+        const prepared = await operations.whileAtWork(() => prepare(context, id, payload))
+        // Errors are answered at once; anything else is when it has been carried out.
+        if (!Array.isArray(prepared)) return prepared
+        return operation.unlessAbandoned(async () => prepared)
+      },
       onNext: (_context, _id, _payload, _args, result) =>
         result.errors && ({ ...result, errors: result.errors.map(withoutHttp) } as never),
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
@@ -214,6 +205,8 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
     if (!namesOneHost(request)) return refuse(400, 'Bad Request')
     if (path !== GRAPHQL_PATH) return refuse(404, 'Not Found')
     if (!isAllowedOrigin(request, options.allowedOrigins)) return refuse(403, 'Forbidden')
+    // Its socket is still the one that answers are sent on.
+    if (options.connections.of(request.socket).answers.size > 0) return refuse(400, 'Bad Request')
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       socketLog.opened(webSocket, request)
       sockets.emit('connection', webSocket, request)

@@ -8,6 +8,7 @@ import { createHttpServer, type HttpOptions } from '../../src/server/http.ts'
 import { maskError } from '../../src/server/masked-errors.ts'
 import { createMetrics } from '../../src/server/metrics.ts'
 import { Readiness } from '../../src/server/readiness.ts'
+import { createTestConnections } from '../support/connections.ts'
 import { OPERATOR, openTestGraphql, silentRequestLog } from '../support/graphql.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
@@ -25,8 +26,10 @@ beforeAll(async () => {
   close = test.close
   const graphiql = createGraphiqlPage({ endpoint: '/graphql', title: 'Thesaurum', defaultQuery: '' })
   for (const slimPath of [true, false]) {
+    const connections = createTestConnections()
     const options: HttpOptions = {
       log: silentRequestLog(),
+      connections,
       ledger,
       graphql: test.graphql,
       metrics: createMetrics(ledger, test.auth),

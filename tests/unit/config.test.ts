@@ -32,6 +32,12 @@ const BAD: Readonly<Record<string, string[]>> = {
   USER_COST_MAX: [CANARY, '99'],
   OPERATOR_COST_MAX: [CANARY, '99'],
   SOCKETS_PER_VIEWER_MAX: [CANARY, '0'],
+  REQUESTS_PER_CONNECTION_MAX: [CANARY, '0', '10001'],
+  UNREAD_BYTES_PER_CONNECTION_MAX: [CANARY, '1023'],
+  UNREAD_BYTES_PER_VIEWER_MAX: [CANARY, '1023'],
+  UNREAD_BYTES_OF_STRANGERS_MAX: [CANARY, '1023'],
+  UNREAD_BYTES_MAX: [CANARY, '1023'],
+  UNREAD_TIMEOUT_MS: [CANARY, '999', '3600001'],
   SUBSCRIPTIONS_PER_VIEWER_MAX: [CANARY, '0'],
   CLOCK_AHEAD_MAX_MS: [CANARY, '-1', '3600001'],
 }
@@ -66,6 +72,12 @@ test('an empty environment is a whole configuration, for one at their own machin
     SUBSCRIPTIONS_PER_SOCKET_MAX: 100,
     SUBSCRIPTIONS_PER_VIEWER_MAX: 1_000,
     SOCKETS_PER_VIEWER_MAX: 100,
+    REQUESTS_PER_CONNECTION_MAX: 100,
+    UNREAD_BYTES_PER_CONNECTION_MAX: 8 * 2 ** 20,
+    UNREAD_BYTES_PER_VIEWER_MAX: 32 * 2 ** 20,
+    UNREAD_BYTES_OF_STRANGERS_MAX: 32 * 2 ** 20,
+    UNREAD_BYTES_MAX: 96 * 2 ** 20,
+    UNREAD_TIMEOUT_MS: 20_000,
     USER_COST_MAX: 50_000,
     OPERATOR_COST_MAX: 500_000,
     SESSION_IDLE_MS: 3_600_000,
@@ -101,6 +113,12 @@ test('every variable is read, and strangers are left alone', () => {
     SUBSCRIPTIONS_PER_SOCKET_MAX: '1',
     SUBSCRIPTIONS_PER_VIEWER_MAX: '1',
     SOCKETS_PER_VIEWER_MAX: '1',
+    REQUESTS_PER_CONNECTION_MAX: '1',
+    UNREAD_BYTES_PER_CONNECTION_MAX: '1024',
+    UNREAD_BYTES_PER_VIEWER_MAX: '1024',
+    UNREAD_BYTES_OF_STRANGERS_MAX: '1024',
+    UNREAD_BYTES_MAX: '1024',
+    UNREAD_TIMEOUT_MS: '1000',
     USER_COST_MAX: '100',
     OPERATOR_COST_MAX: '100',
     SESSION_IDLE_MS: '1000',
@@ -115,7 +133,7 @@ test('every variable is read, and strangers are left alone', () => {
     PERSISTED_OPERATIONS: '/etc/thesaurum/operations.json',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(22)
+  expect(numbers).toHaveLength(28)
   const origins = 'https://app.example.com, http://localhost:3000'
   expect(readConfig({ ...environment, ALLOWED_ORIGINS: origins, HOME: '/root', PATH: '' })).toEqual({
     ...environment,

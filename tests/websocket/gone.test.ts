@@ -7,7 +7,8 @@ import { AccountSubscriber } from '../../src/ledger/account-subscriber.ts'
 import { CatchUp } from '../../src/ledger/catch-up.ts'
 import type { LedgerEntry } from '../../src/ledger/entry.ts'
 import type { EntryRange } from '../../src/ledger/history.ts'
-import { cutStalledStreams } from '../../src/server/stalled-streams.ts'
+import { Answer } from '../../src/server/connection.ts'
+import { createTestConnections } from '../support/connections.ts'
 import { deposit, holdSession, openBeside } from '../support/faults.ts'
 import { openTestGraphql } from '../support/graphql.ts'
 import { openClient } from '../support/graphql-transport.ts'
@@ -63,7 +64,10 @@ test.each(['entryPosted(userId: "ID") { id }', 'transactionPosted { cursor }'])(
 )
 
 test('an event stream that is not taken is cut, and one that is taken, or has nothing to say, is not', async () => {
-  const http = createServer((request, response) => {
+  const connections = createTestConnections({ unreadTimeoutMs: 1_000 })
+  onTestFinished(() => connections.close())
+  const http = createServer({ ServerResponse: Answer }, (request, response) => {
+    connections.begin(request, response)
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     if (request.url === '/quiet') return void response.write(':\n\n')
     const fill = () => {
@@ -72,11 +76,10 @@ test('an event stream that is not taken is cut, and one that is taken, or has no
     }
     fill()
   })
-  const stop = cutStalledStreams(http, 100)
+  connections.watch(http)
   http.listen(0, '127.0.0.1')
   await once(http, 'listening')
   onTestFinished(() => {
-    stop()
     http.closeAllConnections()
     http.close()
   })
@@ -94,14 +97,14 @@ test('an event stream that is not taken is cut, and one that is taken, or has no
     taken += chunk.length
   })
   quiet.resume()
-  await vi.waitFor(async () => expect(await connections(http)).toBe(2))
+  await vi.waitFor(async () => expect(await connectionCount(http)).toBe(2))
   stalled.destroy()
   const before = taken
   await vi.waitFor(() => expect(taken).toBeGreaterThan(before))
-  expect(await connections(http)).toBe(2)
+  expect(await connectionCount(http)).toBe(2)
 })
 
-const connections = (http: ReturnType<typeof createServer>) =>
+const connectionCount = (http: ReturnType<typeof createServer>) =>
   new Promise<number>((resolve) => http.getConnections((_error, count) => resolve(count)))
 
 test('an operation that cannot be begun hurts itself alone, in a fragment too', async () => {

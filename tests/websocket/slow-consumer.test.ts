@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openWebSocket } from '../../src/server/websocket.ts'
+import { createTestConnections } from '../support/connections.ts'
 import { deposit } from '../support/faults.ts'
 import { OPERATOR, openTestGraphql, silentRequestLog } from '../support/graphql.ts'
 import { openClient } from '../support/graphql-transport.ts'
@@ -16,7 +17,8 @@ let ledger: TestLedger
 let server: TestServer
 beforeAll(async () => {
   ledger = await openTestLedger()
-  server = await openTestServer({}, ledger.test)
+  // What the stalled client leaves unread is not to be timed: the machine may be slow.
+  server = await openTestServer({ UNREAD_TIMEOUT_MS: '3600000' }, ledger.test)
 })
 afterAll(async () => {
   await server.close()
@@ -145,6 +147,7 @@ test('a peer that is gone without a word is let go after two pings, and its subs
   onTestFinished(close)
   const http = createServer()
   const sockets = openWebSocket(http, graphql, {
+    connections: createTestConnections(),
     log: silentRequestLog(),
     onSocketError: () => {},
     authenticator: auth.authenticator,

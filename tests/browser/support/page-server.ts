@@ -5,6 +5,7 @@ import { GRAPHQL_PATH } from '../../../src/server/graphql.ts'
 import { createHttpServer } from '../../../src/server/http.ts'
 import { createMetrics } from '../../../src/server/metrics.ts'
 import { Readiness } from '../../../src/server/readiness.ts'
+import { createTestConnections } from '../../support/connections.ts'
 import { OPERATOR, openTestGraphql, silentRequestLog } from '../../support/graphql.ts'
 import { openTestLedger } from '../../support/ledger.ts'
 
@@ -26,8 +27,10 @@ export async function openPageServer(
     ...options,
   })
   const { graphql, auth } = await openTestGraphql(ledger)
+  const connections = createTestConnections()
   const http = createHttpServer({
     log: silentRequestLog(),
+    connections,
     ledger,
     graphql,
     metrics: createMetrics(ledger, auth),
