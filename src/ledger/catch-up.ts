@@ -1,13 +1,17 @@
 /*
  * Paces the subscribers that are far behind, so that their backlogs do not slow down everybody else: one of them has its
- * turn at a time, in the order in which they ask, and after each turn all of them rest for longer than it took. When the
- * process is busy a turn takes longer, and so does the rest.
+ * turn at a time, in the order in which they ask, and after each turn all of them rest for longer than it took.
  */
 
 /** So many events a turn: about one millisecond of work. */
 export const EVENTS_PER_TURN_MAX = 20
 /** Catching up has at most a third of the time. */
 const REST_FACTOR = 2
+/**
+ * The rest after a turn of 2 ms, the longest on a process that is not busy. On a busy one a turn mostly waits for others:
+ * resting for as long again, a subscriber would never catch up with a busy ledger.
+ */
+const REST_MS_MAX = 4
 /** A client that takes nothing does not keep the others waiting for longer than this. */
 const TURN_MS_MAX = 20
 /** Timers are no finer. */
@@ -45,7 +49,7 @@ export class CatchUp {
       if (isOver) return
       isOver = true
       clearTimeout(timer)
-      this.#rest(REST_FACTOR * (performance.now() - startedAt))
+      this.#rest(Math.min(REST_FACTOR * (performance.now() - startedAt), REST_MS_MAX))
     }
     const timer = setTimeout(end, TURN_MS_MAX).unref()
     start(end)

@@ -2,9 +2,9 @@ import type { Database } from '../db/pool.ts'
 import type { StepPage, StepPlace, StepRequest } from './feed-step.ts'
 import { freshAfter } from './fresh-transactions.ts'
 import { cutSnapshot, durable, readSnapshot, type Snapshot } from './snapshot.ts'
-import { readDependentXids } from './statements/read-dependent-xids.ts'
 import { readFreshTransactions } from './statements/read-fresh-transactions.ts'
 import { readMoreFreshTransactions } from './statements/read-more-fresh-transactions.ts'
+import { readNeededXids } from './statements/read-needed-xids.ts'
 import { readRecordedXids } from './statements/read-recorded-xids.ts'
 import { readTransactionsOfXids } from './statements/read-transactions-of-xids.ts'
 import type { LedgerTransaction } from './transaction.ts'
@@ -39,7 +39,8 @@ export interface StepLimits {
   mergedXidsMax: number
 }
 
-const LIMITS: StepLimits = { pageRowsMax: 500, stepRowsMax: 500, sortedRowsMax: 10_000, mergedXidsMax: 1_000 }
+/** A step of less than a page is read at once. */
+const LIMITS: StepLimits = { pageRowsMax: 500, stepRowsMax: 499, sortedRowsMax: 10_000, mergedXidsMax: 1_000 }
 
 /** Before the first place of a step. */
 const START = { createdAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' } satisfies StepPlace
@@ -124,12 +125,14 @@ async function findIntermediateSnapshot(
   end: string,
   { sortedRowsMax: rowsMax }: StepLimits,
 ): Promise<Snapshot> {
-  const dependent = await readDependentXids(database).execute({ ...partsOf(previous), snapshot, end, rowsMax })
-  return cutSnapshot(
-    snapshot,
-    end,
-    dependent.map(({ xid }) => xid),
-  )
+  const needs = await readNeededXids(database).execute({ ...partsOf(previous), snapshot, end, rowsMax })
+  const hidden = new Set<string>()
+  const isHidden = (xid: string) => hidden.has(xid) || BigInt(xid) >= BigInt(end)
+  for (let size = -1; size < hidden.size; ) {
+    size = hidden.size
+    for (const { xid, needed } of needs) if (isHidden(needed)) hidden.add(xid)
+  }
+  return cutSnapshot(snapshot, end, [...hidden])
 }
 
 /** A page of a step with too many rows to sort them all. */

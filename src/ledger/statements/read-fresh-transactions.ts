@@ -12,6 +12,7 @@ import { entryColumns } from '../transaction.ts'
  * more than `rangeMax` rows, the statement returns only where it would have to be cut; if the transactions that were in
  * flight have more than `inFlightMax`, it says so and returns none either.
  *
+ * The cut is looked for without an upper bound: PostgreSQL takes a range with two for a small one, and would sort all of it.
  * `offset 0` keeps PostgreSQL from looking for the fresh ones by time, from the beginning of the ledger.
  */
 export const readFreshTransactions = preparedOnce((database) =>
@@ -32,9 +33,9 @@ export const readFreshTransactions = preparedOnce((database) =>
           (select recorded_xid from public.transactions
             where recorded_xid >= ${sql.placeholder('xmax')}::xid8 and recorded_xid < pg_snapshot_xmax(taken.snapshot)
             order by recorded_xid limit 1) as first,
-          (select recorded_xid from public.transactions
-            where recorded_xid >= ${sql.placeholder('xmax')}::xid8 and recorded_xid < pg_snapshot_xmax(taken.snapshot)
-            order by recorded_xid offset ${sql.placeholder('rangeMax')} limit 1) as cut,
+          (select case when recorded_xid < pg_snapshot_xmax(taken.snapshot) then recorded_xid end from (
+            select recorded_xid from public.transactions where recorded_xid >= ${sql.placeholder('xmax')}::xid8
+            order by recorded_xid offset ${sql.placeholder('rangeMax')} limit 1) beyond) as cut,
           exists (select from public.transactions where recorded_xid = any(${sql.placeholder('inFlight')}::xid8[])
             offset ${sql.placeholder('inFlightMax')}) as is_large
         from (

@@ -1,0 +1,205 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { createClient } from 'graphql-ws'
+import pg from 'pg'
+import { WebSocket } from 'ws'
+import { openBenchServer } from './database.ts'
+import { median, percentile } from './measure.ts'
+import { makeToken } from './token.ts'
+
+/*
+ * A subscriber that was away: of the whole ledger, some million transactions behind, and of one account from its first
+ * entry. How long the first event takes, whether every account comes in its order, how fast the rest comes, and what
+ * deposits of others take meanwhile. The ledger is filled by SQL: half in one database transaction, half in as many as
+ * an engine makes.
+ */
+
+const { values: options } = parseArgs({
+  options: {
+    transactions: { type: 'string', default: '1000000' },
+    events: { type: 'string', default: '50000' },
+    seconds: { type: 'string', default: '5' },
+  },
+})
+const TRANSACTIONS = Number(options.transactions)
+const EVENTS_MAX = Number(options.events)
+const SLICE_MS = Number(options.seconds) * 1_000
+const ACCOUNTS = 1_000
+/** Of a database transaction that an engine makes under load. */
+const BATCH_ROWS = 33
+
+/** Account n pays account n + 1 one cent, round after round: two entries an account a round, and numbers without gaps. */
+const FILL = `
+  insert into transactions (id, idempotency_key, source_user_id, source_sequence, destination_user_id, destination_sequence, amount, created_at)
+  select gen_random_uuid(), gen_random_uuid(),
+    accounts[1 + place], 2 + 2 * round + (place > 0)::int,
+    accounts[1 + (place + 1) % ${ACCOUNTS}], 3 + 2 * round - (place + 1 < ${ACCOUNTS})::int, 1,
+    '2026-01-01'::timestamptz + number * interval '1 millisecond'
+  from (select number, number / ${ACCOUNTS} as round, number % ${ACCOUNTS} as place from generate_series($1::bigint, $2::bigint) number) step,
+    (select array_agg(id order by id) as accounts from users) every`
+
+async function fill(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ id: string }>(
+    `insert into users (id, email) select gen_random_uuid(), number || '@example.com' from generate_series(1, ${ACCOUNTS}) number returning id`,
+  )
+  await client.query(`
+    insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+    select gen_random_uuid(), gen_random_uuid(), id, 1, 1000000, '2025-01-01'::timestamptz + row_number() over () * interval '1 microsecond' from users`)
+  return rows.map(({ id }) => id)
+}
+
+async function fillBacklog(client: pg.Client): Promise<void> {
+  const half = Math.floor(TRANSACTIONS / 2)
+  await client.query(FILL, [0, half - 1])
+  await client.query(`
+    create procedure fill_batches(low bigint, high bigint) language plpgsql as $$
+    begin
+      while low < high loop
+        execute $fill$ ${FILL} $fill$ using low, least(low + ${BATCH_ROWS}, high) - 1;
+        commit;
+        low := low + ${BATCH_ROWS};
+      end loop;
+    end $$`)
+  await client.query('set synchronous_commit = off')
+  await client.query(`call fill_batches(${half}, ${TRANSACTIONS})`)
+  await client.query('drop procedure fill_batches')
+  await client.query('vacuum analyze')
+}
+
+async function startServer(url: string): Promise<{ child: ChildProcess; address: string }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'serve'], {
+    env: { ...process.env, DATABASE_URL: url, NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'warn' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const address = await new Promise<string>((resolve, reject) => {
+    let said = ''
+    child.stdout?.on('data', (chunk) => {
+      said += chunk
+      const ready = /ready at http:\/\/(\S+)\/graphql/.exec(said)?.[1]
+      if (ready) resolve(ready)
+    })
+    child.once('exit', () => reject(new Error(`the server did not start: ${said}`)))
+  })
+  return { child, address }
+}
+
+const bench = await openBenchServer()
+const url = await bench.createDatabase('bench_backlog')
+const client = new pg.Client({ connectionString: url })
+await client.connect()
+const accounts = await fill(client)
+const { child, address } = await startServer(url)
+try {
+  const headers = { authorization: `Bearer ${await makeToken(url)}`, 'content-type': 'application/json' }
+  const ask = async (query: string, variables = {}) => {
+    const response = await fetch(`http://${address}/graphql`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ query, variables }),
+    })
+    // biome-ignore lint/suspicious/noExplicitAny: this file knows what it asks for
+    return (await response.json()) as any
+  }
+  const { data: start } = await ask('{ ledger { cursor } }')
+  const filledAt = performance.now()
+  await fillBacklog(client)
+  console.log(
+    `PostgreSQL ${bench.version}, Node ${process.version}; ${TRANSACTIONS} transactions filled in ${Math.round((performance.now() - filledAt) / 1_000)} s`,
+  )
+
+  const DEPOSIT = 'mutation ($input: DepositInput!) { deposit(input: $input) { __typename } }'
+  /** Deposits one after another for a while, and what each took. */
+  async function post(ms: number): Promise<number[]> {
+    const latencies: number[] = []
+    for (const end = performance.now() + ms; performance.now() < end; ) {
+      const sentAt = performance.now()
+      const { data } = await ask(DEPOSIT, {
+        input: { idempotencyKey: randomUUID(), userId: accounts[latencies.length % 500], amount: 1 },
+      })
+      if (data.deposit.__typename !== 'DepositSuccess') throw new Error(JSON.stringify(data))
+      latencies.push(performance.now() - sentAt)
+      await sleep(5)
+    }
+    return latencies
+  }
+  const figures = (latencies: number[]) =>
+    `p50 ${median(latencies).toFixed(1)} ms, p99 ${percentile(latencies, 0.99).toFixed(1)} ms`
+
+  await post(2_000)
+  console.log(`deposits alone: ${figures(await post(SLICE_MS))}`)
+
+  async function catchUp(what: string, query: string, variables: object, onEvent: (event: never) => void) {
+    const socket = createClient({
+      url: `ws://${address}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: { authorization: headers.authorization },
+      lazy: false,
+      retryAttempts: 0,
+    })
+    await new Promise<void>((resolve) => socket.on('connected', () => resolve()))
+    const startedAt = performance.now()
+    let count = 0
+    let firstMs = 0
+    const events = socket.iterate({ query, variables: { ...variables } })
+    const reading = (async () => {
+      for await (const { data, errors } of events) {
+        if (errors) throw new Error(JSON.stringify(errors))
+        firstMs ||= performance.now() - startedAt
+        onEvent(data as never)
+        if (++count >= EVENTS_MAX) break
+      }
+    })()
+    const latencies = await post(SLICE_MS)
+    const seconds = (performance.now() - startedAt) / 1_000
+    const received = count
+    await events.return?.()
+    await reading
+    await socket.dispose()
+    console.log(
+      `${what}: first event after ${firstMs.toFixed(0)} ms, ${Math.round(received / seconds)} events/s; deposits meanwhile: ${figures(latencies)}`,
+    )
+  }
+
+  let lastSequence = 0
+  await catchUp(
+    'an account from its first entry',
+    'subscription ($userId: ID!, $since: String) { entryPosted(userId: $userId, since: $since) { sequence change balanceAfter } }',
+    {
+      userId: accounts[0],
+      since: await (async () => {
+        const { data } = await ask(
+          'query ($id: ID!) { user(id: $id) { transactions(last: 1) { edges { cursor } } } }',
+          {
+            id: accounts[0],
+          },
+        )
+        return data.user.transactions.edges[0].cursor
+      })(),
+    },
+    ({ entryPosted }: { entryPosted: { sequence: number } }) => {
+      if (lastSequence && entryPosted.sequence !== lastSequence + 1) throw new Error('out of order')
+      lastSequence = entryPosted.sequence
+    },
+  )
+  const SUBSCRIPTION =
+    'subscription ($since: String) { transactionPosted(since: $since) { cursor transaction { id source { id } destination { id } amount createdAt } } }'
+  let cursor = start.ledger.cursor
+  await catchUp(
+    'the ledger, from one database transaction',
+    SUBSCRIPTION,
+    { since: cursor },
+    ({ transactionPosted }: { transactionPosted: { cursor: string } }) => {
+      cursor = transactionPosted.cursor
+    },
+  )
+  await catchUp('the same, resumed', SUBSCRIPTION, { since: cursor }, () => {})
+  console.log(`deposits alone: ${figures(await post(SLICE_MS))}`)
+} finally {
+  child.kill('SIGTERM')
+  await once(child, 'exit')
+  await client.end()
+  await bench.close()
+}
