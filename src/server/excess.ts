@@ -12,6 +12,8 @@ export const TOKENS_MAX = 2_000
 /** Fields, each fragment counted wherever it is spread. */
 export const FIELDS_MAX = 1_000
 export const ALIASES_MAX = 100
+/** In characters. An alias is repeated in the answer for each item of a list: at 60,000 one operation had 290 MB of them. */
+export const ALIAS_LENGTH_MAX = 100
 /** Under each alias all types of the schema could be walked through: 2 ms and more. Tools use none. */
 export const INTROSPECTION_ALIASES_MAX = 10
 /** Fields that end up as one in the answer are compared with each other, each with each: 20,000 pairs take 40 ms. */
@@ -52,10 +54,14 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
     sizes.set(name, size)
     return size
   }
+  let hasLongAlias = false
   const sizeOf = (set: SelectionSetNode): Size => {
     const size = { ...NOTHING }
     for (const selection of set.selections) {
-      if (selection.kind === Kind.FIELD) countField(size, selection)
+      if (selection.kind === Kind.FIELD) {
+        countField(size, selection)
+        hasLongAlias ||= (selection.alias?.value.length ?? 0) > ALIAS_LENGTH_MAX
+      }
       const below =
         selection.kind === Kind.FRAGMENT_SPREAD
           ? sizeOfFragment(selection.name.value)
@@ -71,6 +77,7 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
     const { fields, aliases, logins, introspections } = sizeOf(definition.selectionSet)
     if (fields > FIELDS_MAX) return refusal(`It asks for more than ${FIELDS_MAX} fields.`)
     if (aliases > ALIASES_MAX) return refusal(`It has more than ${ALIASES_MAX} aliases.`)
+    if (hasLongAlias) return refusal(`An alias may have ${ALIAS_LENGTH_MAX} characters.`)
     if (logins > 1) return refusal('One operation may sign in once.')
     if (introspections > 0 && aliases > INTROSPECTION_ALIASES_MAX)
       return refusal(`Introspection may have ${INTROSPECTION_ALIASES_MAX} aliases.`)

@@ -1,6 +1,12 @@
 import { type DocumentNode, Kind, parse } from 'graphql'
 import { expect, test } from 'vitest'
-import { excessOf, excessOfVariables, VARIABLE_NAME_LENGTH_MAX, VARIABLE_VALUES_MAX } from '../../src/server/excess.ts'
+import {
+  ALIAS_LENGTH_MAX,
+  excessOf,
+  excessOfVariables,
+  VARIABLE_NAME_LENGTH_MAX,
+  VARIABLE_VALUES_MAX,
+} from '../../src/server/excess.ts'
 
 const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => text(index)).join(' ')
@@ -19,6 +25,13 @@ test('fields that end up as one count together, wherever they are written', () =
     /over and over/,
   )
   expect(told(`{ ${times(99, () => `user: viewer { id }`)} }`)).toMatch(/over and over/)
+})
+
+test('an alias is short, wherever it is written: the answer repeats it for each item of a list', () => {
+  const alias = 'a'.repeat(ALIAS_LENGTH_MAX)
+  expect(told(`{ ${alias}: viewer { ...F } } fragment F on User { ${alias}: id }`)).toBeUndefined()
+  expect(told(`{ ${alias}a: viewer { id } }`)).toMatch(/alias/)
+  expect(told(`{ viewer { ...F } } fragment F on User { ... { ${alias}a: id } }`)).toMatch(/alias/)
 })
 
 test('each operation of a document counts by itself', () => {
