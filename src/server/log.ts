@@ -48,5 +48,7 @@ function framesOf({ stack }: Error): string | undefined {
 
 /** The server's log: JSON lines. */
 export function createLogger(level: string, destination: DestinationStream): Logger {
-  return pino({ level, base: null, serializers: { err: (error: unknown) => describeError(error) } }, destination)
+  const serializers = { err: (error: unknown) => describeError(error) }
+  // With `err`, the default, pino would take the message of an error that is logged without one, with the values in it.
+  return pino({ level, base: null, errorKey: 'error', serializers }, destination)
 }

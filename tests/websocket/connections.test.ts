@@ -8,8 +8,6 @@ import { makePerson } from '../support/sign-in.ts'
 
 /* What belongs to a connection ends with it, and what waits for its client is bounded. */
 
-vi.setConfig({ testTimeout: 120_000 })
-
 let server: TestServer
 let account: string
 beforeAll(async () => {
@@ -82,26 +80,23 @@ async function gauge(name: string, on = server): Promise<number> {
 
 /** The request that asks for metrics is in flight itself. */
 const expectNothingLeft = () =>
-  vi.waitFor(
-    async () => {
-      const names = ['account_subscribers', 'watched_tokens', 'requests_in_flight', 'unread_bytes']
-      expect(await Promise.all(names.map((name) => gauge(name)))).toEqual([0, 0, expect.any(Number), 0])
-      expect(await gauge('requests_in_flight')).toBe(1)
-    },
-    { timeout: 30_000 },
-  )
+  vi.waitFor(async () => {
+    const names = ['account_subscribers', 'watched_tokens', 'requests_in_flight', 'unread_bytes']
+    expect(await Promise.all(names.map((name) => gauge(name)))).toEqual([0, 0, expect.any(Number), 0])
+    expect(await gauge('requests_in_flight')).toBe(1)
+  })
 
 test('requests that wait behind another end with their connection', async () => {
   const socket = await pipeline(server, postStream() + GET.repeat(90))
   await once(socket.resume(), 'data')
-  await vi.waitFor(async () => expect(await gauge('requests_in_flight')).toBe(92), { timeout: 30_000 })
+  await vi.waitFor(async () => expect(await gauge('requests_in_flight')).toBe(92))
   socket.resetAndDestroy()
   await expectNothingLeft()
 })
 
 test('event streams that wait behind another end with their connection', async () => {
   const socket = await pipeline(server, postStream().repeat(50))
-  await vi.waitFor(async () => expect(await gauge('account_subscribers')).toBe(50), { timeout: 30_000 })
+  await vi.waitFor(async () => expect(await gauge('account_subscribers')).toBe(50))
   socket.destroy()
   await expectNothingLeft()
 })
@@ -133,7 +128,7 @@ const cutOf = (...sockets: Socket[]) =>
       for (const socket of sockets) socket.write('\r\n')
       expect(sockets.some(({ destroyed }) => destroyed)).toBe(true)
     },
-    { timeout: 90_000, interval: 100 },
+    { interval: 100 },
   )
 
 test('a connection whose answers are not read is cut, and one that is read is not', async () => {
@@ -160,7 +155,7 @@ test('a WebSocket whose answers are not read is closed', async () => {
   client.webSocket.pause()
   for (let id = 0; id < 25; id++) client.subscribe(String(id), fat())
   // The one that asks for metrics.
-  await vi.waitFor(async () => expect(await gauge('connections', narrow)).toBe(1), { timeout: 60_000 })
+  await vi.waitFor(async () => expect(await gauge('connections', narrow)).toBe(1))
   client.webSocket.resume()
   // It was cut before it had read the reason.
   expect([1006, 4413]).toContain((await client.waitForClose()).code)
@@ -173,7 +168,7 @@ test('an id that is completed and taken again at once is the second operation, a
     client.send({ type: 'complete', id: String(id) })
     client.subscribe(String(id), watch())
   }
-  await vi.waitFor(async () => expect(await gauge('account_subscribers')).toBe(20), { timeout: 30_000 })
+  await vi.waitFor(async () => expect(await gauge('account_subscribers')).toBe(20))
   await client.drain()
   await server.ask(
     `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${account}", amount: 1 }) { __typename } }`,
@@ -186,7 +181,7 @@ test('an id that is completed and taken again at once is the second operation, a
   }
   expect(new Set(ids).size).toBe(20)
   for (const id of ids) client.send({ type: 'complete', id })
-  await vi.waitFor(async () => expect(await gauge('account_subscribers')).toBe(0), { timeout: 30_000 })
+  await vi.waitFor(async () => expect(await gauge('account_subscribers')).toBe(0))
   // A query as well, and an operation that is refused.
   client.subscribe('query', { query: '{ __typename }' })
   client.send({ type: 'complete', id: 'query' })
