@@ -111,7 +111,7 @@ describe('lines take turns', () => {
 })
 
 describe('a bulk submitter gives way', () => {
-  test('while light ones are served: it has 16 postings in flight at most', () => {
+  test('while light ones are served: it has 8 postings in flight at most', () => {
     const bulk = submitterOf('bulk')
     push(bulk, 500)
     const light = submitterOf('light', 1)
@@ -121,7 +121,7 @@ describe('a bulk submitter gives way', () => {
     expect(keysOf(rest)).toEqual([])
     expect(bulk.inFlight).toBeLessThanOrEqual(64)
     for (const batch of [...inFlight]) finish(batch)
-    expect(take()).toHaveLength(16)
+    expect(take()).toHaveLength(8)
     expect(take()).toHaveLength(0)
   })
 
