@@ -12,7 +12,7 @@ export const TOKENS_MAX = 2_000
 /** Fields, each fragment counted wherever it is spread. */
 export const FIELDS_MAX = 1_000
 export const ALIASES_MAX = 100
-/** In characters. An alias is repeated in the answer for each item of a list: at 60,000 one operation had 290 MB of them. */
+/** In characters. The answer repeats an alias for each item of a list: at 60,000, one operation could ask for 290 MB of them. */
 export const ALIAS_LENGTH_MAX = 100
 /** Under each alias all types of the schema could be walked through: 2 ms and more. Tools use none. */
 export const INTROSPECTION_ALIASES_MAX = 10

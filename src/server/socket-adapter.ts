@@ -93,7 +93,8 @@ export function adaptSockets(
             connection.unsentMessages++
             socket.send(data, (error) => {
               connection.unsentMessages--
-              if (error) reject(error)
+              // What waits for a socket that is being closed is not sent any more: nothing has failed.
+              if (error && socket.readyState === socket.OPEN) reject(error)
               else resolve()
             })
             connection.written()

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { openSocket, PROTOCOL } from '../support/graphql-transport.ts'
+import { PRODUCTION } from '../support/production.ts'
 import { type Measure, type MeasuredServer, openMeasuredServer } from './support/measured-server.ts'
 
 /* What one connection may cost: requests that are never answered, answers that nobody reads, subscriptions whose client has gone. */
@@ -25,7 +26,8 @@ let account: string
 
 /** A server of its own for each attack: one that dies takes no other test with it. */
 beforeEach(async () => {
-  server = await openMeasuredServer()
+  // Idle connections that are kept alive are none of the attack's doing.
+  server = await openMeasuredServer({ environment: { ...PRODUCTION, KEEP_ALIVE_MS: '2000' } })
   const { data } = await server.ask(
     'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
     { email: `${randomUUID()}@example.com` },
