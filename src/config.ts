@@ -129,12 +129,12 @@ function missingInProduction(present: Readonly<Record<string, string | undefined
   const needs = {
     DATABASE_URL: 'the embedded PostgreSQL is for development',
     ...(serves && {
-      TRUSTED_PROXY_COUNT: 'how many proxies of yours stand before the server; 0 when clients reach it directly',
+      TRUSTED_PROXY_COUNT: 'the number of your proxies in front of the server; 0 when clients connect to it directly',
     }),
   }
   return Object.entries(needs)
     .filter(([name]) => present[name] === undefined)
-    .map(([name, why]) => `${name} must be set where NODE_ENV is production: ${why}`)
+    .map(([name, why]) => `${name} must be set when NODE_ENV is production: ${why}`)
 }
 
 /** Whether a tool for developers is on: in production only where it was asked for. */

@@ -22,7 +22,7 @@ export function explain(error: unknown): string {
     case SQLSTATE.INSUFFICIENT_PRIVILEGE:
       return `The role in DATABASE_URL lacks a right (${databaseMessageOf(error)}). Grant it the rights that docs/security.md lists.`
     case '53300':
-      return 'The database has no connection left for us (max_connections).'
+      return 'The database has no free connection. Raise its max_connections, or stop other clients.'
     case '25006':
       return READ_ONLY
     case '57P03':
@@ -35,8 +35,8 @@ export function explain(error: unknown): string {
     return `The database cannot be reached at ${where} (${code}). Is it running, and is DATABASE_URL right?`
   }
   const words = messagesOf(error)
-  if (/password must be a string/.test(words)) return 'The database asks for a password, and DATABASE_URL has none.'
-  if (/does not support SSL/.test(words)) return 'The database takes no SSL, and DATABASE_URL asks for it.'
+  if (/password must be a string/.test(words)) return 'The database asks for a password, but DATABASE_URL has none.'
+  if (/does not support SSL/.test(words)) return 'DATABASE_URL asks for SSL, but the database does not support it.'
   if (/timeout|terminated/i.test(words)) {
     return 'The database did not answer in time. Is it running, and is DATABASE_URL right?'
   }
@@ -49,7 +49,7 @@ export const exitCodeOf = (error: unknown) => (error instanceof UsageError ? 2 :
 
 function listenSentence(code: string | undefined, address: string | undefined, port: number | undefined): string {
   if (code === 'EADDRINUSE') return `Port ${port} is in use. Stop what uses it, or choose another with PORT.`
-  if (code === 'EACCES') return `Port ${port} needs more rights. Choose one above 1023 with PORT.`
+  if (code === 'EACCES') return `This user may not listen on port ${port}. Choose one above 1023 with PORT.`
   return `Cannot listen on ${address} (${code}). Check HOST and PORT.`
 }
 

@@ -5,5 +5,5 @@ import { withLedger } from './database.ts'
 export const checkpoints = (flags: Flags, stop: AbortSignal) =>
   withLedger(flags, stop, async (ledger) => {
     const count = await ledger.rebuildCheckpoints()
-    console.log(count === 0 ? 'No checkpoint is missing.' : `Checkpoints were missing in ${count} places: rebuilt.`)
+    console.log(count === 0 ? 'No checkpoint is missing.' : `Rebuilt the missing checkpoints in ${count} places.`)
   })

@@ -6,5 +6,5 @@ import { withLedger } from './database.ts'
 export const seed = (flags: Flags, stop: AbortSignal) =>
   withLedger(flags, stop, async (ledger) => {
     const loaded = await tellDemoStory(ledger)
-    console.log(loaded ? 'The demo data is loaded.' : 'The ledger has users already: nothing was changed.')
+    console.log(loaded ? 'The demo data is loaded.' : 'The ledger already has users: nothing was changed.')
   })

@@ -84,7 +84,7 @@ async function tryOut(folder: string, user: SystemUser | undefined): Promise<Tri
       const major = /\(PostgreSQL\) (\d+)/.exec(output)?.[1]
       if (program === postgres && major) return { binaries: { initdb, postgres, major } }
     }
-    return { failure: `${postgres} does not tell its version`, hopeless: true }
+    return { failure: `${postgres} does not print its version`, hopeless: true }
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     // A program that is there and yet "not found" lacks its loader: these are built for glibc, and Alpine has musl.
@@ -126,6 +126,6 @@ function ignoreAnotherWinner(error: NodeJS.ErrnoException): void {
 
 function unusable(reason: string): EmbeddedDatabaseError {
   return new EmbeddedDatabaseError(
-    `The embedded PostgreSQL cannot be used here (${reason}): mend that, or set DATABASE_URL to a PostgreSQL 15 or later.`,
+    `The embedded PostgreSQL cannot be used here (${reason}): fix that, or set DATABASE_URL to a PostgreSQL 15 or later.`,
   )
 }

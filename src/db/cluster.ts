@@ -81,7 +81,7 @@ export async function openCluster(
   }
   if (version !== binaries.major) {
     throw new EmbeddedDatabaseError(
-      `The data in ${home} is of PostgreSQL ${version} and this Thesaurum brings ${binaries.major}: move it with pg_dump from a PostgreSQL ${version}, or give the server a new folder with DATA_DIR.`,
+      `The data in ${home} is of PostgreSQL ${version}, and this version of Thesaurum runs PostgreSQL ${binaries.major}. Move the data with the pg_dump of a PostgreSQL ${version}, or give the server a new folder with DATA_DIR.`,
     )
   }
   const { dev, ino } = await stat(folder, { bigint: true })

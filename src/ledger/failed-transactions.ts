@@ -19,7 +19,7 @@ export interface FailedTransaction {
   /** How often it was tried before it was given up. */
   attempts: number
   failedAt: Instant
-  /** When somebody had seen to it; null: nobody has. */
+  /** When it was marked as addressed. Null: it is not. */
   addressedAt: Instant | null
 }
 

@@ -227,14 +227,14 @@ export class PostingEngine {
     this.#options.onTrouble(error)
     call.giveUp(error)
     if (call.isDefinitelyNotPosted)
-      this.#record(call, 'INTERNAL_SERVER_ERROR', 'A fault of the server. Nothing was posted.')
+      this.#record(call, 'INTERNAL_SERVER_ERROR', 'An error of the server. Nothing was posted.')
   }
 
   #giveUp(call: PendingCall): void {
     if (call.alert) this.#options.onTrouble(call.alert)
     call.giveUp()
     if (call.isDefinitelyNotPosted) {
-      this.#record(call, 'RETRIES_EXHAUSTED', 'The ledger could not be reached or was busy for too long.')
+      this.#record(call, 'RETRIES_EXHAUSTED', 'The ledger could not be reached, or was busy for too long.')
     }
   }
 

@@ -16,9 +16,11 @@ export type RefusalCode = Refusal['code']
 
 /** For people, and for the record of failed attempts. They never repeat what was sent. */
 export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
-  IDEMPOTENCY_CONFLICT: 'This idempotency key was used before, with another payload.',
-  SAME_USER: 'Source and destination must be two users.',
+  IDEMPOTENCY_CONFLICT:
+    'This idempotency key was already used with a different payload. Use a new key for a new payload.',
+  SAME_USER: 'Source and destination must be different users.',
   USER_NOT_FOUND: 'There is no such user.',
-  INSUFFICIENT_FUNDS: 'The source does not hold this much. Nothing was posted, and the key may be used again.',
-  BALANCE_LIMIT: 'The balance of the destination would pass the largest that can be held, 2^63-1 cents.',
+  INSUFFICIENT_FUNDS:
+    'The balance of the source is less than the amount. Nothing was posted, and the key can be used again.',
+  BALANCE_LIMIT: 'The balance of the destination would exceed the maximum of 2^63-1 cents.',
 }

@@ -30,7 +30,7 @@ export class PositionNotReachedError extends Error {
 export class RestoredLedgerError extends Error {
   override name = 'RestoredLedgerError'
   constructor() {
-    super('the ledger was restored from a dump: run `npm run era:renew` once, so that its feed can be told')
+    super('the ledger was restored from a dump: run `npm run era:renew` once, so that it can be watched again')
   }
 }
 

@@ -3,9 +3,9 @@ import { ExpectedError } from './expected-error.ts'
 export type UnavailableCode = 'OVERLOADED' | 'RETRIES_EXHAUSTED' | 'OUTCOME_UNKNOWN'
 
 const MESSAGES: Readonly<Record<UnavailableCode, string>> = {
-  OVERLOADED: 'The ledger is busy. Nothing was posted; send it again a little later.',
-  RETRIES_EXHAUSTED: 'The ledger could not be reached or was busy for too long. Nothing was posted; send it again.',
-  OUTCOME_UNKNOWN: 'Whether this was posted is not known. Send it again with the same idempotency key to find out.',
+  OVERLOADED: 'The ledger is busy. Nothing was posted; try again later.',
+  RETRIES_EXHAUSTED: 'The ledger could not be reached, or was busy for too long. Nothing was posted; try again.',
+  OUTCOME_UNKNOWN: 'It is unknown whether this was posted. Send it again with the same idempotency key to find out.',
 }
 
 /** Not a refusal: the same posting with the same key may succeed later, and is safe to send again. */

@@ -22,10 +22,10 @@ builder.objectType(ApiTokenNotFoundError, {
 })
 
 const ApiToken = builder.objectRef<Token>('ApiToken').implement({
-  description: "A service's way in: it acts for some accounts, or for all of them, until it is revoked.",
+  description: 'Lets a service act for some accounts, or for all of them, until it is revoked.',
   fields: (t) => ({
     id: t.id({
-      description: 'To revoke it by: `token_<uuid>`. It opens nothing.',
+      description: '`token_<uuid>`: what to revoke it by. It is not the token, and gives no access.',
       resolve: ({ id }) => encodeApiTokenId(id),
     }),
     name: t.exposeString('name', { description: 'What it is for, in the words of who made it.' }),
@@ -36,7 +36,7 @@ const ApiToken = builder.objectRef<Token>('ApiToken').implement({
     accounts: t.field({
       type: [User],
       nullable: { list: true, items: false },
-      description: 'The accounts it is for. Null: all of them, and the ledger as a whole.',
+      description: 'The accounts it gives access to. Null: all of them, and the ledger as a whole.',
       resolve: ({ accountIds }) => accountIds?.map((id) => ({ id })) ?? null,
     }),
     createdBy: t.field({
@@ -49,12 +49,12 @@ const ApiToken = builder.objectRef<Token>('ApiToken').implement({
     expiresAt: t.expose('expiresAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it ends by itself. Null: it does not.',
+      description: 'When it expires. Null: never.',
     }),
     revokedAt: t.expose('revokedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was revoked. Null: it was not.',
+      description: 'When it was revoked. Null: it is not revoked.',
     }),
   }),
 })
@@ -76,7 +76,7 @@ const accountsOrOperator: [
   { message: string; path: string[] },
 ] = [
   ({ role, accountIds }) => role === 'OPERATOR' || accountIds != null,
-  { message: 'is needed, unless the role is OPERATOR', path: ['accountIds'] },
+  { message: 'is required unless the role is OPERATOR', path: ['accountIds'] },
 ]
 
 const CreateApiTokenInput = builder.inputType('CreateApiTokenInput', {
@@ -90,14 +90,17 @@ const CreateApiTokenInput = builder.inputType('CreateApiTokenInput', {
     }),
     role: t.field({ type: Role, required: true, description: 'What it may do with its accounts.' }),
     accountIds: t.idList({
-      description: `The users whose accounts it is for, at most ${PAGE_SIZE_MAX}. Without them an operator's token is for all.`,
+      description: `The users whose accounts it gives access to, at most ${PAGE_SIZE_MAX}. Without them an operator's token has access to all.`,
       validate: {
         items: { schema: userId as never },
         minLength: [1, { message: 'must not be empty' }],
         maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
       },
     }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When it ends by itself; without it, when it is revoked.' }),
+    expiresAt: t.field({
+      type: 'DateTime',
+      description: 'When it expires. Without it, the token lasts until it is revoked.',
+    }),
   }),
 })
 
@@ -105,7 +108,8 @@ const CreateApiTokenSuccess = builder.objectRef<{ token: string; apiToken: Token
   description: 'The token was made.',
   fields: (t) => ({
     token: t.exposeString('token', {
-      description: 'To be sent as `Authorization: Bearer <token>`. It is told this once: only its hash is kept.',
+      description:
+        'To be sent as `Authorization: Bearer <token>`. Shown only this once: the server keeps only its hash.',
     }),
     apiToken: t.expose('apiToken', { type: ApiToken, description: 'What it may do.' }),
   }),
@@ -123,9 +127,9 @@ const RevokeApiTokenInput = builder.inputType('RevokeApiTokenInput', {
 })
 
 const RevokeApiTokenSuccess = builder.objectRef<{ apiToken: Token }>('RevokeApiTokenSuccess').implement({
-  description: 'It gives nothing any more; what it had subscribed to ends within a second.',
+  description: 'The token no longer works; its subscriptions end within a second.',
   fields: (t) => ({
-    apiToken: t.expose('apiToken', { type: ApiToken, description: 'It, as it is now.' }),
+    apiToken: t.expose('apiToken', { type: ApiToken, description: 'As it is now.' }),
   }),
 })
 
@@ -140,9 +144,9 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, { auth, viewer, loaders }) => {
       const accountIds = input.accountIds ? [...new Set(input.accountIds)] : null
       const users = await Promise.all((accountIds ?? []).map((id) => loaders.users.load(id)))
-      if (users.includes(undefined)) throw invalidArgument('input.accountIds', 'names a user who is not there')
+      if (users.includes(undefined)) throw invalidArgument('input.accountIds', 'names a user who does not exist')
       if (input.expiresAt && input.expiresAt <= new Date().toISOString())
-        throw invalidArgument('input.expiresAt', 'is over already')
+        throw invalidArgument('input.expiresAt', 'is in the past')
       return auth.createApiToken({
         name: input.name,
         role: input.role,
@@ -156,7 +160,7 @@ builder.mutationFields((t) => ({
     type: RevokeApiTokenSuccess,
     nullable: true,
     authScopes: { operator: true },
-    description: 'Revokes a token. Done twice, the first time stays. For operators.',
+    description: 'Revokes a token. Revoking it again changes nothing. For operators.',
     args: { input: t.arg({ type: RevokeApiTokenInput, required: true, description: 'Which one.' }) },
     errors: {
       types: [ValidationError, ApiTokenNotFoundError],

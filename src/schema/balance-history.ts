@@ -24,7 +24,7 @@ const BalanceBucket = builder.objectRef<Bucket>('BalanceBucket').implement({
     start: t.expose('start', { type: 'DateTime', description: 'Its first moment.' }),
     end: t.expose('end', { type: 'DateTime', description: 'The first moment after it.' }),
     complete: t.exposeBoolean('complete', {
-      description: 'False when it is not over: `to` was in the future, so that it ends at the moment of asking.',
+      description: 'False when it has not ended yet: `to` was in the future, so it ends at the moment of the request.',
     }),
     opening: t.expose('opening', { type: 'Cents', description: 'The balance right before `start`.' }),
     closing: t.expose('closing', {
@@ -48,19 +48,19 @@ builder.objectField(User, 'balanceHistory', (t) =>
   t.field({
     type: [BalanceBucket],
     nullable: { list: true, items: false },
-    description: `How the balance went from \`from\` to \`to\`, in at most ${BUCKETS_MAX} buckets, oldest first: none is left out where nothing happened, and each opens with what the one before closed with. The first and the last are cut off at \`from\` and \`to\`. But for a last one that is not over, what is answered once never changes. Null where it is not yours.`,
+    description: `How the balance changed from \`from\` to \`to\`, in at most ${BUCKETS_MAX} buckets, oldest first. Buckets without entries are included, and each opens with the closing balance of the one before. The first and the last are cut off at \`from\` and \`to\`. The answer never changes, except for a last bucket that is not complete. Null for an account that is not yours.`,
     complexity: costOfHistory,
     args: {
       from: t.arg({ type: 'DateTime', required: true, description: 'Where it begins. Not in the future.' }),
       to: t.arg({
         type: 'DateTime',
         required: true,
-        description: 'Where it ends: an entry at it is left out. In the future it stands for now.',
+        description: 'Where it ends; an entry at this moment is left out. A moment in the future means now.',
       }),
       bucket: t.arg({ type: BalanceBucketSize, required: true, description: 'How long the buckets are.' }),
       timeZone: t.arg.string({
         defaultValue: 'UTC',
-        description: 'By whose clocks, by name: `Europe/Paris`. An offset such as `+01:00` is none.',
+        description: 'The name of a time zone, such as `Europe/Paris`. Offsets such as `+01:00` are not accepted.',
         validate: { schema: timeZoneName as never },
       }),
     },

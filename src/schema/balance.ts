@@ -13,7 +13,8 @@ import { invalidArgument } from './validation-error.ts'
 export const Balance = builder.objectRef<AccountBalance>('Balance')
 
 Balance.implement({
-  description: 'The money in an account at one moment: the sum of its entries up to then, computed as it was asked.',
+  description:
+    'The money in an account at one moment: the sum of its entries up to then, computed when it is asked for.',
   fields: (t) => ({
     user: t.field({
       type: User,
@@ -59,7 +60,7 @@ builder.objectField(User, 'balance', (t) =>
     type: Balance,
     nullable: true,
     complexity: ({ asOf }) => costOfBalance(asOf),
-    description: 'The balance of the account, now or at a moment of the past. Null where it is not yours.',
+    description: 'The balance of the account, now or at a moment of the past. Null for an account that is not yours.',
     args: { asOf: t.arg({ type: 'DateTime', description: asOfDescription }) },
     resolve: (user, { asOf }, context) => (isSeen(user, context.viewer) ? loadBalance(user.id, asOf, context) : null),
   }),
@@ -70,7 +71,7 @@ builder.queryField('balances', (t) =>
     type: [Balance],
     nullable: { list: true, items: true },
     description:
-      'Balances of several accounts, all of one moment, in the order and length of `userIds`; null where there is no such user, or it is not you.',
+      'Balances of several accounts, all of one moment, one for each of `userIds` in the same order; null for a user who does not exist or is not you.',
     complexity: costOfBalances,
     args: {
       userIds: t.arg.idList({

@@ -64,22 +64,22 @@ export const builder = new SchemaBuilder<{
     endCursorFieldOptions: { description: 'The cursor of the last item here, to page down with `after`.' },
     firstArgOptions: {
       ...pageSize,
-      description: `The first so many items of the list (standard ${PAGE_SIZE_STANDARD}, at most ${PAGE_SIZE_MAX}).`,
+      description: `How many items from the start of the list (default ${PAGE_SIZE_STANDARD}, at most ${PAGE_SIZE_MAX}).`,
     },
     lastArgOptions: {
       ...pageSize,
-      description: `The last so many items of the list (at most ${PAGE_SIZE_MAX}); not together with \`first\`.`,
+      description: `How many items from the end of the list (at most ${PAGE_SIZE_MAX}); not together with \`first\`.`,
     },
-    afterArgOptions: { description: 'Only items after this cursor: older ones, as lists show the newest first.' },
-    beforeArgOptions: { description: 'Only items before this cursor: newer ones, as lists show the newest first.' },
-    idFieldOptions: { description: 'Readable and lasting, with a prefix that tells the type.' },
+    afterArgOptions: { description: 'Only items after this cursor: older ones, since lists show the newest first.' },
+    beforeArgOptions: { description: 'Only items before this cursor: newer ones, since lists show the newest first.' },
+    idFieldOptions: { description: 'Stable, with a prefix that names the type.' },
     nodeTypeOptions: { description: 'Anything that can be fetched again by its id alone.' },
     nodeQueryOptions: {
       nullable: true,
-      description: 'Anything by its id, prefix included. Null when there is no such thing.',
+      description: 'Any object by its id, prefix included. Null when it does not exist, or is not yours.',
       args: {
         id: {
-          description: 'As some `id` field gave it: `user_…`, `transaction_…`, `attempt_…` or `entry_…`.',
+          description: 'As an `id` field returned it: `user_…`, `transaction_…`, `attempt_…` or `entry_…`.',
           validate: [nodeIdRule] as never,
         },
       },
@@ -87,10 +87,10 @@ export const builder = new SchemaBuilder<{
     nodesQueryOptions: {
       nullable: { list: true, items: true },
       complexity: (({ ids }: { ids: readonly unknown[] }) => costOfIds(ids)) as never,
-      description: `Things by their ids, in the same order, null where there is none. At most ${PAGE_SIZE_MAX}.`,
+      description: `Objects by their ids, in the same order; null for one that does not exist, or is not yours. At most ${PAGE_SIZE_MAX}.`,
       args: {
         ids: {
-          description: 'As `id` fields gave them, prefix included.',
+          description: 'As `id` fields returned them, prefix included.',
           validate: {
             items: { refine: [nodeIdRule] },
             maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],

@@ -26,15 +26,20 @@ export const ErrorCode = builder.enumType('ErrorCode', {
     SAME_USER: { description: 'Source and destination are one account.' },
     BALANCE_LIMIT: { description: 'A balance would pass 2^63-1 cents.' },
     EMAIL_TAKEN: { description: 'Another user has this e-mail address.' },
-    IDEMPOTENCY_CONFLICT: { description: 'The key was used before, with another payload.' },
-    OVERLOADED: { description: 'Too many postings wait already. Nothing was written.' },
+    IDEMPOTENCY_CONFLICT: { description: 'The key was already used with a different payload.' },
+    OVERLOADED: { description: 'Too many postings are waiting. Nothing was written; try again later.' },
     RETRIES_EXHAUSTED: { description: 'It could not be done in time. Nothing was written.' },
-    INTERNAL_SERVER_ERROR: { description: 'A fault of the server, for an operator to look into. Nothing was written.' },
-    INVALID_CREDENTIALS: { description: 'It is not the password of a user who can sign in.' },
+    INTERNAL_SERVER_ERROR: {
+      description: 'An error of the server, for an operator to look into. Nothing was written.',
+    },
+    INVALID_CREDENTIALS: { description: 'Wrong e-mail address or password.' },
     TOO_MANY_ATTEMPTS: { description: 'There were too many attempts to sign in: see `retryAfterSeconds`.' },
     API_TOKEN_NOT_FOUND: { description: 'There is no such API token.' },
     FAILED_TRANSACTION_NOT_FOUND: { description: 'There is no such failed attempt.' },
-    OUTCOME_UNKNOWN: { description: 'The connection was lost at COMMIT: send it again with the same key to find out.' },
+    OUTCOME_UNKNOWN: {
+      description:
+        'The connection to the database was lost at COMMIT. Send the posting again with the same key to find out.',
+    },
   } as const,
 })
 type Code = typeof ErrorCode.$inferType
@@ -53,7 +58,7 @@ export const ErrorInterface = builder.interfaceRef<ErrorShape>('Error').implemen
     code: t.expose('code', { type: ErrorCode, description: 'For programs.' }),
     message: t.exposeString('message', { description: 'For people. It never repeats what was sent.' }),
     retryable: t.exposeBoolean('retryable', {
-      description: 'Whether the same request may succeed when it is sent again as it is.',
+      description: 'Whether the same request may succeed when it is sent again unchanged.',
     }),
   }),
 })
@@ -134,7 +139,7 @@ const InputIssue = builder.objectRef<{ path: string; message: string }>('InputIs
 
 builder.objectType(ValidationError, {
   name: 'ValidationError',
-  description: 'The input breaks a rule. Up to 50 wrong fields are named at once; nothing was written.',
+  description: 'The input breaks a rule. Up to 50 wrong fields are listed at once; nothing was written.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     fields: t.expose('fields', { type: [InputIssue], description: 'Each field that is wrong.' }),
@@ -158,7 +163,7 @@ builder.objectType(UserNotFoundError, {
   description: 'There is no such user. Nothing was written.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    userId: t.id({ description: 'The id that nobody has.', resolve: (error) => encodeNodeId('User', error.userId) }),
+    userId: t.id({ description: 'The id that was not found.', resolve: (error) => encodeNodeId('User', error.userId) }),
   }),
 })
 
@@ -183,7 +188,7 @@ builder.objectType(EmailTakenError, {
 builder.objectType(IdempotencyConflictError, {
   name: 'IdempotencyConflictError',
   description:
-    'The idempotency key was used before with another payload. Nothing was written. Make a new key for a new payload.',
+    'The idempotency key was already used with a different payload. Nothing was written. Make a new key for a new payload.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     differingFields: t.exposeStringList('differingFields', {
@@ -206,7 +211,7 @@ builder.objectType(FailedTransactionNotFoundError, {
 
 builder.objectType(UnavailableError, {
   name: 'UnavailableError',
-  description: 'The ledger could not answer now. Sending the same request with the same key again is always safe.',
+  description: 'The ledger could not answer. Sending the same request with the same key again is always safe.',
   interfaces: [ErrorInterface],
 })
 

@@ -16,8 +16,8 @@ export const FailedTransaction = builder.objectRef<Attempt>('FailedTransaction')
 
 builder.node(FailedTransaction, {
   description:
-    'An attempt that was definitely not posted: it was refused, or given up. One whose outcome is unknown is not here, nor one that a full queue turned away.',
-  id: { resolve: (attempt) => attempt.id, description: 'Readable and lasting: `attempt_<uuid>`.' },
+    'An attempt that was definitely not posted: it was refused, or given up. Attempts with an unknown outcome are not recorded, nor are those refused with `OVERLOADED`, nor those of a viewer who has too many in an hour.',
+  id: { resolve: (attempt) => attempt.id, description: 'Stable and readable: `attempt_<uuid>`.' },
   loadMany: (ids: string[], { loaders, viewer }) =>
     Promise.all(
       ids.map(async (id) => {
@@ -52,7 +52,7 @@ builder.node(FailedTransaction, {
     addressedAt: t.expose('addressedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When somebody had seen to it; null: nobody has.',
+      description: 'When it was marked as addressed. Null: it is not.',
     }),
   }),
 })
@@ -65,7 +65,7 @@ const FailedTransactionFilter = builder.inputType('FailedTransactionFilter', {
       validate: { schema: userId as never },
     }),
     code: t.field({ type: ErrorCode, description: 'Why they were not posted.' }),
-    addressed: t.boolean({ description: 'Whether somebody has seen to them.' }),
+    addressed: t.boolean({ description: 'Whether they are marked as addressed.' }),
   }),
 })
 
@@ -75,7 +75,7 @@ builder.queryField('failedTransactions', (t) =>
       type: FailedTransaction,
       nullable: true,
       description:
-        'Attempts of yours that were definitely not posted, newest first; of everybody, if you are an operator. Each is there a moment after its answer.',
+        "Attempts that were definitely not posted, newest first: yours, or everybody's if you are an operator. Each appears a moment after its answer.",
       complexity: costOfConnection,
       args: { filter: t.arg({ type: FailedTransactionFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],
@@ -94,7 +94,7 @@ builder.queryField('failedTransactions', (t) =>
 )
 
 const AddressFailedTransactionInput = builder.inputType('AddressFailedTransactionInput', {
-  description: 'A failed attempt that somebody has seen to.',
+  description: 'A failed attempt to mark as addressed.',
   fields: (t) => ({
     id: t.id({
       required: true,
@@ -109,7 +109,7 @@ const AddressFailedTransactionSuccess = builder
   .implement({
     description: 'The attempt is marked.',
     fields: (t) => ({
-      failedTransaction: t.expose('failedTransaction', { type: FailedTransaction, description: 'It, as it is now.' }),
+      failedTransaction: t.expose('failedTransaction', { type: FailedTransaction, description: 'As it is now.' }),
     }),
   })
 
@@ -118,7 +118,7 @@ builder.mutationField('addressFailedTransaction', (t) =>
     type: AddressFailedTransactionSuccess,
     nullable: true,
     authScopes: { operator: true },
-    description: 'Marks a failed attempt as seen to. Done twice, the first time stays. For operators.',
+    description: 'Marks a failed attempt as addressed. Marking it again changes nothing. For operators.',
     args: { input: t.arg({ type: AddressFailedTransactionInput, required: true, description: 'Which one.' }) },
     errors: {
       types: [ValidationError, FailedTransactionNotFoundError],

@@ -37,7 +37,7 @@ export function decodeNodeId(text: string): NodeId {
 /** For the `validate` of every argument that is such an id. */
 export const nodeIdRule: [(id: NodeId) => boolean, { message: string }] = [
   (id) => id !== MALFORMED,
-  { message: 'is not an id: expected user_<uuid>, transaction_<uuid>, attempt_<uuid> or entry_<uuid>_<sequence>' },
+  { message: 'must be an id: user_<uuid>, transaction_<uuid>, attempt_<uuid> or entry_<uuid>_<sequence>' },
 ]
 
 /** Reads an id of a known type, with or without its prefix, in any case; gives the bare UUID in lower case. */
@@ -46,7 +46,7 @@ function idOf(prefix: string) {
   return z.string().transform((text, context) => {
     const id = text.length > ID_LENGTH_MAX ? undefined : pattern.exec(text.toLowerCase())?.[1]
     if (id !== undefined) return id
-    context.addIssue({ code: 'custom', message: `is not a ${prefix} id: expected ${prefix}_<uuid> or <uuid>` })
+    context.addIssue({ code: 'custom', message: `must be a ${prefix} id: ${prefix}_<uuid> or <uuid>` })
     return z.NEVER
   })
 }

@@ -26,7 +26,7 @@ builder.node(LedgerEntry, {
     'One side of a transaction: the edge between an account and a transaction. The page of an account, the subscription and the answer to a posting all give this same thing, so a client puts a new one straight on top of the page it shows.',
   id: {
     resolve: ({ accountId, sequence }) => `${accountId}_${sequence}`,
-    description: 'Readable and lasting: `entry_<uuid of the user>_<sequence>`.',
+    description: 'Stable and readable: `entry_<uuid of the user>_<sequence>`.',
   },
   loadMany: (ids: string[], context) =>
     Promise.all(
@@ -44,7 +44,7 @@ builder.node(LedgerEntry, {
     }),
     node: t.expose('transaction', {
       type: Transaction,
-      description: 'The transaction, by the name that Relay gives it.',
+      description: 'The transaction, under the name that Relay uses.',
     }),
     transaction: t.expose('transaction', {
       type: Transaction,

@@ -8,7 +8,7 @@ const FindingCode = builder.enumType('FindingCode', {
   description: 'A way in which a ledger can be wrong.',
   values: {
     ROW_INVALID: { description: 'A transaction that no rule allows: no amount, or one account on both sides.' },
-    ACCOUNT_UNKNOWN: { description: 'There are entries of an account, and no such user.' },
+    ACCOUNT_UNKNOWN: { description: 'An account has entries, but its user does not exist.' },
     BALANCE_TOO_LARGE: { description: 'A running balance is past 2^63-1 cents.' },
     SEQUENCE_BROKEN: { description: 'The entries of an account are not numbered 1, 2, 3 …' },
     TIME_NOT_RISING: { description: 'An entry is not later than the one before it.' },
@@ -16,7 +16,7 @@ const FindingCode = builder.enumType('FindingCode', {
     CHECKPOINT_WRONG: { description: 'A checkpoint is not the sum of the entries up to it.' },
     SERVED_BALANCE_WRONG: { description: 'A balance that is served is not the sum of its entries.' },
     SERVED_HEAD_WRONG: { description: 'An account is served with another number of entries than it has.' },
-    FUNCTION_WRONG: { description: 'An SQL function says something else than the sum of the entries.' },
+    FUNCTION_WRONG: { description: 'An SQL function returns something else than the sum of the entries.' },
   } as const,
 })
 
@@ -35,7 +35,7 @@ const LedgerFinding = builder.objectRef<Finding>('LedgerFinding').implement({
       nullable: true,
       description: 'At which entry; null: the account as a whole.',
     }),
-    message: t.exposeString('message', { description: 'What is, and what should be.' }),
+    message: t.exposeString('message', { description: 'What was found, and what was expected.' }),
   }),
 })
 
@@ -48,7 +48,7 @@ const LedgerVerification = builder.objectRef<Finding[]>('LedgerVerification').im
     }),
     findings: t.field({
       type: [LedgerFinding],
-      description: 'What is wrong: of each kind the first hundred or so.',
+      description: 'What is wrong: about the first hundred of each kind.',
       resolve: (findings) => findings,
     }),
   }),

@@ -32,12 +32,12 @@ const PostTransactionsInput = builder.inputType('PostTransactionsInput', {
     atomic: t.boolean({
       required: true,
       description:
-        'True: all or none, and no key twice; the first that is refused refuses them all. False: each by itself, with a result of its own.',
+        'True: all are posted or none; the first refusal refuses the whole call, and no key may appear twice. False: each is posted or refused by itself, with a result of its own.',
     }),
     transactions: t.field({
       type: [PostTransactionInput],
       required: true,
-      description: `From 1 to ${TRANSACTIONS_MAX} postings. They are judged in this order, but for those that wait for an account that somebody else has locked.`,
+      description: `From 1 to ${TRANSACTIONS_MAX} postings. They are judged in this order, except those that wait for an account that something else has locked.`,
       validate: {
         minLength: [1, { message: 'must not be empty' }],
         maxLength: [TRANSACTIONS_MAX, { message: `takes at most ${TRANSACTIONS_MAX} postings` }],
@@ -55,7 +55,8 @@ const PostTransactionSuccess = successRef(
 type Result = Success | MutationError | UnavailableError
 
 const PostTransactionsSuccess = builder.objectRef<{ results: unknown[] }>('PostTransactionsSuccess').implement({
-  description: 'Every posting was judged: of an atomic call all are in the ledger, of another those that say so.',
+  description:
+    'Every posting was judged. Of an atomic call all are in the ledger; otherwise those whose result says so.',
   fields: (t) => ({
     results: t.field({
       type: [PostTransactionSuccess],
@@ -86,7 +87,7 @@ class PostingRefusedError extends MutationError {
 
 builder.objectType(PostingRefusedError, {
   name: 'PostingRefusedError',
-  description: 'A posting of an atomic call was refused, so none was posted. Every key is as free as it was before.',
+  description: 'A posting of an atomic call was refused, so none was posted. No key was used up.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     index: t.exposeInt('index', { description: 'The place of the posting in `transactions`, from 0.' }),
@@ -165,7 +166,7 @@ function refuseEqualKeys(wishes: readonly Wish[]): void {
   const issues = wishes.flatMap(({ request, input }, index) => {
     const isFirst = keys.size < keys.add(request.idempotencyKey).size
     const path = ['input', 'transactions', index, input, 'idempotencyKey']
-    return isFirst ? [] : [{ path, message: 'is there twice in an atomic call' }]
+    return isFirst ? [] : [{ path, message: 'appears twice in an atomic call' }]
   })
   if (issues.length > 0) throw new ValidationError(issues)
 }

@@ -17,7 +17,7 @@ import { ValidationError } from './validation-error.ts'
 const amount = z.bigint().positive('must be more than 0')
 
 const keyDescription =
-  'Made by you, once for each posting you mean, and kept when you send it again: a repeat answers with the first transaction and moves nothing.'
+  'A UUID that you make for each posting and keep when you send it again: a repeat answers with the first transaction and moves nothing.'
 
 export const DepositInput = builder.inputType('DepositInput', {
   description: 'Money that comes in from the world outside.',

@@ -34,7 +34,7 @@ export function unauthorized({ viewer, tokenHint }: Context): GraphQLError {
     ? new GraphQLError(`Sign in first: send a token in the header \`Authorization: Bearer <token>\`.${tokenHint}`, {
         extensions: { code: 'UNAUTHENTICATED' },
       })
-    : new GraphQLError('This is for operators.', { extensions: { code: 'FORBIDDEN' } })
+    : new GraphQLError('Only operators may do this.', { extensions: { code: 'FORBIDDEN' } })
 }
 
 /** Both sides of a transaction see it. */

@@ -45,7 +45,7 @@ const SEQUENCE_REASON = 'must be a whole number from 0 to 2^53-1.'
 
 builder.scalarType('Sequence', {
   description:
-    'A count, or the number of an entry in its account: a JSON integer up to 2^53-1. An Int would be used up by a busy account.',
+    'A count, or the number of an entry in its account: a JSON integer up to 2^53-1. A busy account would exceed an Int.',
   serialize: (value) => Number(value),
   parseValue: (value) => {
     if (!Number.isSafeInteger(value) || (value as number) < 0) throw refuse(SEQUENCE_REASON)
@@ -87,7 +87,7 @@ function parseDateTime(value: unknown): string {
 
 builder.scalarType('DateTime', {
   description:
-    'A moment, exact to the microsecond. In: ISO 8601 with a zone (`Z` or an offset) and any number of digits of a second; what is finer than a microsecond is cut off. Out: UTC, always with six digits and `Z`, so that the strings sort as the moments do. Pass them on as strings: many date types drop the microseconds.',
+    'A moment, exact to the microsecond. In: ISO 8601 with a zone (`Z` or an offset) and any number of fractional digits; digits beyond microseconds are cut off. Out: UTC, always with six digits and `Z`, so that the strings sort as the moments do. Pass them on as strings: many date types drop the microseconds.',
   serialize: String,
   parseValue: parseDateTime,
   parseLiteral: (node) => parseDateTime(literal(node, Kind.STRING)),

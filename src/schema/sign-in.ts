@@ -11,7 +11,7 @@ import { ValidationError } from './validation-error.ts'
 class InvalidCredentialsError extends MutationError {
   readonly code = 'INVALID_CREDENTIALS'
   constructor() {
-    super('It is not the password of a user who can sign in.')
+    super('Wrong e-mail address or password.')
   }
 }
 
@@ -20,7 +20,7 @@ class TooManyAttemptsError extends MutationError {
   override readonly retryable = true
   readonly retryAfterSeconds: number
   constructor(retryAfterMs: number) {
-    super('There were too many attempts to sign in. Wait, and try again.')
+    super('Too many attempts to sign in. Try again after `retryAfterSeconds`.')
     this.retryAfterSeconds = Math.ceil(retryAfterMs / 1_000)
   }
 }
@@ -28,13 +28,14 @@ class TooManyAttemptsError extends MutationError {
 builder.objectType(InvalidCredentialsError, {
   name: 'InvalidCredentialsError',
   description:
-    'There is no such user, or it is not their password, or they cannot sign in: which of these is not told.',
+    'The user does not exist, the password is wrong, or the user cannot sign in. The answer does not say which.',
   interfaces: [ErrorInterface],
 })
 
 builder.objectType(TooManyAttemptsError, {
   name: 'TooManyAttemptsError',
-  description: 'Too many attempts to sign in failed, from here or for this account. The password was not looked at.',
+  description:
+    'Too many attempts to sign in failed, from this network or for this account. The password was not checked.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     retryAfterSeconds: t.exposeInt('retryAfterSeconds', { description: 'How long to wait, in seconds.' }),
@@ -60,11 +61,11 @@ const LoginSuccess = builder
     fields: (t) => ({
       token: t.exposeString('token', {
         description:
-          'To be sent as `Authorization: Bearer <token>`, or on a WebSocket in `connection_init` as `{ "authorization": "Bearer <token>" }`. It is told this once.',
+          'To be sent as `Authorization: Bearer <token>`, or on a WebSocket in `connection_init` as `{ "authorization": "Bearer <token>" }`. Shown only this once.',
       }),
       expiresAt: t.expose('expiresAt', {
         type: 'DateTime',
-        description: 'When the session ends at the latest. It ends earlier when nothing is asked for a while.',
+        description: 'When the session ends at the latest. It ends earlier when it is not used for a while.',
       }),
       user: t.field({
         type: User,
@@ -76,16 +77,17 @@ const LoginSuccess = builder
   })
 
 const LogoutSuccess = builder.objectRef<{ endedAt: Instant }>('LogoutSuccess').implement({
-  description: 'The session is over, and so is every subscription that it had.',
+  description: 'The session has ended, and so has each of its subscriptions.',
   fields: (t) => ({
     endedAt: t.expose('endedAt', { type: 'DateTime', description: 'When it ended.' }),
   }),
 })
 
-const sessionOver = () => new GraphQLError('The session is over already.', { extensions: { code: 'UNAUTHENTICATED' } })
+const sessionOver = () =>
+  new GraphQLError('The session has already ended.', { extensions: { code: 'UNAUTHENTICATED' } })
 
 const noSession = () =>
-  new GraphQLError('A token of a service has no session: an operator revokes it.', {
+  new GraphQLError('An API token has no session to end. An operator can revoke it with `revokeApiToken`.', {
     extensions: { code: 'FORBIDDEN' },
   })
 
@@ -94,7 +96,7 @@ builder.queryField('viewer', (t) =>
     type: User,
     nullable: true,
     skipTypeScopes: true,
-    description: 'The user who is signed in. Null: nobody is, or it is a service with an API token.',
+    description: 'The user who is signed in. Null when nobody is, or when a service uses an API token.',
     resolve: (_root, _args, { viewer }) => (viewer.userId === null ? null : { id: viewer.userId }),
   }),
 )
@@ -104,7 +106,8 @@ builder.mutationFields((t) => ({
     type: LoginSuccess,
     nullable: true,
     skipTypeScopes: true,
-    description: 'Begins a session. One operation may sign in once; too many attempts that fail must wait.',
+    description:
+      'Begins a session. An operation may sign in only once, and after too many failed attempts one has to wait.',
     args: { input: t.arg({ type: LoginInput, required: true, description: 'Who signs in.' }) },
     errors: {
       types: [ValidationError, InvalidCredentialsError, TooManyAttemptsError, UnavailableError],
@@ -121,7 +124,7 @@ builder.mutationFields((t) => ({
   logout: t.field({
     type: LogoutSuccess,
     nullable: true,
-    description: 'Ends the session whose token was sent. A token of a service is revoked by an operator instead.',
+    description: 'Ends the session whose token was sent. API tokens have no session: an operator revokes them.',
     errors: { types: [ValidationError], union: { description: 'The end of the session.' } },
     resolve: async (_root, _args, context) => {
       const endedAt = context.token === null ? undefined : await context.auth.signOut(context.token)

@@ -25,9 +25,9 @@ function textRule({ charactersMin, charactersMax, isTrimmed, mayHaveControls }: 
     }
     const tooLong = `must have at most ${charactersMax} characters`
     if (raw.length > UNITS_MAX * charactersMax) return refuse(tooLong)
-    if (!raw.isWellFormed()) return refuse('must be well-formed Unicode: it has half of a surrogate pair')
+    if (!raw.isWellFormed()) return refuse('must be well-formed Unicode: it contains half of a surrogate pair')
     const text = isTrimmed ? raw.trim() : raw
-    if (!mayHaveControls && CONTROL_CHARACTER.test(text)) return refuse('must not have control characters')
+    if (!mayHaveControls && CONTROL_CHARACTER.test(text)) return refuse('must not contain control characters')
     const characters = [...text].length
     if (characters > charactersMax) return refuse(tooLong)
     if (characters >= charactersMin) return text

@@ -13,7 +13,7 @@ const TransactionPosted = builder.objectRef<FeedEvent>('TransactionPosted').impl
   description: 'A transaction that was committed, and where the feed of the whole ledger is after it.',
   fields: (t) => ({
     cursor: t.string({
-      description: 'Give it as `since` to go on after this transaction, whichever server process answers.',
+      description: 'Pass it as `since` to continue after this transaction, with any server process.',
       resolve: ({ position }, _args, { ledger }) => feedCursor(position, ledger.era),
     }),
     transaction: t.expose('transaction', { type: Transaction, description: 'What was posted.' }),
@@ -23,9 +23,12 @@ const TransactionPosted = builder.objectRef<FeedEvent>('TransactionPosted').impl
 /** Says for clients why there is no position in the feed. */
 export function feedError(error: unknown): unknown {
   if (!(error instanceof RestoredLedgerError)) return error
-  return new GraphQLError('The feed of the whole ledger is closed until its operator has renewed the era.', {
-    extensions: { code: 'FEED_CLOSED', retryable: false },
-  })
+  return new GraphQLError(
+    'The ledger was restored from a backup. An operator must run `npm run era:renew` before the whole ledger can be watched.',
+    {
+      extensions: { code: 'FEED_CLOSED', retryable: false },
+    },
+  )
 }
 
 export const feedCursor = (position: FeedPosition, era: string) => encodeFeedCursor({ ...position, era })
@@ -44,7 +47,7 @@ builder.subscriptionField('transactionPosted', (t) =>
     nullable: true,
     authScopes: { operator: true },
     description:
-      'Each transaction of the whole ledger soon after it is committed, none missed and none repeated. For operators. Those of one account come in its order; others may come in another order than `transactions` shows them.',
+      'Each transaction of the whole ledger soon after it is committed, none missed and none repeated. For operators. Transactions of one account come in its order; others may come in a different order than in `transactions`.',
     args: {
       since: t.arg.string({
         description:

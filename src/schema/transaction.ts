@@ -21,7 +21,7 @@ export const Transaction = builder.objectRef<LedgerTransaction>('Transaction')
 
 builder.node(Transaction, {
   description: 'Money that moved. It is never changed and never deleted.',
-  id: { resolve: (transaction) => transaction.id, description: 'Readable and lasting: `transaction_<uuid>`.' },
+  id: { resolve: (transaction) => transaction.id, description: 'Stable and readable: `transaction_<uuid>`.' },
   loadMany: (ids: string[], context) => Promise.all(ids.map((id) => findTransaction(id, context))),
   fields: (t) => ({
     kind: t.field({ type: TransactionKind, description: 'Deposit or transfer.', resolve: kindOf }),
@@ -41,8 +41,7 @@ builder.node(Transaction, {
     idempotencyKey: t.field({
       type: 'UUID',
       nullable: true,
-      description:
-        'The key its client made: posting with it again answers with this transaction. Null for whoever was only paid.',
+      description: 'The key its client made: posting with it again answers with this transaction. Null for the payee.',
       resolve: (transaction, _args, { viewer }) => (seesKey(viewer, transaction) ? transaction.idempotencyKey : null),
     }),
     createdAt: t.expose('createdAt', {
@@ -80,7 +79,7 @@ builder.queryFields((t) => ({
     type: Transaction,
     nullable: true,
     description:
-      'One transaction, by id or by the idempotency key you posted it with. Null when there is none, or you are on neither side.',
+      'One transaction, by id or by the idempotency key you posted it with. Null when there is none, or when you are on neither side.',
     args: {
       id: t.arg.id({
         description: '`transaction_<uuid>`, or the bare UUID.',
@@ -102,7 +101,7 @@ builder.queryFields((t) => ({
       type: Transaction,
       nullable: true,
       description:
-        'The whole ledger, newest first by time, and then by id. For operators. A page with a filter looks through a bounded number of transactions: it may have fewer than asked for and still a next page, which goes on from there; and behind its cursor it looks no farther for a previous one.',
+        'The whole ledger, newest first by time, and then by id. For operators. A page with a filter looks through a bounded number of transactions, so it may have fewer items than asked for and still have a next page, which continues from there. Behind the cursor, too, it looks only that far for another page.',
       authScopes: { operator: true },
       complexity: costOfConnection,
       args: { filter: t.arg({ type: TransactionFilter, description: 'Only some of them.' }) },
@@ -124,7 +123,7 @@ builder.queryFields((t) => ({
       name: 'TransactionsConnection',
       description: 'A page of the ledger, newest first.',
       fields: (t) => ({
-        totalCount: t.field(totalCount('transactions', '; null: more than a million to look through')),
+        totalCount: t.field(totalCount('transactions', '; null when there are more than a million to look through')),
       }),
     },
     { name: 'TransactionsEdge', description: 'A transaction in a page.' },

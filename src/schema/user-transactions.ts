@@ -36,7 +36,9 @@ const UserTransactionsConnection = builder.connectionObject(
     type: Transaction,
     name: 'UserTransactionsConnection',
     description: 'A page of an account, newest first.',
-    fields: (t) => ({ totalCount: t.field(totalCount('entries', '; null: more than a million to look through')) }),
+    fields: (t) => ({
+      totalCount: t.field(totalCount('entries', '; null when there are more than a million to look through')),
+    }),
   },
   LedgerEntry as never,
 )
@@ -47,7 +49,7 @@ builder.objectField(User, 'transactions', (t) =>
       type: Transaction,
       nullable: true,
       description:
-        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones. Null where it is not yours. A page with a filter looks through a bounded number of entries: it may have fewer than asked for and still a next page, which goes on from there; and behind its cursor it looks no farther for a previous one.',
+        'The entries of the account with their running balances, newest first: `after` goes to older ones, `before` to newer ones. Null for an account that is not yours. A page with a filter looks through a bounded number of entries, so it may have fewer items than asked for and still have a next page, which continues from there. Behind the cursor, too, it looks only that far for another page.',
       complexity: costOfConnection,
       args: {
         filter: t.arg({

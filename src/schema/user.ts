@@ -44,8 +44,8 @@ async function findUser(key: { id: string } | { email: string }, { loaders, view
 
 builder.node(User, {
   description:
-    'Somebody who holds money here. One user is one account. Of anybody but yourself you see the id alone, unless you are an operator.',
-  id: { resolve: (user) => user.id, description: 'Readable and lasting: `user_<uuid>`.' },
+    'Somebody who holds money here. One user is one account. Of other users you see only the id, unless you are an operator.',
+  id: { resolve: (user) => user.id, description: 'Stable and readable: `user_<uuid>`.' },
   loadMany: (ids: string[], context) => Promise.all(ids.map(async (id) => (await findUser({ id }, context)) ?? null)),
   fields: (t) => ({
     email: t.string({
@@ -78,7 +78,7 @@ builder.queryFields((t) => ({
   user: t.field({
     type: User,
     nullable: true,
-    description: 'One user, by id or by e-mail. Null when there is none, or none that is yours to see.',
+    description: 'One user, by id or by e-mail address. Null when there is none, or when you may not see them.',
     args: {
       id: t.arg.id({ description: '`user_<uuid>`, or the bare UUID.', validate: { schema: userId as never } }),
       email: t.arg.string({ description: 'In any spelling of the address.', validate: { schema: email as never } }),
@@ -127,7 +127,7 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
       description: `From ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, spaces around them included. Without one the user cannot sign in: a house account.`,
       validate: { schema: newPassword as never },
     }),
-    role: t.field({ type: Role, description: '`USER` when it is left out.' }),
+    role: t.field({ type: Role, description: 'Default: `USER`.' }),
   }),
 })
 
@@ -144,7 +144,7 @@ builder.mutationField('createUser', (t) =>
     nullable: true,
     authScopes: { operator: true },
     description:
-      'Makes a user, with an empty account. For operators; another operator is made by one who is signed in.',
+      'Makes a user, with an empty account. For operators; only an operator who is signed in can make another operator.',
     args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The new user.' }) },
     errors: {
       types: [ValidationError, EmailTakenError, UnavailableError],

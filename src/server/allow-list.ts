@@ -47,6 +47,6 @@ export async function writeAllowList(paths: readonly string[]): Promise<string> 
   const lists = await Promise.all(paths.filter(isList).map(listOf))
   const operations = [...(documents.length > 0 ? await operationsOf(documents) : []), ...lists.flat()]
   if (operations.length === 0)
-    throw new ConfigError('Say in which files the operations are: npm run --silent persist -- *.graphql')
+    throw new ConfigError('Name the files that hold the operations: npm run --silent persist -- *.graphql')
   return JSON.stringify(Object.fromEntries(operations), null, 2)
 }

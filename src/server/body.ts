@@ -40,7 +40,8 @@ export function refuseByHeaders(headers: IncomingHttpHeaders, bytesMax: number):
 
 function refuseType(type: string): BodyRefusal | undefined {
   // A form or a text can be sent from any web page without asking; JSON cannot.
-  if (!/^application\/json\s*(;|$)/i.test(type)) return { status: 415, message: 'POST takes application/json.' }
+  if (!/^application\/json\s*(;|$)/i.test(type))
+    return { status: 415, message: 'Send the header `Content-Type: application/json`.' }
   return isUtf8Charset(charsetOf(type)) ? undefined : { status: 415, message: 'The charset must be UTF-8.' }
 }
 

@@ -116,12 +116,12 @@ function toldOf(error: unknown): GraphQLError {
 }
 
 const signedOut = () =>
-  new GraphQLError('The session is over. Sign in, and subscribe again with `since`: nothing is lost.', {
+  new GraphQLError('The session has ended. Sign in again, then subscribe with `since`: nothing is lost.', {
     extensions: { code: 'UNAUTHENTICATED' },
   })
 
 const tooMany = (max: number) =>
-  new GraphQLError(`One viewer may have ${max} subscriptions running at once.`, {
+  new GraphQLError(`A viewer may have at most ${max} subscriptions at once. End one, then try again.`, {
     extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
   })
 

@@ -19,7 +19,7 @@ export function answersQueriesBy(deadlineMs: number): Plugin {
 }
 
 const tooLate = () =>
-  new GraphQLError('It took too long. Ask for less, or again a little later.', {
+  new GraphQLError('The operation took too long. Ask for less, or try again later.', {
     extensions: { code: 'DEADLINE_EXCEEDED', retryable: true },
   })
 

@@ -46,7 +46,7 @@ export function DepthRule(context: ValidationContext): ASTVisitor {
     OperationDefinition(operation) {
       if (depthOf(operation.selectionSet) <= DEPTH_MAX) return
       context.reportError(
-        new GraphQLError(`It is nested too deeply: at most ${DEPTH_MAX} fields may stand within each other.`, {
+        new GraphQLError(`The document is nested too deeply: at most ${DEPTH_MAX} levels of fields.`, {
           nodes: operation,
           extensions: { code: 'BAD_REQUEST' },
         }),

@@ -75,14 +75,14 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue
     const { fields, aliases, logins, introspections } = sizeOf(definition.selectionSet)
-    if (fields > FIELDS_MAX) return refusal(`It asks for more than ${FIELDS_MAX} fields.`)
-    if (aliases > ALIASES_MAX) return refusal(`It has more than ${ALIASES_MAX} aliases.`)
-    if (hasLongAlias) return refusal(`An alias may have ${ALIAS_LENGTH_MAX} characters.`)
-    if (logins > 1) return refusal('One operation may sign in once.')
+    if (fields > FIELDS_MAX) return refusal(`The document has more than ${FIELDS_MAX} fields.`)
+    if (aliases > ALIASES_MAX) return refusal(`The document has more than ${ALIASES_MAX} aliases.`)
+    if (hasLongAlias) return refusal(`An alias has more than ${ALIAS_LENGTH_MAX} characters.`)
+    if (logins > 1) return refusal('An operation may sign in only once.')
     if (introspections > 0 && aliases > INTROSPECTION_ALIASES_MAX)
-      return refusal(`Introspection may have ${INTROSPECTION_ALIASES_MAX} aliases.`)
+      return refusal(`An introspection query has more than ${INTROSPECTION_ALIASES_MAX} aliases.`)
   }
-  if (repeats > REPEATS_MAX) return refusal('It asks for the same fields over and over.')
+  if (repeats > REPEATS_MAX) return refusal('The document repeats the same fields too many times.')
   return undefined
 }
 
@@ -144,9 +144,9 @@ export function excessOfVariables(variables: unknown): GraphQLError | undefined 
     if (typeof value !== 'object' || value === null) continue
     const below = Object.values(value)
     if (!Array.isArray(value) && Object.keys(value).some((name) => name.length > VARIABLE_NAME_LENGTH_MAX))
-      return refusal(`A name in its variables has more than ${VARIABLE_NAME_LENGTH_MAX} characters.`)
+      return refusal(`A name in the variables has more than ${VARIABLE_NAME_LENGTH_MAX} characters.`)
     if (count + left.length + below.length > VARIABLE_VALUES_MAX)
-      return refusal(`Its variables have more than ${VARIABLE_VALUES_MAX} values.`)
+      return refusal(`The variables have more than ${VARIABLE_VALUES_MAX} values.`)
     for (const item of below) left.push(item)
   }
   return undefined

@@ -86,7 +86,7 @@ export function createHttpServer(options: HttpOptions): Server {
       const answerProbe = PROBES.get(record.route)
       if (answerProbe) return void answerProbe(request, response, options)
       if (record.route === 'root') return void response.writeHead(302, { location: GRAPHQL_PATH }).end()
-      answer(response, 404, `There is nothing here. GraphQL is at ${GRAPHQL_PATH}.`)
+      answer(response, 404, `Not found. GraphQL is at ${GRAPHQL_PATH}.`)
     },
   )
   connections.watch(server)
@@ -100,7 +100,8 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
   if (method === 'OPTIONS') return answerPreflight(request, response)
   if (!isUtf8Url(request.url ?? '')) return answer(response, 400, 'The URL is not percent-encoded UTF-8.')
   if ((method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '')) {
-    if (!options.graphiql) return answer(response, 406, 'There is no page here.')
+    if (!options.graphiql)
+      return answer(response, 406, 'GraphiQL is off here. Send requests with `Accept: application/json`.')
     return options.graphiql.respond(request, response, options.visitorOf(request))
   }
   if (method === 'POST') {
@@ -119,7 +120,7 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
     (error) => {
       options.onTrouble(error)
       response.setHeader('retry-after', '1')
-      answer(response, 503, 'The ledger could not answer now. Send it again a little later.', {
+      answer(response, 503, 'The ledger could not answer. Try again later.', {
         code: 'UNAVAILABLE',
         retryable: true,
       })

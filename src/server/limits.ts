@@ -50,7 +50,12 @@ export function limitsCost(limits: CostLimits): Plugin {
     if (cost instanceof GraphQLError) return withoutArgumentValue(cost)
     const record = recordFor(context)
     if (record) record.cost = Math.ceil(cost)
-    return cost > max ? refusal(`It costs ${Math.ceil(cost)} points, and may cost ${max}.`, 'TOO_COSTLY') : undefined
+    return cost > max
+      ? refusal(
+          `Query cost ${Math.ceil(cost)} exceeds the limit of ${max}. Ask for fewer fields or smaller pages.`,
+          'TOO_COSTLY',
+        )
+      : undefined
   }
   return {
     onExecute({ args, setResultAndStopExecution }) {

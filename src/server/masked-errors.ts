@@ -30,7 +30,7 @@ export function maskError(error: unknown): GraphQLError {
   }
   const isPassing = remedyFor(original) !== 'fault'
   const masked = isPassing
-    ? new GraphQLError('The ledger could not answer now. Send it again a little later.', {
+    ? new GraphQLError('The ledger could not answer. Try again later.', {
         ...place,
         extensions: { code: 'UNAVAILABLE', retryable: true },
       })

@@ -26,7 +26,9 @@ export async function openOperatorToken(auth: Auth, dataDir: string): Promise<{ 
   try {
     await keep(token, dataDir, path)
   } catch {
-    throw new ConfigError(`DATA_DIR: ${path} cannot be written, which is to keep the token of the demo operator.`)
+    throw new ConfigError(
+      `The demo operator's token cannot be written to ${path}. Set DATA_DIR to a folder that this user can write to.`,
+    )
   }
   return { token, path }
 }

@@ -111,7 +111,10 @@ export function requestedDocument(
   if (documentId == null && hasText) {
     const text = operations.admit(query)
     if (text !== undefined) return text
-    throw badRequest('This server runs listed operations only, and this is none of them.', 'PERSISTED_QUERY_NOT_FOUND')
+    throw badRequest(
+      'This server runs only the operations on its list, and this one is not on it.',
+      'PERSISTED_QUERY_NOT_FOUND',
+    )
   }
   if (documentId == null && persistedQuery == null)
     throw badRequest('Send a document in `query`, or its hash in `documentId`.', 'BAD_REQUEST')

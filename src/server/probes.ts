@@ -38,7 +38,12 @@ async function answerMetrics(request: IncomingMessage, response: ServerResponse,
   const caller = await Promise.resolve(options.authenticate(request)).catch((): typeof BAD_TOKEN => BAD_TOKEN)
   if (caller === BAD_TOKEN || !runsLedger(caller.viewer)) {
     response.setHeader('www-authenticate', 'Bearer')
-    return answer(response, 401, "Metrics take an operator's token.", { code: 'UNAUTHENTICATED' })
+    return answer(
+      response,
+      401,
+      "Metrics need an operator's token: send it in the header `Authorization: Bearer <token>`.",
+      { code: 'UNAUTHENTICATED' },
+    )
   }
   const metrics = await options.metrics.read().catch(options.onTrouble)
   if (metrics === undefined) return answer(response, 500, 'Unexpected error.')

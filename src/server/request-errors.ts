@@ -34,7 +34,8 @@ function read<Parameters extends unknown[], Result>(step: (...parameters: Parame
     try {
       return step(...parameters)
     } catch (error) {
-      if (error instanceof RangeError && /call stack/.test(error.message)) throw refusal('It is nested too deeply.')
+      if (error instanceof RangeError && /call stack/.test(error.message))
+        throw refusal('The document is nested too deeply.')
       throw error
     }
   }

@@ -107,8 +107,8 @@ export async function openServer(
     config.PERSISTED_OPERATIONS === undefined ? undefined : await readPersistedOperations(config.PERSISTED_OPERATIONS)
   const errors = new BoundedLog(logger)
   const onTrouble = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
-  const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger is in trouble')))
-  const auth = await openAuth(authOptions(config, url, onTrouble('sign-in is in trouble')))
+  const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger reported an error')))
+  const auth = await openAuth(authOptions(config, url, onTrouble('tokens could not be checked')))
   const cleaner = openCleaner(cleanerOptions(config, url, onTrouble('expired rows could not be deleted')))
   const isProduction = config.NODE_ENV === 'production'
   const connections = new Connections(connectionLimits(config))
@@ -166,7 +166,7 @@ export async function openServer(
       callers.set(request, caller)
       connections.of(request.socket).caller = caller
     },
-    onTrouble: onTrouble('who asks could not be found out'),
+    onTrouble: onTrouble('a caller could not be authenticated'),
     allowedOrigins: config.ALLOWED_ORIGINS,
     bodyBytesMax: config.BODY_BYTES_MAX,
     keepAliveMs: config.KEEP_ALIVE_MS,
@@ -182,7 +182,7 @@ export async function openServer(
     authenticate,
     allowedOrigins: config.ALLOWED_ORIGINS,
     persistedOperations,
-    onTrouble: onTrouble('who asks could not be found out'),
+    onTrouble: onTrouble('a caller could not be authenticated'),
     onSocketError: (error, requestId) => errors.write('warn', { requestId, err: error }, 'a socket failed'),
     subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX,
     socketsPerViewerMax: config.SOCKETS_PER_VIEWER_MAX,

@@ -3,17 +3,17 @@ import { GraphQLError } from 'graphql'
 /* What operations on sockets are refused with before GraphQL hears of them. */
 
 export const databaseAway = () =>
-  new GraphQLError('The ledger could not answer now. Send it again a little later.', {
+  new GraphQLError('The ledger could not answer. Try again later.', {
     extensions: { code: 'UNAVAILABLE', retryable: true },
   })
 
 export const sessionOver = () =>
-  new GraphQLError('The session is over. Sign in, and open another socket.', {
+  new GraphQLError('The session has ended. Sign in again, and open a new socket.', {
     extensions: { code: 'UNAUTHENTICATED' },
   })
 
 export function tooManySubscriptions(max: number): GraphQLError {
-  return new GraphQLError(`A socket may have ${max} operations running at once. Open another one.`, {
+  return new GraphQLError(`A socket may run at most ${max} operations at once. Open another socket.`, {
     extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
   })
 }

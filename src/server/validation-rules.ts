@@ -48,7 +48,7 @@ const SubscriptionWithoutConditionsRule: ValidationRule = (context: ValidationCo
       for (const selection of selectionSet.selections) {
         if (selection.directives?.some(({ name }) => name.value === 'skip' || name.value === 'include')) {
           context.reportError(
-            new GraphQLError('The field of a subscription takes no @skip and no @include.', { nodes: selection }),
+            new GraphQLError('The field of a subscription cannot have @skip or @include.', { nodes: selection }),
           )
         }
         // The field may stand in a fragment.

@@ -3,7 +3,7 @@
  * the first one when it is in none. Lines end before column 50, where the editor clips them.
  */
 export const WELCOME_QUERY = `# Welcome to Thesaurum, a ledger.
-# Ctrl-Enter runs what the cursor stands in.
+# Ctrl-Enter runs the operation at the cursor.
 
 # Ada's account: what it holds, and its last
 # entries, each with the balance after it.
@@ -27,7 +27,7 @@ query Account {
   }
 }
 
-# How the balance went, a month at a time.
+# How the balance changed, month by month.
 query Months {
   user(email: "ada@example.com") {
     balanceHistory(

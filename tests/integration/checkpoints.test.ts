@@ -180,7 +180,7 @@ test('are rebuilt where they are missing: all of them, or a stretch', async () =
 test('are rebuilt by the command', async () => {
   const account = await fillAccount(100)
   await ledger.test.pool.query('delete from private.balance_checkpoints')
-  for (const said of ['Checkpoints were missing in 2 places: rebuilt.', 'No checkpoint is missing.']) {
+  for (const said of ['Rebuilt the missing checkpoints in 2 places.', 'No checkpoint is missing.']) {
     const command = runCommand(['checkpoints'], { DATABASE_URL: ledger.test.url })
     expect(await command.waitForExit()).toBe(0)
     expect(command.stdout()).toContain(said)

@@ -272,8 +272,8 @@ describe('serve, on a PostgreSQL of its own', () => {
   })
 
   test.each([
-    ['has no password', { password: '' }, '', 'The database asks for a password, and DATABASE_URL has none.'],
-    ['asks for SSL', {}, '?sslmode=no-verify', 'The database takes no SSL, and DATABASE_URL asks for it.'],
+    ['has no password', { password: '' }, '', 'The database asks for a password, but DATABASE_URL has none.'],
+    ['asks for SSL', {}, '?sslmode=no-verify', 'DATABASE_URL asks for SSL, but the database does not support it.'],
     ['is of read-only sessions', {}, '?options=-c%20default_transaction_read_only%3Don', 'The database is read-only'],
   ])('a DATABASE_URL that %s is told in a sentence', async (_what, parts, query, sentence) => {
     await expectRefusal(serve({ DATABASE_URL: urlWith(parts) + query }), sentence)
@@ -395,8 +395,8 @@ describe('the environment', () => {
     const run = serve({ NODE_ENV: 'production', DATA_DIR: folder })
     expect(await run.waitForExit()).toBe(1)
     expect(run.stderr().trimEnd().split('\n')).toEqual([
-      expect.stringMatching(/^DATABASE_URL must be set where NODE_ENV is production: /),
-      expect.stringMatching(/^TRUSTED_PROXY_COUNT must be set where NODE_ENV is production: /),
+      expect.stringMatching(/^DATABASE_URL must be set when NODE_ENV is production: /),
+      expect.stringMatching(/^TRUSTED_PROXY_COUNT must be set when NODE_ENV is production: /),
     ])
     await expect(readFile(folder)).rejects.toThrow('ENOENT')
   })
@@ -445,7 +445,7 @@ describe('the other commands', () => {
 
     const again = runCommand(['seed'], { DATABASE_URL })
     expect(await again.waitForExit()).toBe(0)
-    expect(again.stdout()).toContain('The ledger has users already: nothing was changed.')
+    expect(again.stdout()).toContain('The ledger already has users: nothing was changed.')
     expect(await rowsOf(DATABASE_URL, 'select from transactions')).toHaveLength(10)
   })
 

@@ -204,7 +204,9 @@ describe('the first start', () => {
   test('data of another major version is refused in one sentence', async () => {
     await copyMade()
     await writeFile(join(dataDir, 'postgres/cluster/PG_VERSION'), '17\n')
-    await expect(open()).rejects.toThrow(/^The data in .* is of PostgreSQL 17 and this Thesaurum brings 18: /)
+    await expect(open()).rejects.toThrow(
+      /^The data in .* is of PostgreSQL 17, and this version of Thesaurum runs PostgreSQL 18\. /,
+    )
   })
 
   test('a folder of somebody else is refused in one sentence', async () => {

@@ -123,7 +123,7 @@ const LIMITS: Limit[] = [
     limit: 'fields that are the same',
     accepted: () => ({ query: `{ ${times(100, () => '__typename')} }` }),
     refused: () => ({ query: `{ ${times(101, () => '__typename')} }` }),
-    message: /the same fields over and over/,
+    message: /the same fields too many times/,
   },
   {
     limit: 'aliases',
@@ -149,7 +149,7 @@ const LIMITS: Limit[] = [
     refused: () => ({
       query: `{ ${times(INTROSPECTION_ALIASES_MAX + 1, (i) => `a${i}: __type(name: "User") { name }`)} }`,
     }),
-    message: /Introspection may have 10 aliases/,
+    message: /An introspection query has more than 10 aliases/,
   },
   {
     limit: 'a page',
@@ -195,7 +195,10 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
     const before = await countAttempts()
     const answer = await ask(server, { query }, null)
     expect(answer.errors).toMatchObject([
-      { message: isGet ? expect.any(String) : 'One operation may sign in once.', extensions: { code: 'BAD_REQUEST' } },
+      {
+        message: isGet ? expect.any(String) : 'An operation may sign in only once.',
+        extensions: { code: 'BAD_REQUEST' },
+      },
     ])
     expect(answer.data ?? null).toBeNull()
     expect(await countAttempts()).toBe(before)
@@ -230,7 +233,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
     expect(data ?? null).toBeNull()
     expect(errors).toMatchObject([
       {
-        message: `It costs ${211 * share + 1} points, and may cost ${211 * share}.`,
+        message: `Query cost ${211 * share + 1} exceeds the limit of ${211 * share}. Ask for fewer fields or smaller pages.`,
         extensions: { code: 'TOO_COSTLY' },
       },
     ])
@@ -356,10 +359,12 @@ test('an operation of a user may cost 50,000 points, and one of an operator 500,
   const query = (count: number) =>
     `{ ${times(count, (i) => `a${i}: user(id: "${userId}") { transactions(filter: { kind: DEPOSIT }) { totalCount } }`)} }`
   const refused = await server.ask(query(5), {}, { authorization: `Bearer ${userToken}` })
-  expect(refused.errors?.[0]?.message).toBe('It costs 52505 points, and may cost 50000.')
+  expect(refused.errors?.[0]?.message).toBe(
+    'Query cost 52505 exceeds the limit of 50000. Ask for fewer fields or smaller pages.',
+  )
   const dear = '{ users(first: 100) { edges { node { transactions(first: 100) { edges { node { id amount } } } } } } }'
   expect((await server.ask(dear.replace('amount', 'amount '.repeat(60)))).errors?.[0]?.message).toMatch(
-    /may cost 500000/,
+    /exceeds the limit of 500000/,
   )
   expect((await server.ask(query(5))).errors).toBeUndefined()
 })

@@ -180,7 +180,7 @@ describe('a session', () => {
     expect(await isGood(server, other)).toBe(true)
   })
 
-  test('that is over already is told to be, and nobody is told that it takes an operator', async () => {
+  test('that is in the past is told to be, and nobody is told that it takes an operator', async () => {
     const token = await logIn(server, await makePerson(server))
     const { data, errors } = await askWith(
       server,
@@ -188,7 +188,9 @@ describe('a session', () => {
       'mutation { a: logout { __typename } b: logout { __typename } }',
     )
     expect(data).toEqual({ a: { __typename: 'LogoutSuccess' }, b: null })
-    expect(errors).toMatchObject([{ message: 'The session is over already.', extensions: { code: 'UNAUTHENTICATED' } }])
+    expect(errors).toMatchObject([
+      { message: 'The session has already ended.', extensions: { code: 'UNAUTHENTICATED' } },
+    ])
   })
 
   test('cannot be logged out of by a stranger, or by a token that is none of a session', async () => {

@@ -41,7 +41,7 @@ describe.each([
       fc.property(fc.oneof(others, misplaced, foreign, doubled, fc.string()), (text) => {
         const { success, error } = schema.safeParse(text)
         expect(success).toBe(false)
-        expect(error?.issues[0]?.message).toBe(`is not a ${prefix} id: expected ${prefix}_<uuid> or <uuid>`)
+        expect(error?.issues[0]?.message).toBe(`must be a ${prefix} id: ${prefix}_<uuid> or <uuid>`)
       }),
       { examples: [[`${prefix}_`], ['']] },
     )

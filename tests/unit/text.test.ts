@@ -23,7 +23,7 @@ test.each(['', ' ', '\n\t', '\u00a0'])('an empty text is refused: %j', (text) =>
 test.each(['a\u0000', '\u0007b', 'a\nb', 'a\u007f', 'a\u0085b', 'a\u001b['])(
   'a control character is refused: %j',
   (text) => {
-    expect(flawOf(name, text)).toEqual(['must not have control characters'])
+    expect(flawOf(name, text)).toEqual(['must not contain control characters'])
   },
 )
 
@@ -39,7 +39,7 @@ test('a password is not trimmed', () => {
 })
 
 test('a password that could not be set may still be compared, up to the longest', () => {
-  expect(flawOf(newPassword, 'correct\u0000horse')).toEqual(['must not have control characters'])
+  expect(flawOf(newPassword, 'correct\u0000horse')).toEqual(['must not contain control characters'])
   expect(shownPassword.parse('correct\u0000horse')).toBe('correct\u0000horse')
   expect(shownPassword.parse('')).toBe('')
   expect(flawOf(shownPassword, 'x'.repeat(257))).toEqual(['must have at most 256 characters'])

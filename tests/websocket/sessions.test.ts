@@ -69,7 +69,7 @@ async function expectTheEnd({ client, stream }: Awaited<ReturnType<typeof watchB
   await inside.untilNobody()
 }
 const sessionOver = {
-  message: expect.stringContaining('The session is over.'),
+  message: expect.stringContaining('The session has ended.'),
   extensions: { code: 'UNAUTHENTICATED' },
 }
 
