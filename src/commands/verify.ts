@@ -12,7 +12,7 @@ export const verify = (flags: Flags, stop: AbortSignal) =>
     const addresses = await checkAddresses(ledger.database)
     for (const finding of addresses) console.error(`ADDRESS_NOT_CANONICAL: ${describeAddress(finding)}`)
     if (findings.length > 0 || addresses.length > 0) process.exitCode = 1
-    if (addresses.length > 0) console.log(`Nobody can sign in to ${addresses.length} users by their e-mail address.`)
+    if (addresses.length > 0) console.log(`E-mail addresses to fix: ${addresses.length}. Nobody can sign in with them.`)
     console.log(
       findings.length === 0 ? 'The ledger is sound.' : `The ledger is NOT sound: ${findings.length} findings.`,
     )
