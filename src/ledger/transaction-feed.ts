@@ -129,11 +129,7 @@ export class TransactionFeed {
     if (this.#live.size === 0 && !this.#stepping) {
       // There is nobody whom the chain owes anything: it begins anew.
       this.#chain = { previous: snapshot, snapshot: null, after: null }
-    } else {
-      // The rest of a step that was broken off: whoever joined in the middle of it would miss what came before.
-      if (this.#chain?.after) await this.#advance()
-      await this.#advance()
-    }
+    } else await this.#advance()
     if (this.#subscribers.has(subscriber)) this.#live.add(subscriber)
     this.hint()
     return (this.#chain as StepRequest).previous
@@ -168,22 +164,25 @@ export class TransactionFeed {
     }
   }
 
-  /** A step of the chain, or the rest of one that was broken off; the one that is under way, if one is. */
+  /** Takes the chain on to what is committed now; the advance that is under way, if one is. */
   #advance(): Promise<void> {
-    this.#stepping ??= this.#takeStep().finally(() => {
+    this.#stepping ??= this.#takeSteps().finally(() => {
       this.#stepping = undefined
     })
     return this.#stepping
   }
 
-  async #takeStep(): Promise<void> {
+  async #takeSteps(): Promise<void> {
+    // Only a step that begins here can go to now. One that an error broke off was begun earlier.
+    let isToNow = false
     for (;;) {
       const step = this.#chain as StepRequest
       const page = await this.#reading(step)
+      if (step.snapshot === null) isToNow = page.isWhole
       const events = eventsOf(step, page)
       for (const event of events) for (const subscriber of this.#live) subscriber.push(event)
       this.#chain = stepAfter(step, page)
-      if (page.isLast && page.isWhole) return
+      if (page.isLast && isToNow) return
     }
   }
 }

@@ -292,3 +292,52 @@ test('a ledger that was restored from a dump tells nothing until its era is rene
   await beside.close()
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })
+
+describe('a database transaction with more rows than a page, and others after it', () => {
+  beforeEach(() => {
+    // No poll: only a hint, or whoever joins, has the feed read.
+    vi.useFakeTimers({ toFake: ['setInterval'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  async function fill(...counts: number[]): Promise<void> {
+    for (const [account, count] of counts.entries()) {
+      await ledger.test.pool.query(
+        `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+         select gen_random_uuid(), gen_random_uuid(), $1, number, 1, clock_timestamp() from generate_series(1, ${count}) number`,
+        [accountAt(account)],
+      )
+    }
+  }
+
+  async function subscribeLive() {
+    const live = await subscribe()
+    const first = nextOn(live)
+    await ledger.posting.post(deposit(accountAt(5), 1n))
+    await first
+    return live
+  }
+
+  test('are sent to live subscribers after one hint', async () => {
+    const live = await subscribeLive()
+    await fill(600, 10, 10)
+    ledger.transactionFeed.hint()
+    expect(idsOf(await take(live, 620))).toEqual((await allIds()).slice(1))
+  })
+
+  test('are not sent again to a subscriber who has read them and joins others who are behind', async () => {
+    const live = await subscribeLive()
+    const since = await ledger.transactionFeed.now()
+    await fill(600, 10, 10)
+    const joining = await subscribe(since)
+    const ids = (await allIds()).slice(1)
+    expect(idsOf(await take(joining, 620))).toEqual(ids)
+    const next = nextOn(joining)
+    // It joins, for which the others are brought up to date.
+    expect(idsOf(await take(live, 620))).toEqual(ids)
+    await ledger.posting.post(deposit(accountAt(5), 2n))
+    expect((await next).transaction.amount).toBe(2n)
+  })
+})
