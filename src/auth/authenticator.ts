@@ -62,11 +62,11 @@ export class Authenticator {
     if (!tokenKindOf(token)) return undefined
     const known = this.#known.get(token)
     const now = performance.now()
-    if (known && now - known.askedAt < TRUSTED_MS) {
-      if (now < known.endsAt || !known.note) return this.#use(token, known)
-      // Over by now, had nothing been asked since: it was, and goes on.
+    if (known?.note && now >= known.endsAt) {
+      // It would be over if nothing had been asked since. Something was, so it goes on, once the database knows.
       return known.note.then(() => this.#look(token)).then((known) => this.#use(token, known))
     }
+    if (known && now - known.askedAt < TRUSTED_MS) return this.#use(token, known)
     return this.#look(token).then((known) => this.#use(token, known))
   }
 
