@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
 import type { PostingRequest } from '../../src/ledger/posting.ts'
 import { UnavailableError } from '../../src/ledger/unavailable.ts'
@@ -342,12 +342,19 @@ describe('an account that somebody else has locked', () => {
 
   test('is waited for still when a call that waited for it is answered, as its own time is over', async () => {
     const [locked] = (await makeAccounts(ledger, 1)) as [string]
-    const hasty = await openBeside(ledger.test, { operationDeadlineMs: 300 })
+    const patient = await openBeside(ledger.test, { operationDeadlineMs: 600_000 })
     const holder = await lockAccounts(ledger.test, locked)
-    await expect(hasty.posting.post(deposit(locked, 1n))).rejects.toMatchObject({ code: 'RETRIES_EXHAUSTED' })
+    const answer = patient.posting.post(deposit(locked, 1n)).catch((error) => error)
+    // Once it is in a waiting room, its time is over at once: the clock of this process is put forward.
+    await vi.waitFor(() => expect(patient.posting.counts.lockWaits).toBe(1), { interval: 5 })
+    await untilBlocked(ledger.test)
+    const { now } = performance
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 600_001)
+    onTestFinished(() => clock.mockRestore())
+    expect(await answer).toMatchObject({ code: 'RETRIES_EXHAUSTED' })
     await untilBlocked(ledger.test)
     await holder.commit()
-    await hasty.close()
+    await patient.close()
     expect(await countRows()).toBe(0)
   })
 
