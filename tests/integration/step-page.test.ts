@@ -224,3 +224,40 @@ test('database transactions with too many rows to sort are read in the order of 
     uncut.slice(21).map(({ transaction }) => transaction.id),
   )
 })
+
+test('what was in flight is delivered after what it follows on, however many rows all that was in flight has', async () => {
+  const accounts = await makeAccounts(ledger, 6)
+  const fill = (client: Pick<pg.Client, 'query'>, account: number, from: number, to: number) =>
+    client.query(
+      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+       select gen_random_uuid(), gen_random_uuid(), $1, number, 1, clock_timestamp() from generate_series($2::int, $3::int) number`,
+      [accounts[account], from, to],
+    )
+  const begin = async () => {
+    const client = new pg.Client({ connectionString: ledger.test.url })
+    await client.connect()
+    await client.query('begin')
+    await client.query('select pg_current_xact_id()')
+    return client
+  }
+  const [first, second] = [await begin(), await begin()]
+  await fill(ledger.test.pool, 0, 1, 1)
+  const position = await ledger.transactionFeed.now()
+  await fill(ledger.test.pool, 0, 2, 4)
+  await fill(ledger.test.pool, 0, 5, 7)
+  await fill(ledger.test.pool, 1, 1, 1)
+  await fill(first, 2, 1, 8)
+  await fill(second, 3, 1, 7)
+  // The last of 16 rows follows on one that is beyond the first cut.
+  await fill(second, 1, 2, 2)
+  for (const client of [first, second]) {
+    await client.query('commit')
+    await client.end()
+  }
+  const seen = await readOn(position, () => limits(5, 7, 10))
+  expect(seen).toHaveLength(23)
+  const sequences = seen
+    .filter(({ transaction }) => transaction.destinationUserId === accounts[1])
+    .map(({ transaction }) => transaction.destinationSequence)
+  expect(sequences).toEqual([1, 2])
+})

@@ -6,7 +6,7 @@ import { preparedOnce } from '../../db/prepared.ts'
  * or were in flight: which other ones they follow on directly, in some account.
  *
  * Accounts are numbered without gaps, so the entry before is found by its number. A range of more than `rowsMax` rows is
- * not looked through (see `step-page.ts`).
+ * not looked through (see `step-page.ts`), nor is a database transaction that was in flight and has more.
  *
  * `limit 1` tells PostgreSQL what to expect; without statistics it would think of compiling the statement, for a second.
  */
@@ -27,9 +27,12 @@ export const readNeededXids = preparedOnce((database) =>
           union all
           (select recorded_xid, source_user_id, source_sequence, destination_user_id, destination_sequence
           from public.transactions
-          where recorded_xid = any(${sql.placeholder('inFlight')}::xid8[])
+          where recorded_xid = any(array(
+              select xid from unnest(${sql.placeholder('inFlight')}::xid8[]) xid
+              where not exists (select from public.transactions where recorded_xid = xid offset ${sql.placeholder('rowsMax')})
+            ))
             and pg_visible_in_snapshot(recorded_xid, ${sql.placeholder('snapshot')}::pg_snapshot)
-          limit ${sql.placeholder('rowsMax')})
+          limit ${sql.placeholder('rowsMax')} * cardinality(${sql.placeholder('inFlight')}::xid8[])::bigint)
         ),
         need as materialized (
           select distinct candidate.recorded_xid as xid, before.recorded_xid as needed
