@@ -30,13 +30,13 @@ export const ENTRIES = `subscription Entries($userId: ID!, $since: String) {
   entryPosted(userId: $userId, since: $since) { cursor sequence change balanceAfter }
 }`
 
-/** The server said no, and would say so again. */
+/** The server refused, and would refuse again. */
 export class RefusedError extends Error {}
 
-/** What a request shows in its headers, and a socket in what it opens with. */
+/** The headers of a request, and the payload that opens a socket. */
 export const authorizationOf = (token: string) => ({ authorization: `Bearer ${token}` })
 
-/** Whether a socket was closed because its session is over: with the same token it would be closed again. */
+/** Whether a socket was closed because its token is not valid: with the same token it would be closed again. */
 export const isForbidden = (event: unknown) => (event as { code?: unknown } | null)?.code === 4403
 
 /** Any time that a server may be away for, so that a thousand clients do not come back at once. */
@@ -45,7 +45,7 @@ export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 20
 /** Where a server in development, started in this folder, keeps the token of its demo operator. */
 const TOKEN_FILE = '.data/operator-token'
 
-/** Runs a program with the endpoint and the user it was given, until Ctrl-C. What goes wrong is a sentence and exit code 1. */
+/** Runs a program with the endpoint and the user from its arguments, until Ctrl-C. An error is printed, with exit code 1. */
 export async function runFromCommandLine(watchAccount: (watch: Watch) => Promise<void>): Promise<void> {
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
@@ -61,10 +61,16 @@ export async function runFromCommandLine(watchAccount: (watch: Watch) => Promise
       onEntry: ({ sequence, change, balanceAfter }) => console.log('entry', sequence, change, 'balance', balanceAfter),
     })
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error)
+    console.error(sentenceOf(error))
     // At once: a client may still hold its connection open.
     process.exit(1)
   }
+}
+
+/** What went wrong. Clients reject with an error, or with the event that closed their socket. */
+function sentenceOf(error: unknown): unknown {
+  if (isForbidden(error)) return 'The server closed the socket with 4403: the token is invalid or has expired.'
+  return error instanceof Error ? error.message : error
 }
 
 /** The token of the demo operator. */

@@ -161,3 +161,16 @@ test('without a token an example says in a sentence what to do', async () => {
     stderr: 'Give the endpoint (http://localhost:4000/graphql) and the id of a user.\n',
   })
 })
+
+test.each(['graphql-ws', 'apollo-client', 'urql', 'event-stream'])(
+  '%s says in a sentence that its token is invalid',
+  async (name) => {
+    const run = runCommand([server.endpoint, 'user_1'], { THESAURUM_TOKEN: 'thesaurum_session_none' }, [
+      '--import',
+      'tsx',
+      `examples/${name}.ts`,
+    ])
+    expect(await run.waitForExit()).toBe(1)
+    expect(run.stderr().trim()).toMatch(/^[^\n]*(token|401)[^\n]*$/)
+  },
+)
