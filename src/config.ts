@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Every mistake in the environment, one line each: a person mends them all at once. */
+/** Every mistake in the environment, one line each: so that a person can fix them all at once. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
 }
