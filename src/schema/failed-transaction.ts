@@ -18,7 +18,7 @@ builder.node(FailedTransaction, {
   description:
     'An attempt that was definitely not posted: it was refused, or given up. Attempts with an unknown outcome are not recorded, nor are those refused with `OVERLOADED`, nor those of a viewer who has too many in an hour.',
   id: { resolve: (attempt) => attempt.id, description: 'Stable and readable: `attempt_<uuid>`.' },
-  loadMany: (ids: string[], { loaders, viewer }) =>
+  loadManyWithoutCache: (ids: string[], { loaders, viewer }) =>
     Promise.all(
       ids.map(async (id) => {
         const attempt = await loaders.failedTransactions.load(id)

@@ -28,7 +28,7 @@ builder.node(LedgerEntry, {
     resolve: ({ accountId, sequence }) => `${accountId}_${sequence}`,
     description: 'Stable and readable: `entry_<uuid of the user>_<sequence>`.',
   },
-  loadMany: (ids: string[], context) =>
+  loadManyWithoutCache: (ids: string[], context) =>
     Promise.all(
       ids.map((id) => {
         const [accountId, sequence] = id.split('_') as [string, string]

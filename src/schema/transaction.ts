@@ -22,7 +22,7 @@ export const Transaction = builder.objectRef<LedgerTransaction>('Transaction')
 builder.node(Transaction, {
   description: 'Money that moved. It is never changed and never deleted.',
   id: { resolve: (transaction) => transaction.id, description: 'Stable and readable: `transaction_<uuid>`.' },
-  loadMany: (ids: string[], context) => Promise.all(ids.map((id) => findTransaction(id, context))),
+  loadManyWithoutCache: (ids: string[], context) => Promise.all(ids.map((id) => findTransaction(id, context))),
   fields: (t) => ({
     kind: t.field({ type: TransactionKind, description: 'Deposit or transfer.', resolve: kindOf }),
     source: t.field({

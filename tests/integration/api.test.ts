@@ -242,6 +242,16 @@ test('the fields of one mutation run one after another, and each sees those befo
   )
 })
 
+test('what several fields name by one id is answered in each of them', async () => {
+  const ids = [users[0], users[1], users[0]]
+  const { a, b, c } = await ask(
+    'query ($ids: [ID!]!, $id: ID!) { a: nodes(ids: $ids) { id } b: nodes(ids: $ids) { id } c: node(id: $id) { id } }',
+    { ids, id: users[0] },
+  )
+  expect(a).toEqual(ids.map((id) => ({ id })))
+  expect([b, c]).toEqual([a, { id: users[0] }])
+})
+
 test('the balances of one level add up, also where one user is named by id and another by e-mail', async () => {
   const [ada, grace] = users as [string, string]
   let moving = true
