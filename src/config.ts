@@ -1,11 +1,11 @@
 import { z } from 'zod'
 
-/** Every mistake in the environment, one line each: so that a person can fix them all at once. */
+/** All mistakes in the environment, one line each, so that a person can fix them all at once. */
 export class ConfigError extends Error {
   override name = 'ConfigError'
 }
 
-/** What is wrong was typed on the command line. */
+/** The command line is wrong. */
 export class UsageError extends ConfigError {
   override name = 'UsageError'
 }

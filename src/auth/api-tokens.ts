@@ -6,7 +6,7 @@ import { apiTokens } from '../db/tables.ts'
 import { hashToken, makeToken } from './token.ts'
 import type { Role } from './viewer.ts'
 
-/** A service's way in. The token itself is told once, when it is made. */
+/** An API token, for a service. The token itself is shown once, when it is made. */
 export interface ApiToken {
   id: string
   name: string

@@ -10,7 +10,7 @@ import { endSessionsOf } from './sessions.ts'
  * Makes an operator, or gives one a new password: the way in, and the way back in. Sessions from before end.
  *
  * @param email in its canonical form.
- * @returns the password, which is told once.
+ * @returns the password, which is shown only once.
  */
 export async function makeOperator(database: Database, email: string): Promise<{ password: string; userId: string }> {
   const password = randomBytes(18).toString('base64url')

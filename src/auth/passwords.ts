@@ -1,6 +1,6 @@
 import { hash, verify } from '@node-rs/argon2'
 
-/** OWASP's minimum for argon2id, which is the library's own algorithm unless told otherwise: 19 MiB, two passes, one lane. */
+/** OWASP's minimum for argon2id, which is the library's default algorithm: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
 /** Each hash takes 19 MiB and a core for some 30 ms: more at once would only slow each other, and the ledger, down. */

@@ -12,7 +12,7 @@ export interface SessionOptions {
 }
 
 export interface Session {
-  /** Told once: only its hash is kept. */
+  /** Shown once: only its hash is stored. */
   token: string
   expiresAt: Instant
 }

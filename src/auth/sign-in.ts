@@ -37,7 +37,7 @@ export async function signIn(
   }
   const user = await readUser()
   const isRight = await verifyPassword(user?.passwordHash ?? null, password).catch(async (error) => {
-    // It was not looked at: whoever comes again, as they are told to, is not to be kept out for it.
+    // The password was not checked: a retry, which the error asks for, must not count as a failed attempt.
     if (error instanceof HashQueueFullError) await attempt.takeBack()
     throw error
   })

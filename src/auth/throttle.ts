@@ -32,7 +32,7 @@ export class TooManyAttemptsError extends Error {
   }
 }
 
-/** An attempt that counts, unless it is told to be none. */
+/** An attempt that counts, unless it is taken back or succeeds. */
 export interface Attempt {
   /** The password was not looked at. */
   takeBack(): Promise<void>

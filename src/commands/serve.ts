@@ -29,7 +29,7 @@ export async function serve(flags: Flags, stop: AbortSignal): Promise<void> {
       process.exitCode = exitCodeOf(error)
       return
     }
-    // To be stopped is how a server ends, ready or not. What still hangs, as on a database that does not answer, ends with the process.
+    // A signal is how a server ends, ready or not. What still hangs, such as a connection to a database that does not answer, ends with the process.
     process.exit(0)
   } finally {
     await output.close()

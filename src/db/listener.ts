@@ -8,7 +8,7 @@ export interface ListenerOptions {
   onNotification: (payload: string) => void
   /** Listening began, or began again: notifications may have been missed. */
   onListening: () => void
-  /** Told when it cannot listen at the start; it goes on trying. */
+  /** Called when it cannot listen at the start; it goes on trying. */
   onTrouble: (error: unknown) => void
 }
 
@@ -23,7 +23,7 @@ const RECONNECT_PAUSE = 0.25
 const CONNECT_TIMEOUT_SECONDS = 5
 
 /**
- * Hears and speaks on a channel of PostgreSQL's NOTIFY. Nobody is told what was said while they did not listen, so a
+ * Hears and speaks on a channel of PostgreSQL's NOTIFY. What was sent while nobody listened is lost, so a
  * notification may only ever be a hint. When its connection dies it listens again by itself, however long that takes.
  */
 export function openListener({ url, channel, onNotification, onListening, onTrouble }: ListenerOptions): Listener {

@@ -51,7 +51,7 @@ export async function findPostmaster(cluster: Cluster): Promise<Postmaster | und
 
 /**
  * Starts PostgreSQL on a port and waits until it answers. Detached: in a process group of its own Ctrl-C does not reach it, and it
- * keeps nobody's event loop alive. On abort it is told to stop, and the start fails.
+ * keeps nobody's event loop alive. On abort it is stopped, and the start fails.
  *
  * @param overrides settings that win over ours, as in `fsync=off`: only for a cluster of tests that is thrown away.
  */

@@ -21,7 +21,7 @@ export function currentCount(): StatementCount | undefined {
   return counts.getStore()
 }
 
-/** Told by the database of every statement. */
+/** Called by the database layer for every statement. */
 export function noteStatement(): void {
   const count = counts.getStore()
   if (count) count.statements++

@@ -149,7 +149,7 @@ function beginStatement({ lockTimeoutMs, statementTimeoutMs, idleTimeoutMs }: Tr
     `set local lock_timeout = ${milliseconds(lockTimeoutMs)}`,
     `set local statement_timeout = ${milliseconds(statementTimeoutMs)}`,
     `set local idle_in_transaction_session_timeout = ${milliseconds(idleTimeoutMs)}`,
-    // A role that is told errors only would not hear that the wait for a standby was cancelled.
+    // A role with client_min_messages = error would not learn that the wait for a standby was cancelled.
     'set local client_min_messages = warning',
   ].join('; ')
 }

@@ -152,7 +152,7 @@ export class Attempts {
   }
 
   #lose(count: number, cause?: unknown): void {
-    // Told once while they are lost one by one.
+    // Reported once while they are lost one by one.
     if (cause !== undefined || this.lost === 0) {
       this.#onTrouble(
         new AttemptsLostError(`failed attempts are not recorded (${this.lost + count} so far)`, { cause }),

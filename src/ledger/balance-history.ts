@@ -31,7 +31,7 @@ export interface HistoryRequest {
   accountId: string
   /** Included. */
   from: Instant
-  /** Excluded. Not before `from`; past now it stands for now. */
+  /** Excluded. Not before `from`; in the future it means now. */
   to: Instant
   bucket: BucketSize
   /** By its name. */
@@ -66,7 +66,7 @@ export class BalanceHistories {
   readonly #balances: Balances
   readonly #onStretch: (stretch: Stretch) => void
 
-  /** @param onStretch told of every stretch of entries that was summed up to find an opening balance. */
+  /** @param onStretch called with every stretch of entries that was summed up to find an opening balance. */
   constructor(database: Database, settling: Settling, balances: Balances, onStretch: (stretch: Stretch) => void) {
     this.#database = database
     this.#settling = settling

@@ -23,7 +23,7 @@ export class Balances {
   readonly #readHeads: (accountIds: readonly string[]) => Promise<AccountBalance[]>
   readonly #sumAt: (moments: readonly AccountMoment[]) => Promise<(AccountBalance & { final: boolean })[]>
 
-  /** @param onStretch told of every stretch between two checkpoints that was summed up. */
+  /** @param onStretch called with every stretch between two checkpoints that was summed up. */
   constructor(database: Database, settling: Settling, onStretch: (stretch: Stretch) => void) {
     this.#settling = settling
     this.#readHeads = jointStatement(async (accountIds) => {

@@ -32,7 +32,7 @@ export class KeyTakenError extends Error {
   override name = 'KeyTakenError'
 }
 
-/** An account's last entry is further ahead of PostgreSQL's clock than is bearable. Mended by time alone. */
+/** An account's last entry is further ahead of PostgreSQL's clock than is allowed. Only time fixes that. */
 export class ClockBehindError extends Error {
   override name = 'ClockBehindError'
 }
@@ -61,7 +61,7 @@ export interface Tail extends Head {
 export interface BatchResult {
   /** One for each call, in its place. */
   verdicts: Verdict[]
-  /** Where each account stands that has new entries. */
+  /** The heads of the accounts that have new entries. */
   tails: Tail[]
 }
 

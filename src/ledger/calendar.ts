@@ -81,7 +81,7 @@ function* dateStarts(spans: readonly OffsetSpan[], first: number, bucket: Exclud
   }
 }
 
-/** Dates are told by their midnight in UTC. */
+/** Dates are represented by their midnight in UTC. */
 function firstDate(shown: number, bucket: Exclude<BucketSize, 'HOUR'>): number {
   const midnight = Math.floor(shown / DAY_MS) * DAY_MS
   const date = new Date(midnight)

@@ -28,7 +28,7 @@ const NONE = { low: 1, high: 0 }
  * One page of each list, with running balances; one statement for many. A page looks through at most `scanMax` entries
  * on either side of where it starts: numbers have no gaps, so that is plain arithmetic too.
  *
- * @param onStretch told what was summed up for each running balance.
+ * @param onStretch called with what was summed up for each running balance.
  */
 export function loadMatches(
   database: Database,

@@ -1,5 +1,5 @@
 /**
- * An error that is an answer: it says what a client is to be told, and where it was made is of no interest. It captures no
+ * An error that is an answer: it says what a client is to be answered, and its place in the code does not matter. It captures no
  * stack: to capture and format one costs ten times as much as all else of a refusal.
  */
 export class ExpectedError extends Error {

@@ -13,7 +13,7 @@ import { reportingOnce } from './reporting.ts'
  *
  *   deliver   entries that this process posted, handed over in memory right after their commit
  *   hint      somebody else may have posted: "look again". It may be lost, doubled or wrong
- *   poll      stands in for hints that never come
+ *   poll      replaces hints that never come
  *
  * Only what follows on the channel's number is pushed. Anything else is read, for all channels that have to look in one
  * statement, and what was read is cut at the first gap.
@@ -53,7 +53,7 @@ export class Feed {
   #poll: NodeJS.Timeout | undefined
   #isClosed = false
 
-  /** @param onTrouble told when reads fail, once for as long as they do. */
+  /** @param onTrouble called when reads fail, once for as long as they do. */
   constructor(readEntries: ReadEntries, catchUp: CatchUp, onTrouble: (error: unknown) => void) {
     this.#catchUp = catchUp
     this.#read = reportingOnce(readEntries, onTrouble)

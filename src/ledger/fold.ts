@@ -13,7 +13,7 @@ export interface Posting {
   amount: Cents
 }
 
-/** Where an account stands: its last entry. An account without entries is at sequence 0. */
+/** The head of an account: its last entry. An account without entries is at sequence 0. */
 export interface Head {
   sequence: number
   balance: Cents

@@ -50,7 +50,7 @@ export function pageRange({ first, last, after, before }: PageRequest, list: Ent
 /**
  * The entries of each range, newest first, with their running balances; one statement for many ranges.
  *
- * @param onStretch told what was summed up for the balance before each range.
+ * @param onStretch called with what was summed up for the balance before each range.
  */
 export function loadEntries(
   database: Database,

@@ -52,7 +52,7 @@ export interface Ledger {
   attempts: Attempts
   balances: Balances
   histories: BalanceHistories
-  /** Told of what a read summed up: a long stretch is given checkpoints in the background. */
+  /** Called with what a read summed up: a long stretch is given checkpoints in the background. */
   noteStretch(stretch: Stretch): void
   /** How many items a page under a filter looks through at most. */
   filterScanMax: number
@@ -128,7 +128,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     const catchUp = new CatchUp()
     const feed = new Feed((ranges) => loadEntries(feedDatabase, ranges, noteStretch), catchUp, options.onTrouble)
     const transactionFeed = new TransactionFeed(feedDatabase, catchUp, options.onTrouble)
-    // A ledger that was restored from a dump is told of now, and not to the first subscriber.
+    // A ledger that was restored from a dump is reported now, and not by the first subscriber.
     await transactionFeed.now().catch(options.onTrouble)
     const hints = new Hints({
       url: options.directUrl,

@@ -10,7 +10,7 @@ const LOCKED: ReadonlySet<string> = new Set(['55P03', '57014'])
 
 /**
  * A call that has no answer yet: one posting, or several that are posted together or not at all. It knows how often it
- * was tried and what it may be told in the end; where it is (the queue, a batch, a waiting room, a pause) is known to
+ * was tried and its final answer; where it is (the queue, a batch, a waiting room, a pause) is known to
  * whoever holds it.
  */
 export class PendingCall {
@@ -72,7 +72,7 @@ export class PendingCall {
     return this.#unknown === undefined
   }
 
-  /** The last failure was one that only the passing of time would have mended, and that somebody should know of. */
+  /** The last failure was one that only time can fix, and that should be reported. */
   get alert(): ClockBehindError | undefined {
     return this.#lastFailure instanceof ClockBehindError ? this.#lastFailure : undefined
   }

@@ -22,8 +22,8 @@ export interface PostingOptions {
   queueLengthMax: number
   /** How long a batch waits for an account that somebody else has locked before it goes on without. */
   batchLockWaitMs: number
-  /** Told what was posted, in order: after COMMIT, before the callers are answered. */
+  /** Called with what was posted, in order: after COMMIT, before the callers are answered. */
   onPosted: (posted: readonly Posted[]) => void
-  /** Told of faults and alerts; never of anything secret. */
+  /** Called with faults and alerts; never with anything secret. */
   onTrouble: (error: unknown) => void
 }

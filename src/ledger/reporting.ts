@@ -1,5 +1,5 @@
 /**
- * The same work, with its failures told: once for as long as it keeps failing.
+ * The same work, with its failures reported: once for as long as it keeps failing.
  */
 export function reportingOnce<Request, Answer>(
   work: (request: Request) => Promise<Answer>,

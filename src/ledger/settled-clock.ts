@@ -3,7 +3,7 @@ import type { Database } from '../db/pool.ts'
 import { noteStatement } from '../db/statement-count.ts'
 import { readSettledClock } from './statements/read-settled-clock.ts'
 
-/** A reading of PostgreSQL's clock. Whatever is before `settledBefore` can no longer change; null: cannot be told. */
+/** A reading of PostgreSQL's clock. Whatever is before `settledBefore` can no longer change; null: unknown. */
 export interface SettledReading {
   now: Instant
   settledBefore: Instant | null

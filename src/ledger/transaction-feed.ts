@@ -16,7 +16,7 @@ import { TransactionSubscriber } from './transaction-subscriber.ts'
  * long transaction holds anything up. Snapshots are kept in a form that outlives a crash of PostgreSQL. A long step
  * is cut into short ones (`step-page.ts`).
  *
- * One chain serves all live subscribers. It goes on by hints, and by a poll that stands in for hints that never come.
+ * One chain serves all live subscribers. It goes on by hints, and by a poll that replaces hints that never come.
  */
 
 const POLL_INTERVAL_MS = 1_000
@@ -52,7 +52,7 @@ export class TransactionFeed {
   #poll: NodeJS.Timeout | undefined
   #isClosed = false
 
-  /** @param onTrouble told when reads fail, once for as long as they do. */
+  /** @param onTrouble called when reads fail, once for as long as they do. */
   constructor(database: Database, catchUp: CatchUp, onTrouble: (error: unknown) => void) {
     this.#database = database
     this.#catchUp = catchUp

@@ -64,7 +64,7 @@ interface HistoryArguments {
   timeZone?: string | null | undefined
 }
 
-/** Of a history, by the number of its buckets. An end in the future stands for now. */
+/** Of a history, by the number of its buckets. An end in the future means now. */
 export function costOfHistory({ from, to, bucket, timeZone }: HistoryArguments) {
   const end = Math.min(microsecondsOf(to), Date.now() * 1_000)
   const duration = end - microsecondsOf(from)

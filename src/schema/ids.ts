@@ -23,7 +23,7 @@ export interface NodeId {
   id: string
 }
 
-/** Stands for what is no id, until `nodeIdRule` refuses it by its path. */
+/** Replaces a text that is no id, until `nodeIdRule` refuses it by its path. */
 const MALFORMED: NodeId = { typename: '', id: '' }
 
 /** Reads an id whose type is not known beforehand: the prefix is needed. Never throws: see `nodeIdRule`. */

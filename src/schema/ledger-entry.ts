@@ -74,7 +74,7 @@ export async function loadEntry(accountId: string, sequence: number, { loaders }
   return entry ?? null
 }
 
-/** Reads a cursor of this account into the position it stands for. */
+/** Reads a cursor of this account into its position. */
 export function entryPosition(
   argument: string,
   text: string | null | undefined,

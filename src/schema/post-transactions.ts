@@ -160,7 +160,7 @@ async function postEach(wishes: readonly Wish[], { ledger, viewer, slices }: Con
   })
 }
 
-/** Within an atomic call no key may be there twice: all that do not come first are told. */
+/** Within an atomic call no key may appear twice: every repetition is an issue. */
 function refuseEqualKeys(wishes: readonly Wish[]): void {
   const keys = new Set<string>()
   const issues = wishes.flatMap(({ request, input }, index) => {

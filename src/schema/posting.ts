@@ -99,7 +99,7 @@ async function post(
   names: Partial<Record<PayloadField, string>>,
   { ledger, viewer }: Context,
 ): Promise<Success> {
-  // The account of somebody else is not there, as far as the viewer is told. The ledger never hears of it.
+  // For the viewer, somebody else's account does not exist. The ledger is not asked.
   if (!holdsAccount(viewer, accountId)) throw new UserNotFoundError(accountId)
   const outcome = await ledger.posting.post(request, viewer.key)
   if ('refusal' in outcome) throw errorOf(outcome.refusal, names, viewer)

@@ -1,4 +1,4 @@
-/** What there is to say of a server that has started. */
+/** What the banner says of a server that has started. */
 export interface Started {
   /** As in `http://localhost:4000`. */
   address: string
@@ -40,7 +40,7 @@ curl ${address}/graphql --header "authorization: Bearer $(cat ${tokenPath})" \\
   --header 'content-type: application/json' --data '{ "query": "{ viewer { email role } }" }'`
 }
 
-/** The token's file is inside, and a browser outside is not of the machine that GraphiQL gives the token to. */
+/** The token's file is inside the container, and GraphiQL gives the token only to browsers on the same machine. */
 function containerHelp(container: string, graphiql: boolean, tokenPath: string): string {
   return `Requests need a token. Print the one of the demo operator with
 

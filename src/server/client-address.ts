@@ -40,7 +40,7 @@ const BROWSER_HEADERS = new Set([
 ])
 
 /**
- * Whether a browser on this machine asks for a page by a name of this machine, with no proxy between that shows. Proxies add
+ * Whether a browser on this machine requests a page by a name of this machine, with no sign of a proxy in between. Proxies add
  * headers, and no list has all of theirs: any header that browsers do not send themselves counts as one.
  */
 export function isLocal({ headers, socket }: IncomingMessage): boolean {

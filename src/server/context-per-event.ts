@@ -25,7 +25,7 @@ export interface PerEventOptions {
 
 /**
  * Gives every event of a subscription a context of its own. With the one that Yoga makes for the whole subscription,
- * what a loader read for the first event would be told with all others.
+ * all later events would have what a loader read for the first.
  *
  * A thousand subscribers of one account who ask the same of its next entry are given one answer, worked out once.
  *
@@ -77,7 +77,7 @@ export function contextPerEvent({ createContext, authenticator, subscriptionsMax
 const documents = new WeakMap<DocumentNode, { number: number; variables: ReadonlySet<string> }>()
 let documentCount = 0
 
-/** What two subscribers have in common who are to be told the same: who they are, and all but the arguments of the subscription itself. */
+/** The key by which subscribers share answers: their viewer, and everything but the arguments of the subscription itself. */
 function questionOf({ document, operationName, variableValues, contextValue }: ExecutionArgs): string {
   let known = documents.get(document)
   if (!known) {
@@ -130,7 +130,7 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
   readonly #answerTo: (event: object) => Answer
   readonly #onOver: () => void
   #ended = false
-  /** Told as the last event. */
+  /** Sent as the last event. */
   #farewell: GraphQLError | undefined
   /** Lets whoever waits for an event wait no longer. */
   #stopWaiting: (() => void) | undefined

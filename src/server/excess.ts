@@ -1,7 +1,7 @@
 import { type DocumentNode, type FieldNode, GraphQLError, Kind, type SelectionSetNode } from 'graphql'
 
 /*
- * What a document may ask, whatever its variables are. It is told before the document is validated, since some rules of
+ * What a document may ask, whatever its variables are. It is checked before the document is validated, since some rules of
  * validation take the square of what they are given.
  */
 

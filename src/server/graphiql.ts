@@ -18,7 +18,7 @@ export interface GraphiqlOptions {
   defaultQuery: string
   /** JSON text for the header editor. */
   defaultHeaders?: string | undefined
-  /** Told when the bundle cannot be read; the caller has been answered with a 500. */
+  /** Called when the bundle cannot be read; the caller has been answered with a 500. */
   onFault?: ((fault: unknown) => void) | undefined
 }
 
@@ -187,7 +187,7 @@ function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
-/** JSON that cannot end the <script> it stands in, nor open a comment there. */
+/** JSON that cannot end the <script> around it, nor open a comment there. */
 function escapeScript(json: string): string {
   return json.replaceAll('<', '\\u003c')
 }

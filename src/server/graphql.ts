@@ -35,7 +35,7 @@ export interface GraphqlOptions extends CostLimits {
   log: RequestLog
   /** Who sent a request over HTTP. */
   callerOf: (request: IncomingMessage) => Caller
-  /** In development where the demo operator's token is, for whoever sent none. */
+  /** In development, a sentence that says where the demo operator's token is, for callers without one. */
   tokenHint: () => string
   tellsStatements: boolean
   introspection: boolean

@@ -1,7 +1,7 @@
 import { type DocumentNode, GraphQLError, visit } from 'graphql'
 
 /*
- * Without introspection the schema is not for reading, and error messages must not give it away name by name. graphql-js
+ * Without introspection the schema is private, and error messages must not reveal it name by name. graphql-js
  * quotes every name it speaks of: those that the client did not send are replaced.
  */
 

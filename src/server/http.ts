@@ -32,11 +32,11 @@ export interface HttpOptions {
   visitorOf: (request: IncomingMessage) => Visitor
   /** Who sends a request, from what its header Authorization shows. */
   authenticate: (request: IncomingMessage) => Caller | typeof BAD_TOKEN | Promise<Caller | typeof BAD_TOKEN>
-  /** In development where the demo operator's token is: a further sentence for whoever has none. */
+  /** In development, a further sentence that says where the demo operator's token is, for callers without one. */
   tokenHint: () => string
-  /** Told why it could not be found out who sends a request. */
+  /** Called when the caller of a request could not be authenticated. */
   onTrouble: (error: unknown) => void
-  /** Told of who sends a request, before GraphQL is. */
+  /** Called with the caller of a request, before GraphQL runs. */
   admit: (request: IncomingMessage, caller: Caller) => void
   allowedOrigins: readonly string[]
   bodyBytesMax: number

@@ -79,7 +79,7 @@ interface Question {
 
 const questions = new WeakMap<OperationDefinitionNode, Question>()
 
-/** Points; or the error of an argument, without which they cannot be told. */
+/** The points; or the error of an argument that they depend on. */
 function costOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs) {
   const operation = getOperationAST(document, operationName)
   // Which there is none, or too many, execution tells.
@@ -106,7 +106,7 @@ function costOf({ schema, document, operationName, variableValues, contextValue 
   }
 }
 
-/** Whether a variable stands in an argument of a field whose cost goes by its arguments. */
+/** Whether a variable is used in an argument of a field whose cost depends on its arguments. */
 function dependsOnVariables(document: DocumentNode, schema: GraphQLSchema): boolean {
   const types = new TypeInfo(schema)
   let depends = false

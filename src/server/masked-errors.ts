@@ -12,7 +12,7 @@ export interface Fault {
 
 const faults = new WeakMap<object, Fault>()
 
-/** What an error that a client sees stands for, if it hides something. */
+/** The error behind one that a client sees, if that one hides something. */
 export function faultBehind(error: object): Fault | undefined {
   return faults.get(error)
 }

@@ -44,7 +44,7 @@ export class Readiness {
     const checks: readonly (readonly [Obstacle, () => Promise<boolean>])[] = [
       ['database', () => ping(database).then(() => true)],
       ['migrations', () => isMigrated(database)],
-      // Taken by the connections that subscribers wait for; it also finds a ledger that was restored and not told so.
+      // Taken by the connections that subscribers wait for; it also finds a ledger that was restored without a new era.
       ['feed', () => transactionFeed.now().then(() => true)],
     ]
     let timer: NodeJS.Timeout | undefined

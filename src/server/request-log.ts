@@ -10,7 +10,7 @@ const ROUTINE_ROUTES: ReadonlySet<string> = new Set(['livez', 'readyz', 'health'
 export interface RequestLogOptions {
   logger: Logger
   errors: BoundedLog
-  /** Told of every request to GraphQL, and of every operation on a socket, when it has ended. */
+  /** Called when a request to GraphQL, or an operation on a socket, has ended. */
   onEnd?: (record: RequestRecord, result: Result, durationMs: number) => void
 }
 

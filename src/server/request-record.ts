@@ -79,7 +79,7 @@ export class RequestRecord {
     if (!this.#fault || (this.#fault.isPassing && !fault.isPassing)) this.#fault = fault
   }
 
-  /** How many fields failed for a reason that clients are not told, since this was last asked, and the first reason. */
+  /** How many fields failed for a reason that clients do not see, since this was last asked, and the first reason. */
   takeFaults(): { count: number; first: Fault } | undefined {
     if (!this.#fault) return undefined
     const faults = { count: this.#faultCount, first: this.#fault }

@@ -93,7 +93,7 @@ export function cleanerOptions(config: Config, url: string, onError: CleanerOpti
 }
 
 /**
- * Opens the server on a database that is migrated already. In development an empty ledger is told a demo story.
+ * Opens the server on a database that is migrated already. In development it loads demo data into an empty ledger.
  *
  * @param countsRequests false: requests are not counted, which a benchmark compares with.
  */
@@ -212,7 +212,7 @@ export async function openServer(
       connections.close()
       const closed = new Promise((resolve) => http.close(resolve))
       await webSocket.close()
-      // Before the feed: the end of a subscription would be told to event streams.
+      // Before the feed: otherwise event streams would send that their subscription has ended.
       connections.leave()
       ledger.feed.close()
       ledger.transactionFeed.close()

@@ -9,7 +9,7 @@ import { Utf8Socket } from './utf8-socket.ts'
 
 /*
  * graphql-ws on sockets of ws. The library's own adapter (graphql-ws/use/ws) prints what goes wrong on the console, a stack
- * for each frame that is too large; here it is handed over. A client is told nothing of the inside.
+ * for each frame that is too large; here it is passed on. A client sees nothing internal.
  *
  * What waits for a client is bounded: past READING_STOPS_BYTES nothing more is read from its socket until it has taken all of
  * it, and past the bounds of Connections the socket is closed with SLOW_CONSUMER.
@@ -48,7 +48,7 @@ export type SocketOptions = ServerOptions<Record<string, unknown> | undefined, S
   /** How often a client is pinged. One that has not answered by the next time is let go. */
   pingIntervalMs: number
   connections: Connections
-  /** Told of what goes wrong on a socket: a frame that cannot be read, an answer that cannot be sent, a fault. */
+  /** Called with what goes wrong on a socket: a frame that cannot be read, an answer that cannot be sent, a fault. */
   onSocketError: (error: unknown, socket: WebSocket) => void
 }
 

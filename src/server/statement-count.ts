@@ -2,7 +2,7 @@ import type { ExecutionResult } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { countStatements, type StatementCount } from '../db/statement-count.ts'
 
-/** Whoever sends it with a query or a mutation is told in `extensions.statementCount`. */
+/** A request with this header gets the number in `extensions.statementCount`. */
 export const STATEMENT_COUNT_HEADER = 'x-statement-count'
 
 /**

@@ -37,11 +37,11 @@ export interface WebSocketOptions {
   /** Who opens a socket, from the credentials of `connection_init` or of the handshake. */
   authenticate: (request: IncomingMessage, authorization: unknown) => MaybePromise<Caller | typeof BAD_TOKEN>
   allowedOrigins: readonly string[]
-  /** Told why it could not be found out who opens a socket. */
+  /** Called when the caller of a socket could not be authenticated. */
   onTrouble: (error: unknown) => void
   log: RequestLog
   connections: Connections
-  /** Told of what goes wrong on a socket, and the socket's id in the log. */
+  /** Called with what goes wrong on a socket, and the socket's id in the log. */
   onSocketError: (error: unknown, id: string | undefined) => void
   /** undefined: any document runs. */
   persistedOperations: PersistedOperations | undefined
@@ -67,7 +67,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
   const socketLog = new SocketLog(options.log)
   const callers = new WeakMap<WebSocket, Caller>()
   const socketCount = new ViewerCount(socketsPerViewerMax)
-  /** Closes a socket whose session is over, once all that ran on it has been told so. */
+  /** Closes a socket whose session has ended, once every operation on it has got its error. */
   const onTold = new WeakMap<WebSocket, () => void>()
   /** Lets a caller have a socket, for as long as their session lasts. */
   const admit = (context: SocketContext, caller: Caller): boolean => {

@@ -3,7 +3,7 @@ import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
- * Where each account stands: its last checkpoint, and over the entries after it their sum, count, last number and last
+ * The head of each account: its last checkpoint, and over the entries after it their sum, count, last number and last
  * time. There is no filter by time: every entry that is there counts.
  *
  * `clock` is PostgreSQL's, in microseconds. A poster sends this after its lock is had, so that the clock it reads is

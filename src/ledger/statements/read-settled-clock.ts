@@ -3,7 +3,7 @@ import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
- * `now`, and the moment before which no entry can appear any more (null: cannot be told, a backend hides its start).
+ * `now`, and the moment before which no entry can appear any more (null: unknown, a backend hides its start).
  *
  * Whoever may still commit an entry holds a transaction id, given before it read the clock, so its entries are later
  * than its start. Who has none yet will read the clock after this statement began: hence `statement_timestamp()`, not
