@@ -226,8 +226,7 @@ export class PostingEngine {
   #fault(call: PendingCall, error: unknown): void {
     this.#options.onTrouble(error)
     call.giveUp(error)
-    if (call.isDefinitelyNotPosted)
-      this.#record(call, 'INTERNAL_SERVER_ERROR', 'An error of the server. Nothing was posted.')
+    if (call.isDefinitelyNotPosted) this.#record(call, 'INTERNAL_SERVER_ERROR', 'Server error. Nothing was posted.')
   }
 
   #giveUp(call: PendingCall): void {

@@ -29,17 +29,12 @@ export const ErrorCode = builder.enumType('ErrorCode', {
     IDEMPOTENCY_CONFLICT: { description: 'The key was already used with a different payload.' },
     OVERLOADED: { description: 'Too many postings are waiting. Nothing was written; try again later.' },
     RETRIES_EXHAUSTED: { description: 'It could not be done in time. Nothing was written.' },
-    INTERNAL_SERVER_ERROR: {
-      description: 'An error of the server, for an operator to look into. Nothing was written.',
-    },
+    INTERNAL_SERVER_ERROR: { description: 'A server error, for an operator to look into. Nothing was written.' },
     INVALID_CREDENTIALS: { description: 'Wrong e-mail address or password.' },
     TOO_MANY_ATTEMPTS: { description: 'There were too many attempts to sign in: see `retryAfterSeconds`.' },
     API_TOKEN_NOT_FOUND: { description: 'There is no such API token.' },
     FAILED_TRANSACTION_NOT_FOUND: { description: 'There is no such failed attempt.' },
-    OUTCOME_UNKNOWN: {
-      description:
-        'The connection to the database was lost at COMMIT. Send the posting again with the same key to find out.',
-    },
+    OUTCOME_UNKNOWN: { description: 'The answer to COMMIT was lost. Send it again with the same key to find out.' },
   } as const,
 })
 type Code = typeof ErrorCode.$inferType
