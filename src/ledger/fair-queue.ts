@@ -109,7 +109,8 @@ export class FairQueue {
       })
     }
     for (const line of lines) {
-      if (line.taken > 0 && !isBulk(line.submitter)) this.#noteLight(line.submitter.key, now)
+      // The last postings of a bulk submitter are no light one's: bulk submitters would give way to each other for ever.
+      if (line.taken > 0 && !line.submitter.hasBeenBulk) this.#noteLight(line.submitter.key, now)
       this.#endTurn(line)
     }
     return batch.calls

@@ -5,12 +5,14 @@ export interface Submitter {
   unanswered: number
   /** Those of them that are in a batch in flight. */
   inFlight: number
+  /** Whether it was a bulk submitter since it last had none without an answer. */
+  hasBeenBulk: boolean
 }
 
 /** Postings without an answer that a *light* submitter has at most. One that has more is a *bulk* submitter. */
 export const LIGHT_MAX = 16
 
-export const isBulk = ({ unanswered }: Submitter): boolean => unanswered > LIGHT_MAX
+export const isBulk = ({ unanswered }: Pick<Submitter, 'unanswered'>): boolean => unanswered > LIGHT_MAX
 
 /**
  * The one rule by which submitters share a bounded space: each may hold as much as is still free. One alone gets half of
@@ -42,7 +44,7 @@ export class Submitters {
    * @returns undefined when there is no space for it.
    */
   admit(key: string, count: number): Submitter | undefined {
-    const submitter = this.#submitters.get(key) ?? { key, unanswered: 0, inFlight: 0 }
+    const submitter = this.#submitters.get(key) ?? { key, unanswered: 0, inFlight: 0, hasBeenBulk: false }
     const hasSpace =
       submitter.unanswered === 0
         ? this.unanswered === 0 || this.unanswered + count <= this.#spaceMax
@@ -50,6 +52,7 @@ export class Submitters {
     if (!hasSpace) return undefined
     if (submitter.unanswered === 0) this.#submitters.set(key, submitter)
     submitter.unanswered += count
+    submitter.hasBeenBulk ||= isBulk(submitter)
     this.unanswered += count
     return submitter
   }

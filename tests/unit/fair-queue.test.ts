@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { FairQueue } from '../../src/ledger/fair-queue.ts'
 import { PendingCall } from '../../src/ledger/pending-call.ts'
-import { isFairShare, type Submitter, Submitters } from '../../src/ledger/submitters.ts'
+import { isBulk, isFairShare, type Submitter, Submitters } from '../../src/ledger/submitters.ts'
 
 const BATCH_SIZE_MAX = 64
 
@@ -17,7 +17,12 @@ beforeEach(() => {
   queue = new FairQueue({ batchSizeMax: BATCH_SIZE_MAX, claimed, divert: () => false })
 })
 
-const submitterOf = (key: string, unanswered = 1_000): Submitter => ({ key, unanswered, inFlight: 0 })
+const submitterOf = (key: string, unanswered = 1_000): Submitter => ({
+  key,
+  unanswered,
+  inFlight: 0,
+  hasBeenBulk: isBulk({ unanswered }),
+})
 
 /** A call of `size` postings to accounts of its own, or to these. */
 function callOf(submitter: Submitter, size = 1, accounts: readonly string[] = []): PendingCall {
@@ -132,6 +137,22 @@ describe('a bulk submitter gives way', () => {
     one.unanswered = 1_000
     push(one, 500)
     expect(take()).toHaveLength(BATCH_SIZE_MAX)
+  })
+
+  test('to no other bulk one that has few left', () => {
+    const submitters = new Submitters(10_000)
+    const bulk = submitters.admit('bulk', 20) as Submitter
+    submitters.release(bulk, 10)
+    push(bulk, 10)
+    finish(take())
+    push(submitters.admit('other bulk', 500) as Submitter, 500)
+    expect(take()).toHaveLength(BATCH_SIZE_MAX)
+    // Once it has had nothing left it is like anybody else.
+    submitters.release(bulk, 10)
+    for (const batch of [...inFlight]) finish(batch)
+    push(submitters.admit('bulk', 1) as Submitter, 1)
+    finish(take())
+    expect(take()).toHaveLength(8)
   })
 
   test('and the lane beyond is for those who have nothing in flight', () => {
