@@ -21,10 +21,12 @@ import { reportingOnce } from './reporting.ts'
 
 /** How often all channels look without a hint, while there are any. */
 const POLL_INTERVAL_MS = 1_000
-/** Entries of a channel read at once. */
+/** Entries of a channel read at once, at most. */
 const READ_MAX = 100
 /** Channels read for in one statement. */
 const CHANNELS_AT_ONCE = 500
+/** Entries of all of them together: with more, the statement would be cut into several (chunks.ts). */
+const ROWS_AT_ONCE = 1_000
 
 /** Reads the entries of each range, newest first. */
 export type ReadEntries = (ranges: readonly EntryRange[]) => Promise<LedgerEntry[][]>
@@ -161,8 +163,9 @@ export class Feed {
       while (this.#dirty.size > 0) {
         const channels = [...this.#dirty].slice(0, CHANNELS_AT_ONCE)
         for (const channel of channels) this.#dirty.delete(channel)
+        const readMax = Math.min(READ_MAX, Math.floor(ROWS_AT_ONCE / channels.length))
         const pages = await this.#read(
-          channels.map(({ accountId, position }) => ({ accountId, low: position + 1, high: position + READ_MAX })),
+          channels.map(({ accountId, position }) => ({ accountId, low: position + 1, high: position + readMax })),
         ).catch((error) => this.#giveUpOn(channels, error))
         // It failed, which is reported. The poll looks again.
         if (!pages) return
@@ -174,7 +177,7 @@ export class Feed {
             if (entry.sequence > channel.position + 1) break
             this.#take(entry)
           }
-          if (newestFirst.length === READ_MAX && channel.subscribers.size > 0) this.#dirty.add(channel)
+          if (newestFirst.length === readMax && channel.subscribers.size > 0) this.#dirty.add(channel)
         }
       }
       this.#behindSince = undefined
