@@ -120,7 +120,7 @@ export async function bringUpToDate() {
   }
   if (isBuilt && readHash() === hash) return
   const state = isBuilt
-    ? 'The build in dist was made from other sources than those in src'
+    ? 'The build in dist does not match the sources in src'
     : 'There is no build in dist'
   if (findCompiler() === undefined) {
     fail(

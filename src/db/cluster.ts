@@ -69,7 +69,7 @@ export async function openCluster(
   stop.throwIfAborted()
 
   if (!(await stat(home).catch(ignoreMissing))) {
-    log(`Making a PostgreSQL ${binaries.major} database in ${home}`)
+    log(`Creating a PostgreSQL ${binaries.major} database in ${home}`)
     await makeCluster({ dataDir: await realpath(dataDir), home, user, binaries, stop })
   }
   const version = (await readFile(join(folder, 'PG_VERSION'), 'utf8').catch(ignoreMissing))?.trim()

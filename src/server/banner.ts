@@ -33,7 +33,7 @@ export function bannerOf({ address, graphiql, ownsDatabase, operatorTokenPath, c
 }
 
 function demoOperatorHelp(address: string, graphiql: boolean, tokenPath: string): string {
-  return `Requests need a token.${graphiql ? ' GraphiQL sends the one of the demo operator by itself.' : ''}
+  return `Requests need a token.${graphiql ? " GraphiQL sends the demo operator's token by itself." : ''}
 Elsewhere, send the token in ${tokenPath}:
 
 curl ${address}/graphql --header "authorization: Bearer $(cat ${tokenPath})" \\
@@ -42,7 +42,7 @@ curl ${address}/graphql --header "authorization: Bearer $(cat ${tokenPath})" \\
 
 /** The token's file is inside the container, and GraphiQL gives the token only to browsers on the same machine. */
 function containerHelp(container: string, graphiql: boolean, tokenPath: string): string {
-  return `Requests need a token. Print the one of the demo operator with
+  return `Requests need a token. Print the demo operator's token with
 
 docker exec ${container} cat ${tokenPath}
 

@@ -10,7 +10,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 
 const modules = dirname(dirname(createRequire(import.meta.url).resolve('typescript/package.json')))
 const BUILDING =
-  /^(There is no build in dist|The build in dist was made from other sources than those in src): building …\n$/
+  /^(There is no build in dist|The build in dist does not match the sources in src): building …\n$/
 
 let checkout: string
 beforeEach(async () => {
@@ -101,7 +101,7 @@ describe('without the compiler', () => {
     expect(run()).toEqual({
       status: 1,
       stdout: '',
-      stderr: `The build in dist was made from other sources than those in src, and the compiler is not installed. ${advice}`,
+      stderr: `The build in dist does not match the sources in src, and the compiler is not installed. ${advice}`,
     })
     await rm(join(checkout, 'dist'), { recursive: true })
     expect(run()).toEqual({

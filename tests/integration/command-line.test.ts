@@ -99,7 +99,7 @@ describe('serve, on its own PostgreSQL', () => {
     const fresh = await mkdtemp(join(tmpdir(), 'thesaurum-first-'))
     onTestFinished(() => rm(fresh, { recursive: true, force: true, maxRetries: 10 }))
     const run = serve({ DATA_DIR: fresh })
-    await run.waitFor(/Making a PostgreSQL/)
+    await run.waitFor(/Creating a PostgreSQL/)
     run.child.kill('SIGINT')
     expect(await run.waitForExit()).toBe(0)
     expect(await postmasterOf(fresh)).toBeUndefined()

@@ -14,7 +14,7 @@ const started = {
 test('outside a container the token is in a file, and GraphiQL sends it', () => {
   const banner = bannerOf(started)
   expect(banner).toContain('$(cat /tmp/thesaurum/operator-token)')
-  expect(banner).toContain('GraphiQL sends the one of the demo operator by itself')
+  expect(banner).toContain("GraphiQL sends the demo operator's token by itself")
 })
 
 test('in a container it takes a command to get the token, and GraphiQL does not have it', () => {
