@@ -119,9 +119,7 @@ export async function bringUpToDate() {
     fail('There is no build in dist, and the folder src is missing. Install Thesaurum again.')
   }
   if (isBuilt && readHash() === hash) return
-  const state = isBuilt
-    ? 'The build in dist does not match the sources in src'
-    : 'There is no build in dist'
+  const state = isBuilt ? 'The build in dist does not match the sources in src' : 'There is no build in dist'
   if (findCompiler() === undefined) {
     fail(
       `${state}, and the compiler is not installed. Run \`npm ci && npm run build\`; \`npm prune --omit=dev\` removes the compiler again.`,

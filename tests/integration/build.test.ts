@@ -9,8 +9,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 /* What `npm start` and its like build, and when: on a program of two lines in a checkout of its own. */
 
 const modules = dirname(dirname(createRequire(import.meta.url).resolve('typescript/package.json')))
-const BUILDING =
-  /^(There is no build in dist|The build in dist does not match the sources in src): building …\n$/
+const BUILDING = /^(There is no build in dist|The build in dist does not match the sources in src): building …\n$/
 
 let checkout: string
 beforeEach(async () => {
