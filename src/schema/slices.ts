@@ -48,12 +48,16 @@ export class Slices {
 
   /** A list whose items are completed in slices. */
   of<Item>(list: readonly Item[]): MaybePromise<readonly MaybePromise<Item>[]> {
-    if (list.length <= UNITS_PER_TURN) {
-      const turn = this.take(list.length)
-      return turn ? turn.then(() => list) : list
-    }
-    const items: MaybePromise<Item>[] = []
-    for (let start = 0; start < list.length; start += UNITS_PER_TURN) {
+    const turn = this.take(Math.min(list.length, UNITS_PER_TURN))
+    // Only then: a promise for each item is work too.
+    return turn ? turn.then(() => this.#begun(list)) : this.#begun(list)
+  }
+
+  /** A list of which the first slice may be completed now. */
+  #begun<Item>(list: readonly Item[]): readonly MaybePromise<Item>[] {
+    if (list.length <= UNITS_PER_TURN) return list
+    const items: MaybePromise<Item>[] = list.slice(0, UNITS_PER_TURN)
+    for (let start = UNITS_PER_TURN; start < list.length; start += UNITS_PER_TURN) {
       const slice = list.slice(start, start + UNITS_PER_TURN)
       const turn = this.take(slice.length)
       for (const item of slice) items.push(turn ? turn.then(() => item) : item)
