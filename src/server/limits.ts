@@ -14,10 +14,13 @@ import {
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { runsLedger } from '../auth/viewer.ts'
+import { UnavailableError } from '../ledger/unavailable.ts'
 import type { Context } from '../schema/context.ts'
+import { CostTurns } from './cost-turns.ts'
 import { DOCUMENT_LENGTH_MAX, excessOfVariables, TOKENS_MAX } from './excess.ts'
 import { withoutArgumentValue } from './request-errors.ts'
 import { type Recorded, recordFor } from './request-record.ts'
+import { countedAs } from './viewer-count.ts'
 
 /* What may be asked, on every transport: these are hooks of GraphQL's own steps. */
 
@@ -38,9 +41,15 @@ export const limitsDocuments: Plugin = {
   },
 }
 
-/** Looks at an operation with its variables, before anything of it is carried out. */
-export function limitsCost(limits: CostLimits): Plugin {
-  const refusalOf = (args: ExecutionArgs): GraphQLError | undefined => {
+/**
+ * Looks at an operation with its variables, before anything of it is carried out. One that costs much waits for its turn.
+ *
+ * @param limits `operationDeadlineMs`: how long it waits at most.
+ */
+export function limitsCost(limits: CostLimits & { operationDeadlineMs: number }): Plugin {
+  const turns = new CostTurns({ deadlineMs: limits.operationDeadlineMs })
+  /** In points, or why it is refused. */
+  const costWithinLimits = (args: ExecutionArgs): number | GraphQLError => {
     const excess = excessOfVariables(args.variableValues)
     if (excess) return excess
     const context = args.contextValue as Context & Recorded
@@ -50,21 +59,26 @@ export function limitsCost(limits: CostLimits): Plugin {
     if (cost instanceof GraphQLError) return withoutArgumentValue(cost)
     const record = recordFor(context)
     if (record) record.cost = Math.ceil(cost)
-    return cost > max
-      ? refusal(
-          `Query cost ${Math.ceil(cost)} exceeds the limit of ${max}. Ask for fewer fields or smaller pages.`,
-          'TOO_COSTLY',
-        )
-      : undefined
+    if (cost <= max) return cost
+    return refusal(
+      `Query cost ${Math.ceil(cost)} exceeds the limit of ${max}. Ask for fewer fields or smaller pages.`,
+      'TOO_COSTLY',
+    )
   }
   return {
     onExecute({ args, setResultAndStopExecution }) {
-      const refused = refusalOf(args)
-      if (refused) setResultAndStopExecution({ errors: [refused] })
+      const cost = costWithinLimits(args)
+      if (cost instanceof GraphQLError) return setResultAndStopExecution({ errors: [cost] })
+      return turns.take(countedAs(args.contextValue as unknown as Context), cost)?.then((release) => {
+        if (release) return { onExecuteDone: release }
+        const { code, message, retryable } = new UnavailableError('OVERLOADED')
+        setResultAndStopExecution({ errors: [new GraphQLError(message, { extensions: { code, retryable } })] })
+        return undefined
+      })
     },
     onSubscribe({ args, setResultAndStopExecution }) {
-      const refused = refusalOf(args)
-      if (refused) setResultAndStopExecution({ errors: [refused] })
+      const cost = costWithinLimits(args)
+      if (cost instanceof GraphQLError) setResultAndStopExecution({ errors: [cost] })
     },
   }
 }
