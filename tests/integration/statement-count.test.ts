@@ -42,7 +42,9 @@ const EVERYTHING = `
 
 /**
  * What a query costs: `told` by the server, and `own` without readings of the clock. How many of these there are depends on time: one
- * reading serves all requests that come while it is under way, and is taken again for a moment that it does not settle.
+ * reading serves all requests that come while it is under way, and is taken again for a moment that it does not settle. So does
+ * whether two statements are one: they are when their fields get there in the same turn of the event loop. What does not
+ * depend on time is which statements there are, and that none of them is sent for each item.
  */
 async function count(query: string) {
   const sent = vi.spyOn(pg.Client.prototype, 'query')
@@ -52,7 +54,8 @@ async function count(query: string) {
   expect(answer.errors).toBeUndefined()
   const told: number = answer.extensions?.statementCount
   const readings = names.filter((name) => name === 'read_settled_clock').length
-  return { told, own: told - readings, statements: names.length, readings, data: answer.data }
+  const kinds = new Set(names)
+  return { told, own: told - readings, statements: names.length, readings, kinds, data: answer.data }
 }
 
 async function send(query: string, headers: Record<string, string> = { 'x-statement-count': '1' }) {
@@ -65,12 +68,12 @@ async function send(query: string, headers: Record<string, string> = { 'x-statem
   return (await response.json()) as any
 }
 
-test('fifty users with balances and their last ten entries cost as many statements as two', async () => {
+test('fifty users with balances and their last ten entries cost a constant number of statements', async () => {
   const page = (size: number) => `{ users(first: ${size}) { edges { node { balance { amount } ${LAST_TEN} } } } }`
   const [two, fifty] = [await count(page(2)), await count(page(50))]
   expect(fifty.data.users.edges).toHaveLength(50)
   expect(fifty.data.users.edges[0].node.transactions.edges).toHaveLength(10)
-  expect(fifty.told).toBe(two.told)
+  expect(fifty.kinds).toEqual(two.kinds)
   // Users and what lies around their page, balances, heads of the pages with them, entries, and the other sides' profiles.
   expect(fifty.told).toBeLessThanOrEqual(5)
 })
@@ -82,7 +85,7 @@ test('all that can be asked of a user, nested, is a constant number of statement
   const [two, fifty] = [await count(page(2)), await count(page(50))]
   expect(fifty.data.users.edges[49].node.months.at(-1)).toMatchObject({ complete: false })
   expect(two.readings).toBeGreaterThan(0)
-  expect(fifty.own).toBe(two.own)
+  expect(fifty.kinds).toEqual(two.kinds)
   expect(fifty.statements).toBe(fifty.told)
   expect(fifty.own).toBeLessThanOrEqual(13)
 })
