@@ -110,5 +110,5 @@ test.each([['/proc/nope'], ['/proc/nope/data']])('a folder that cannot be, %s, i
   onTestFinished(() => database.close())
   const withUrl = runCommand(['serve'], { DATABASE_URL: database.url, DATA_DIR, PORT: '0' })
   expect(await withUrl.waitForExit()).toBe(1)
-  expect(withUrl.stderr()).toMatch(/^DATA_DIR: .*operator-token cannot be written, [^\n]+\n$/)
+  expect(withUrl.stderr()).toMatch(/^The demo operator's token cannot be written to \S+\. Set DATA_DIR to [^\n]+\n$/)
 })
