@@ -10,6 +10,7 @@ import type { Connections } from './connections.ts'
 import type { GraphiqlPage, Visitor } from './graphiql.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from './graphql.ts'
 import { namesOneHost } from './host.ts'
+import { HttpRequest } from './http-request.ts'
 import type { Metrics } from './metrics.ts'
 import { allowOrigin, answerPreflight } from './origins.ts'
 import { PROBES } from './probes.ts'
@@ -37,7 +38,7 @@ export interface HttpOptions {
   /** Called when the caller of a request could not be authenticated. */
   onTrouble: (error: unknown) => void
   /** Called with the caller of a request, before GraphQL runs. */
-  admit: (request: IncomingMessage, caller: Caller) => void
+  admit: (request: HttpRequest, caller: Caller) => void
   allowedOrigins: readonly string[]
   bodyBytesMax: number
   /** How long a connection is kept after an answer, for the next request. */
@@ -71,7 +72,7 @@ const ROUTES: ReadonlyMap<string, string> = new Map([
 export function createHttpServer(options: HttpOptions): Server {
   const { connections } = options
   const server = createServer(
-    { ...OPTIONS, keepAliveTimeout: options.keepAliveMs, ServerResponse: Answer },
+    { ...OPTIONS, keepAliveTimeout: options.keepAliveMs, IncomingMessage: HttpRequest, ServerResponse: Answer },
     (request, response) => {
       const isTaken = connections.begin(request, response)
       const record = options.log.beginHttp(request, response)
@@ -93,7 +94,7 @@ export function createHttpServer(options: HttpOptions): Server {
   return server
 }
 
-function answerGraphql(request: IncomingMessage, response: ServerResponse, options: HttpOptions): unknown {
+function answerGraphql(request: HttpRequest, response: ServerResponse, options: HttpOptions): unknown {
   const { method = 'GET', headers } = request
   if (method !== 'POST') secure(response, options.isProduction)
   allowOrigin(request, response, options.allowedOrigins)
@@ -130,7 +131,7 @@ function answerGraphql(request: IncomingMessage, response: ServerResponse, optio
 
 function answerCaller(
   caller: Caller | typeof BAD_TOKEN,
-  request: IncomingMessage,
+  request: HttpRequest,
   response: ServerResponse,
   options: HttpOptions,
 ): unknown {

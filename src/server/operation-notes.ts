@@ -2,11 +2,7 @@ import { type ExecutionArgs, type ExecutionResult, getOperationAST } from 'graph
 import type { Plugin } from 'graphql-yoga'
 import type { Context } from '../schema/context.ts'
 import type { RequestLog } from './request-log.ts'
-import { type Recorded, type RequestRecord, recordFor } from './request-record.ts'
-
-/** A longer name is cut: names are the client's own words. */
-const NAME_LENGTH_MAX = 100
-const VARIABLES_MAX = 50
+import { NAME_LENGTH_MAX, type Recorded, type RequestRecord, recordFor } from './request-record.ts'
 
 function note({ document, operationName, contextValue }: ExecutionArgs): void {
   const context = contextValue as Context & Recorded
@@ -16,11 +12,7 @@ function note({ document, operationName, contextValue }: ExecutionArgs): void {
   record.type = operation.operation
   record.operation = operation.name?.value.slice(0, NAME_LENGTH_MAX)
   record.refusals = context.refusals
-  if (operation.variableDefinitions?.length) {
-    record.variables = operation.variableDefinitions
-      .slice(0, VARIABLES_MAX)
-      .map(({ variable }) => variable.name.value.slice(0, NAME_LENGTH_MAX))
-  }
+  if (operation.variableDefinitions?.length) record.variableDefinitions = operation.variableDefinitions
 }
 
 /** Writes down what an operation is, and over HTTP what came of it. (On sockets no hook of Yoga's sees the answer.) */

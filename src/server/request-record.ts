@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { ExecutionResult, GraphQLError } from 'graphql'
+import type { ExecutionResult, GraphQLError, VariableDefinitionNode } from 'graphql'
+import { HttpRequest } from './http-request.ts'
 import { type Fault, faultBehind } from './masked-errors.ts'
 
 export type Transport = 'http' | 'event-stream' | 'websocket'
@@ -22,6 +23,10 @@ const INTERNAL = 'INTERNAL_SERVER_ERROR'
 /** Of errors that have no code of their own: graphql-js refused the document. */
 const NO_CODE = 'BAD_REQUEST'
 
+/** A longer name is cut: names are the client's own words. */
+export const NAME_LENGTH_MAX = 100
+const VARIABLES_MAX = 50
+
 /** Different codes that one request is logged with. */
 const CODES_MAX = 10
 
@@ -38,8 +43,8 @@ export class RequestRecord {
   type: OperationType | undefined
   /** The operation's name: a name by GraphQL's grammar, shortened. */
   operation: string | undefined
-  /** Names of the variables that the document declares. */
-  variables: readonly string[] | undefined
+  /** The variables that the document declares. */
+  variableDefinitions: readonly VariableDefinitionNode[] | undefined
   cost: number | undefined
   /** Codes of typed errors, which are data. The schema notes them while the operation runs. */
   refusals: readonly string[] = []
@@ -52,6 +57,13 @@ export class RequestRecord {
   constructor(id: string, transport: Transport) {
     this.id = id
     this.transport = transport
+  }
+
+  /** The names of its variables. */
+  get variables(): readonly string[] | undefined {
+    return this.variableDefinitions
+      ?.slice(0, VARIABLES_MAX)
+      .map(({ variable }) => variable.name.value.slice(0, NAME_LENGTH_MAX))
   }
 
   get codes(): readonly string[] {
@@ -97,15 +109,13 @@ export class RequestRecord {
   }
 }
 
-const records = new WeakMap<IncomingMessage, RequestRecord>()
-
 export function keepRecord(request: IncomingMessage, record: RequestRecord): void {
-  records.set(request, record)
+  if (request instanceof HttpRequest) request.record = record
 }
 
 /** The record of a request over HTTP. */
 export function recordOf(request: IncomingMessage): RequestRecord | undefined {
-  return records.get(request)
+  return request instanceof HttpRequest ? request.record : undefined
 }
 
 /** What is known of where an operation comes from. */

@@ -19,6 +19,7 @@ import { Connections, connectionLimits } from './connections.ts'
 import { createGraphiqlPage } from './graphiql.ts'
 import { createGraphql, GRAPHQL_PATH } from './graphql.ts'
 import { createHttpServer } from './http.ts'
+import type { HttpRequest } from './http-request.ts'
 import { maskError } from './masked-errors.ts'
 import { createMetrics } from './metrics.ts'
 import { openOperatorToken } from './operator-token.ts'
@@ -123,7 +124,6 @@ export async function openServer(
   })
   const log = new RequestLog({ logger, errors, ...(countsRequests && { onEnd: metrics.noteRequest }) })
   const readiness = new Readiness(ledger)
-  const callers = new WeakMap<IncomingMessage, Caller>()
   const authenticate = (request: IncomingMessage, authorization: unknown) =>
     callerOf(request, authorization, auth.authenticator, config.TRUSTED_PROXY_COUNT)
   let operator: { token: string; path: string } | undefined
@@ -133,7 +133,7 @@ export async function openServer(
     auth,
     log,
     persistedOperations,
-    callerOf: (request) => callers.get(request) as Caller,
+    callerOf: (request) => (request as HttpRequest).caller as Caller,
     tokenHint,
     tellsStatements: !isProduction,
     introspection: isOn(config, 'INTROSPECTION'),
@@ -163,7 +163,7 @@ export async function openServer(
     authenticate: (request) => authenticate(request, request.headers.authorization),
     tokenHint,
     admit: (request, caller) => {
-      callers.set(request, caller)
+      request.caller = caller
       connections.of(request.socket).caller = caller
     },
     onTrouble: onTrouble('a caller could not be authenticated'),
