@@ -1,278 +1,283 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decodeEntryCursor } from '../../src/ledger/cursor.ts'
 import { verifyLedger } from '../../src/ledger/verify.ts'
 import type { TestServer } from '../support/server.ts'
 import { entriesOf, openStory, type PostedTransaction, STORY } from '../support/story.ts'
 
-/* What can be read. */
+describe('a story, each test of which goes on where the one before ended', { shuffle: false }, () => {
+  /* What can be read. */
 
-let server: TestServer
-let users: string[]
-let posted: PostedTransaction[]
-const entries = (user: number) => entriesOf(user, { posted })
+  let server: TestServer
+  let users: string[]
+  let posted: PostedTransaction[]
+  const entries = (user: number) => entriesOf(user, { posted })
 
-async function ask(query: string, variables: Record<string, unknown> = {}) {
-  const { data, errors } = await server.ask(query, variables)
-  expect(errors).toBeUndefined()
-  return data
-}
-
-beforeAll(async () => {
-  ;({ server, users, posted } = await openStory())
-})
-
-afterAll(async () => {
-  expect(await verifyLedger(server.database.pool)).toEqual([])
-  expect(server.errorLines()).toEqual([])
-  await server.close()
-})
-
-test('a user is found by a bare id, a prefixed one, and an address in any spelling', async () => {
-  const id = users[0] as string
-  const spellings = [`id: "${id}"`, `id: "${id.slice(5)}"`, `id: "${id.toUpperCase()}"`, 'email: " ADA@Example.com "']
-  for (const spelling of spellings) {
-    expect(await ask(`{ user(${spelling}) { id email role } }`)).toEqual({
-      user: { id, email: 'ada@example.com', role: 'USER' },
-    })
+  async function ask(query: string, variables: Record<string, unknown> = {}) {
+    const { data, errors } = await server.ask(query, variables)
+    expect(errors).toBeUndefined()
+    return data
   }
-})
 
-test('a transaction is found by a bare id, a prefixed one, and its key in any case', async () => {
-  const { id, idempotencyKey, createdAt } = posted[2] as PostedTransaction
-  const bare = id.slice('transaction_'.length)
-  const key = `idempotencyKey: "${idempotencyKey.toUpperCase()}"`
-  for (const spelling of [`id: "${id}"`, `id: "${bare}"`, `id: "${bare.toUpperCase()}"`, key]) {
-    expect(
-      await ask(`{ transaction(${spelling}) { id kind amount createdAt source { email } destination { email } } }`),
-    ).toEqual({
-      transaction: {
-        id,
-        kind: 'TRANSFER',
-        amount: '250',
-        createdAt,
-        source: { email: 'ada@example.com' },
-        destination: { email: 'grace@example.com' },
-      },
-    })
-  }
-})
+  beforeAll(async () => {
+    ;({ server, users, posted } = await openStory())
+  })
 
-test('who and what there is none of is null, not an error', async () => {
-  const id = randomUUID()
-  const data = await ask(`{
+  afterAll(async () => {
+    expect(await verifyLedger(server.database.pool)).toEqual([])
+    expect(server.errorLines()).toEqual([])
+    await server.close()
+  })
+
+  test('a user is found by a bare id, a prefixed one, and an address in any spelling', async () => {
+    const id = users[0] as string
+    const spellings = [`id: "${id}"`, `id: "${id.slice(5)}"`, `id: "${id.toUpperCase()}"`, 'email: " ADA@Example.com "']
+    for (const spelling of spellings) {
+      expect(await ask(`{ user(${spelling}) { id email role } }`)).toEqual({
+        user: { id, email: 'ada@example.com', role: 'USER' },
+      })
+    }
+  })
+
+  test('a transaction is found by a bare id, a prefixed one, and its key in any case', async () => {
+    const { id, idempotencyKey, createdAt } = posted[2] as PostedTransaction
+    const bare = id.slice('transaction_'.length)
+    const key = `idempotencyKey: "${idempotencyKey.toUpperCase()}"`
+    for (const spelling of [`id: "${id}"`, `id: "${bare}"`, `id: "${bare.toUpperCase()}"`, key]) {
+      expect(
+        await ask(`{ transaction(${spelling}) { id kind amount createdAt source { email } destination { email } } }`),
+      ).toEqual({
+        transaction: {
+          id,
+          kind: 'TRANSFER',
+          amount: '250',
+          createdAt,
+          source: { email: 'ada@example.com' },
+          destination: { email: 'grace@example.com' },
+        },
+      })
+    }
+  })
+
+  test('who and what there is none of is null, not an error', async () => {
+    const id = randomUUID()
+    const data = await ask(`{
     user(id: "${id}") { id } byEmail: user(email: "nobody@example.com") { id }
     transaction(id: "${id}") { id } byKey: transaction(idempotencyKey: "${id}") { id }
     balances(userIds: ["${id}"]) { amount }
     nodes(ids: ["user_${id}", "transaction_${id}", "entry_${id}_1", "entry_${users[0]?.slice(5)}_999"]) { id }
   }`)
-  expect(data).toEqual({
-    user: null,
-    byEmail: null,
-    transaction: null,
-    byKey: null,
-    balances: [null],
-    nodes: [null, null, null, null],
-  })
-})
-
-test('an account is its entries, newest first, each with the running balance', async () => {
-  for (const [index, id] of users.entries()) {
-    const data = await ask(
-      `query ($id: ID!) { user(id: $id) { transactions(first: 100) { edges {
-        id cursor sequence direction change balanceAfter createdAt node { id } transaction { id } } } } }`,
-      { id },
-    )
-    const expected = entries(index).map(({ transactionId, ...entry }, position) => ({
-      ...entry,
-      id: `${id.replace('user', 'entry')}_${position + 1}`,
-      cursor: expect.any(String),
-      sequence: position + 1,
-      node: { id: transactionId },
-      transaction: { id: transactionId },
-    }))
-    expect(data.user.transactions.edges).toEqual(expected.reverse())
-  }
-})
-
-test('anything is fetched again by its id alone, alone or among others, in the order asked for', async () => {
-  const entry = `${users[1]?.replace('user', 'entry')}_2`
-  const ids = [entry, users[3], posted[0]?.id, users[0], entry, `user_${randomUUID()}`, posted[6]?.id]
-  const fields = `__typename id ... on User { email } ... on Transaction { amount } ... on LedgerEntry { change balanceAfter node { id } }`
-  const { nodes } = await ask(`query ($ids: [ID!]!) { nodes(ids: $ids) { ${fields} } }`, { ids })
-  const seen = {
-    __typename: 'LedgerEntry',
-    id: entry,
-    change: '250',
-    balanceAfter: '9007199254741243',
-    node: { id: posted[2]?.id },
-  }
-  expect(nodes).toEqual([
-    seen,
-    { __typename: 'User', id: users[3], email: 'mary@example.com' },
-    { __typename: 'Transaction', id: posted[0]?.id, amount: '100000' },
-    { __typename: 'User', id: users[0], email: 'ada@example.com' },
-    seen,
-    null,
-    { __typename: 'Transaction', id: posted[6]?.id, amount: '42' },
-  ])
-  for (const [index, id] of ids.entries()) {
-    expect((await ask(`query ($id: ID!) { node(id: $id) { ${fields} } }`, { id })).node).toEqual(nodes[index])
-  }
-})
-
-test('a balance is the sum of the account, and asking again with its asOf gives the same answer', async () => {
-  for (const [index, id] of users.entries()) {
-    const expected = entries(index)
-    const { user } = await ask(
-      'query ($id: ID!) { user(id: $id) { balance { amount asOf sequence cursor user { id } } } }',
-      { id },
-    )
-    expect(user.balance).toEqual({
-      amount: expected.at(-1)?.balanceAfter ?? '0',
-      asOf: expected.at(-1)?.createdAt ?? null,
-      sequence: expected.length,
-      cursor: expect.any(String),
-      user: { id },
+    expect(data).toEqual({
+      user: null,
+      byEmail: null,
+      transaction: null,
+      byKey: null,
+      balances: [null],
+      nodes: [null, null, null, null],
     })
-    expect(decodeEntryCursor(user.balance.cursor)).toMatchObject({ accountId: id.slice(5), sequence: expected.length })
-    const again = await ask(
-      'query ($id: ID!, $asOf: DateTime) { user(id: $id) { balance(asOf: $asOf) { amount asOf sequence cursor user { id } } } }',
-      { id, asOf: user.balance.asOf },
-    )
-    expect(again.user.balance).toEqual(user.balance)
-  }
-})
+  })
 
-test('the balance as of an entry includes it, and a microsecond earlier it does not', async () => {
-  for (const [index, id] of users.entries()) {
-    const expected = entries(index)
-    for (const [position, { createdAt, balanceAfter }] of expected.entries()) {
-      const earlier = createdAt.replace(
-        /(\d{6})Z$/,
-        (_all, digits) => `${String(Number(digits) - 1).padStart(6, '0')}Z`,
+  test('an account is its entries, newest first, each with the running balance', async () => {
+    for (const [index, id] of users.entries()) {
+      const data = await ask(
+        `query ($id: ID!) { user(id: $id) { transactions(first: 100) { edges {
+        id cursor sequence direction change balanceAfter createdAt node { id } transaction { id } } } } }`,
+        { id },
       )
-      if (createdAt.endsWith('.000000Z')) continue
+      const expected = entries(index).map(({ transactionId, ...entry }, position) => ({
+        ...entry,
+        id: `${id.replace('user', 'entry')}_${position + 1}`,
+        cursor: expect.any(String),
+        sequence: position + 1,
+        node: { id: transactionId },
+        transaction: { id: transactionId },
+      }))
+      expect(data.user.transactions.edges).toEqual(expected.reverse())
+    }
+  })
+
+  test('anything is fetched again by its id alone, alone or among others, in the order asked for', async () => {
+    const entry = `${users[1]?.replace('user', 'entry')}_2`
+    const ids = [entry, users[3], posted[0]?.id, users[0], entry, `user_${randomUUID()}`, posted[6]?.id]
+    const fields = `__typename id ... on User { email } ... on Transaction { amount } ... on LedgerEntry { change balanceAfter node { id } }`
+    const { nodes } = await ask(`query ($ids: [ID!]!) { nodes(ids: $ids) { ${fields} } }`, { ids })
+    const seen = {
+      __typename: 'LedgerEntry',
+      id: entry,
+      change: '250',
+      balanceAfter: '9007199254741243',
+      node: { id: posted[2]?.id },
+    }
+    expect(nodes).toEqual([
+      seen,
+      { __typename: 'User', id: users[3], email: 'mary@example.com' },
+      { __typename: 'Transaction', id: posted[0]?.id, amount: '100000' },
+      { __typename: 'User', id: users[0], email: 'ada@example.com' },
+      seen,
+      null,
+      { __typename: 'Transaction', id: posted[6]?.id, amount: '42' },
+    ])
+    for (const [index, id] of ids.entries()) {
+      expect((await ask(`query ($id: ID!) { node(id: $id) { ${fields} } }`, { id })).node).toEqual(nodes[index])
+    }
+  })
+
+  test('a balance is the sum of the account, and asking again with its asOf gives the same answer', async () => {
+    for (const [index, id] of users.entries()) {
+      const expected = entries(index)
       const { user } = await ask(
-        'query ($id: ID!, $at: DateTime, $earlier: DateTime) { user(id: $id) { at: balance(asOf: $at) { amount asOf sequence } earlier: balance(asOf: $earlier) { amount asOf sequence } } }',
-        { id, at: createdAt, earlier },
+        'query ($id: ID!) { user(id: $id) { balance { amount asOf sequence cursor user { id } } } }',
+        { id },
       )
-      expect(user).toEqual({
-        at: { amount: balanceAfter, asOf: createdAt, sequence: position + 1 },
-        earlier: { amount: expected[position - 1]?.balanceAfter ?? '0', asOf: earlier, sequence: position },
+      expect(user.balance).toEqual({
+        amount: expected.at(-1)?.balanceAfter ?? '0',
+        asOf: expected.at(-1)?.createdAt ?? null,
+        sequence: expected.length,
+        cursor: expect.any(String),
+        user: { id },
       })
+      expect(decodeEntryCursor(user.balance.cursor)).toMatchObject({
+        accountId: id.slice(5),
+        sequence: expected.length,
+      })
+      const again = await ask(
+        'query ($id: ID!, $asOf: DateTime) { user(id: $id) { balance(asOf: $asOf) { amount asOf sequence cursor user { id } } } }',
+        { id, asOf: user.balance.asOf },
+      )
+      expect(again.user.balance).toEqual(user.balance)
     }
-  }
-})
-
-test('a moment is told in UTC with six digits, whatever zone it was asked in', async () => {
-  const { user } = await ask(
-    'query ($id: ID!) { user(id: $id) { balance(asOf: "2024-02-29T23:30:00.5-01:30") { asOf amount } } }',
-    { id: users[0] },
-  )
-  expect(user.balance).toEqual({ asOf: '2024-03-01T01:00:00.500000Z', amount: '0' })
-})
-
-test('balances answer in the order and length of what was asked, null where there is nobody', async () => {
-  const nobody = randomUUID()
-  const ids = [users[2], nobody, users[0]?.slice(5), users[3], users[0], users[2], `user_${nobody}`]
-  const numbers = [2, null, 0, 3, 0, 2, null]
-  const expected = numbers.map((user) =>
-    user === null ? null : { user: { id: users[user] }, amount: entries(user).at(-1)?.balanceAfter ?? '0' },
-  )
-  expect(
-    (await ask('query ($ids: [ID!]!) { balances(userIds: $ids) { user { id } amount } }', { ids })).balances,
-  ).toEqual(expected)
-  expect((await ask('{ balances(userIds: []) { amount } }')).balances).toEqual([])
-  const asOf = posted[2]?.createdAt
-  const past = await ask(
-    'query ($ids: [ID!]!, $asOf: DateTime) { balances(userIds: $ids, asOf: $asOf) { amount asOf } }',
-    { ids: users, asOf },
-  )
-  expect(past.balances).toEqual(['99750', '9007199254741243', '0', '0'].map((amount) => ({ amount, asOf })))
-})
-
-test('the whole ledger adds up', async () => {
-  const deposited = STORY.reduce((sum, [source, , amount]) => sum + (source === null ? amount : 0n), 0n)
-  expect((await ask('{ ledger { userCount transactionCount deposited balances } }')).ledger).toEqual({
-    userCount: users.length,
-    transactionCount: STORY.length,
-    deposited: `${deposited}`,
-    balances: `${deposited}`,
   })
-})
 
-test('siblings add up while money moves', async () => {
-  const [source, destination] = users
-  const moves = Array.from({ length: 40 }, (_, index) =>
-    ask('mutation ($input: TransferInput!) { transfer(input: $input) { ... on TransferSuccess { replayed } } }', {
-      input: {
-        idempotencyKey: randomUUID(),
-        sourceUserId: index % 2 ? source : destination,
-        destinationUserId: index % 2 ? destination : source,
-        amount: 1000 + (index % 2),
-      },
-    }),
-  )
-  let done = false
-  const all = Promise.all(moves).finally(() => {
-    done = true
+  test('the balance as of an entry includes it, and a microsecond earlier it does not', async () => {
+    for (const [index, id] of users.entries()) {
+      const expected = entries(index)
+      for (const [position, { createdAt, balanceAfter }] of expected.entries()) {
+        const earlier = createdAt.replace(
+          /(\d{6})Z$/,
+          (_all, digits) => `${String(Number(digits) - 1).padStart(6, '0')}Z`,
+        )
+        if (createdAt.endsWith('.000000Z')) continue
+        const { user } = await ask(
+          'query ($id: ID!, $at: DateTime, $earlier: DateTime) { user(id: $id) { at: balance(asOf: $at) { amount asOf sequence } earlier: balance(asOf: $earlier) { amount asOf sequence } } }',
+          { id, at: createdAt, earlier },
+        )
+        expect(user).toEqual({
+          at: { amount: balanceAfter, asOf: createdAt, sequence: position + 1 },
+          earlier: { amount: expected[position - 1]?.balanceAfter ?? '0', asOf: earlier, sequence: position },
+        })
+      }
+    }
   })
-  const sums = new Set<bigint>()
-  do {
-    const { a, b } = await ask(
-      'query ($a: ID!, $b: ID!) { a: user(id: $a) { balance { amount } } b: user(id: $b) { balance { amount } } }',
-      { a: source, b: destination },
+
+  test('a moment is told in UTC with six digits, whatever zone it was asked in', async () => {
+    const { user } = await ask(
+      'query ($id: ID!) { user(id: $id) { balance(asOf: "2024-02-29T23:30:00.5-01:30") { asOf amount } } }',
+      { id: users[0] },
     )
-    sums.add(BigInt(a.balance.amount) + BigInt(b.balance.amount))
-  } while (!done)
-  await all
-  expect([...sums]).toEqual([9_007_199_254_740_993n + 100_000n - 1n])
-})
+    expect(user.balance).toEqual({ asOf: '2024-03-01T01:00:00.500000Z', amount: '0' })
+  })
 
-test('the fields of one mutation run one after another, and each sees those before it', async () => {
-  const fields = (key: string) => `(input: { idempotencyKey: "${key}", userId: "${users[3]}", amount: 5 }) {
+  test('balances answer in the order and length of what was asked, null where there is nobody', async () => {
+    const nobody = randomUUID()
+    const ids = [users[2], nobody, users[0]?.slice(5), users[3], users[0], users[2], `user_${nobody}`]
+    const numbers = [2, null, 0, 3, 0, 2, null]
+    const expected = numbers.map((user) =>
+      user === null ? null : { user: { id: users[user] }, amount: entries(user).at(-1)?.balanceAfter ?? '0' },
+    )
+    expect(
+      (await ask('query ($ids: [ID!]!) { balances(userIds: $ids) { user { id } amount } }', { ids })).balances,
+    ).toEqual(expected)
+    expect((await ask('{ balances(userIds: []) { amount } }')).balances).toEqual([])
+    const asOf = posted[2]?.createdAt
+    const past = await ask(
+      'query ($ids: [ID!]!, $asOf: DateTime) { balances(userIds: $ids, asOf: $asOf) { amount asOf } }',
+      { ids: users, asOf },
+    )
+    expect(past.balances).toEqual(['99750', '9007199254741243', '0', '0'].map((amount) => ({ amount, asOf })))
+  })
+
+  test('the whole ledger adds up', async () => {
+    const deposited = STORY.reduce((sum, [source, , amount]) => sum + (source === null ? amount : 0n), 0n)
+    expect((await ask('{ ledger { userCount transactionCount deposited balances } }')).ledger).toEqual({
+      userCount: users.length,
+      transactionCount: STORY.length,
+      deposited: `${deposited}`,
+      balances: `${deposited}`,
+    })
+  })
+
+  test('siblings add up while money moves', async () => {
+    const [source, destination] = users
+    const moves = Array.from({ length: 40 }, (_, index) =>
+      ask('mutation ($input: TransferInput!) { transfer(input: $input) { ... on TransferSuccess { replayed } } }', {
+        input: {
+          idempotencyKey: randomUUID(),
+          sourceUserId: index % 2 ? source : destination,
+          destinationUserId: index % 2 ? destination : source,
+          amount: 1000 + (index % 2),
+        },
+      }),
+    )
+    let done = false
+    const all = Promise.all(moves).finally(() => {
+      done = true
+    })
+    const sums = new Set<bigint>()
+    do {
+      const { a, b } = await ask(
+        'query ($a: ID!, $b: ID!) { a: user(id: $a) { balance { amount } } b: user(id: $b) { balance { amount } } }',
+        { a: source, b: destination },
+      )
+      sums.add(BigInt(a.balance.amount) + BigInt(b.balance.amount))
+    } while (!done)
+    await all
+    expect([...sums]).toEqual([9_007_199_254_740_993n + 100_000n - 1n])
+  })
+
+  test('the fields of one mutation run one after another, and each sees those before it', async () => {
+    const fields = (key: string) => `(input: { idempotencyKey: "${key}", userId: "${users[3]}", amount: 5 }) {
     ... on DepositSuccess { entry { sequence balanceAfter } transaction { destination { balance { amount sequence } } } } }`
-  const { a, b } = await ask(`mutation { a: deposit${fields(randomUUID())} b: deposit${fields(randomUUID())} }`)
-  expect([a, b]).toEqual(
-    [1, 2].map((sequence) => ({
-      entry: { sequence, balanceAfter: `${5 * sequence}` },
-      transaction: { destination: { balance: { amount: `${5 * sequence}`, sequence } } },
-    })),
-  )
-})
-
-test('what several fields name by one id is answered in each of them', async () => {
-  const ids = [users[0], users[1], users[0]]
-  const { a, b, c } = await ask(
-    'query ($ids: [ID!]!, $id: ID!) { a: nodes(ids: $ids) { id } b: nodes(ids: $ids) { id } c: node(id: $id) { id } }',
-    { ids, id: users[0] },
-  )
-  expect(a).toEqual(ids.map((id) => ({ id })))
-  expect([b, c]).toEqual([a, { id: users[0] }])
-})
-
-test('the balances of one level add up, also where one user is named by id and another by e-mail', async () => {
-  const [ada, grace] = users as [string, string]
-  let moving = true
-  let moves = 0
-  const movers = [
-    [ada, grace],
-    [grace, ada],
-  ].map(async ([source, destination]) => {
-    for (; moving; moves++) {
-      const input = { idempotencyKey: randomUUID(), sourceUserId: source, destinationUserId: destination, amount: 7 }
-      await ask('mutation ($input: TransferInput!) { transfer(input: $input) { __typename } }', { input })
-    }
-  })
-  const sums = new Set<bigint>()
-  for (let count = 0; count < 150 || moves < 20; count++) {
-    const { one, other } = await ask(
-      `{ one: user(id: "${ada}") { balance { amount } } other: user(email: "grace@example.com") { balance { amount } } }`,
+    const { a, b } = await ask(`mutation { a: deposit${fields(randomUUID())} b: deposit${fields(randomUUID())} }`)
+    expect([a, b]).toEqual(
+      [1, 2].map((sequence) => ({
+        entry: { sequence, balanceAfter: `${5 * sequence}` },
+        transaction: { destination: { balance: { amount: `${5 * sequence}`, sequence } } },
+      })),
     )
-    sums.add(BigInt(one.balance.amount) + BigInt(other.balance.amount))
-  }
-  moving = false
-  await Promise.all(movers)
-  expect(sums.size).toBe(1)
+  })
+
+  test('what several fields name by one id is answered in each of them', async () => {
+    const ids = [users[0], users[1], users[0]]
+    const { a, b, c } = await ask(
+      'query ($ids: [ID!]!, $id: ID!) { a: nodes(ids: $ids) { id } b: nodes(ids: $ids) { id } c: node(id: $id) { id } }',
+      { ids, id: users[0] },
+    )
+    expect(a).toEqual(ids.map((id) => ({ id })))
+    expect([b, c]).toEqual([a, { id: users[0] }])
+  })
+
+  test('the balances of one level add up, also where one user is named by id and another by e-mail', async () => {
+    const [ada, grace] = users as [string, string]
+    let moving = true
+    let moves = 0
+    const movers = [
+      [ada, grace],
+      [grace, ada],
+    ].map(async ([source, destination]) => {
+      for (; moving; moves++) {
+        const input = { idempotencyKey: randomUUID(), sourceUserId: source, destinationUserId: destination, amount: 7 }
+        await ask('mutation ($input: TransferInput!) { transfer(input: $input) { __typename } }', { input })
+      }
+    })
+    const sums = new Set<bigint>()
+    for (let count = 0; count < 150 || moves < 20; count++) {
+      const { one, other } = await ask(
+        `{ one: user(id: "${ada}") { balance { amount } } other: user(email: "grace@example.com") { balance { amount } } }`,
+      )
+      sums.add(BigInt(one.balance.amount) + BigInt(other.balance.amount))
+    }
+    moving = false
+    await Promise.all(movers)
+    expect(sums.size).toBe(1)
+  })
 })

@@ -193,6 +193,7 @@ test('sockets and subscriptions are counted while they are there', async () => {
 })
 
 test('pools are shown with what they do', async () => {
+  await deposit(1)
   expect(await readSample('thesaurum_pool_connections{pool="posting",state="idle"}')).toBeGreaterThan(0)
   expect(await readSample('thesaurum_pool_connections{pool="checking tokens",state="idle"}')).toBeGreaterThan(0)
   expect(await readSample('thesaurum_pool_waiting{pool="posting"}')).toBe(0)

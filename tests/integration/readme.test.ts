@@ -4,236 +4,238 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openStream } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+describe('the README, from top to bottom', { shuffle: false }, async () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
 
-/** A block of the first five minutes, under its heading. */
-interface Block {
-  heading: string
-  language: string
-  text: string
-}
+  /** A block of the first five minutes, under its heading. */
+  interface Block {
+    heading: string
+    language: string
+    text: string
+  }
 
-const blocks = blocksOf(sectionOf('The first five minutes'))
+  const blocks = blocksOf(sectionOf('The first five minutes'))
 
-function sectionOf(title: string): string {
-  const section = readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`))
-  if (!section) throw new Error(`the README has no section "${title}"`)
-  return section
-}
+  function sectionOf(title: string): string {
+    const section = readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`))
+    if (!section) throw new Error(`the README has no section "${title}"`)
+    return section
+  }
 
-function blocksOf(section: string): Block[] {
-  return section.split(/^### /m).flatMap((part) =>
-    [...part.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({
-      heading: part.slice(0, part.indexOf('\n')),
-      language,
-      text,
-    })),
-  )
-}
+  function blocksOf(section: string): Block[] {
+    return section.split(/^### /m).flatMap((part) =>
+      [...part.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({
+        heading: part.slice(0, part.indexOf('\n')),
+        language,
+        text,
+      })),
+    )
+  }
 
-function block(heading: string, language: string, index = 0): string {
-  const found = blocks.filter((one) => one.heading === heading && one.language === language)[index]
-  if (!found) throw new Error(`the README has no ${language} block ${index} under "${heading}"`)
-  return found.text
-}
+  function block(heading: string, language: string, index = 0): string {
+    const found = blocks.filter((one) => one.heading === heading && one.language === language)[index]
+    if (!found) throw new Error(`the README has no ${language} block ${index} under "${heading}"`)
+    return found.text
+  }
 
-let database: TestDatabase
-let server: TestServer
-beforeAll(async () => {
-  database = await openTestDatabase()
-  server = await openTestServer({}, database)
-})
-afterAll(async () => {
-  await server.close()
-  await database.close()
-})
-
-/** All that was answered so far; of two answers at one place, the later. */
-// biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
-const answered: any = {}
-
-/** Does what the README tells the reader to: `<marie.user.id>` is what an answer had at marie, user, id. */
-function filled(text: string): string {
-  return text.replaceAll(/<([\w.]+)>/g, (_, path: string) => {
-    // biome-ignore lint/suspicious/noExplicitAny: see above
-    const value = path.split('.').reduce((at: any, name) => at?.[name], answered)
-    if (typeof value !== 'string') throw new Error(`no answer so far had ${path}`)
-    return value
+  let database: TestDatabase
+  let server: TestServer
+  beforeAll(async () => {
+    database = await openTestDatabase()
+    server = await openTestServer({}, database)
   })
-}
-
-async function run(query: string, variables = '{}') {
-  const { data, errors } = await server.ask(query, JSON.parse(filled(variables)))
-  expect(errors).toBeUndefined()
-  Object.assign(answered, data)
-  return data
-}
-
-/** Runs the operation under a heading with its first variables, word for word. */
-const runUnder = (heading: string) => {
-  const hasVariables = blocks.some((one) => one.heading === heading && one.language === 'json')
-  return run(block(heading, 'graphql'), hasVariables ? block(heading, 'json') : undefined)
-}
-
-/** The deposit again, under a new key. */
-async function depositMore(amount: number) {
-  const { input } = JSON.parse(filled(block('Bring money in', 'json')))
-  const { data } = await server.ask(block('Bring money in', 'graphql'), {
-    input: { ...input, idempotencyKey: randomUUID(), amount },
-  })
-  return data.deposit.entry
-}
-
-test('the first five minutes go as the README says', async () => {
-  const { marie, emmy } = await runUnder('Make two users')
-  expect(marie.user.id).toMatch(/^user_/)
-  expect(emmy.user.id).not.toBe(marie.user.id)
-
-  const { deposit } = await runUnder('Bring money in')
-  expect(deposit).toMatchObject({ replayed: false, entry: { sequence: 1, change: '10000', balanceAfter: '10000' } })
-
-  const { transfer } = await runUnder('Move it')
-  expect(transfer).toMatchObject({ replayed: false, entry: { sequence: 2, change: '-2500', balanceAfter: '7500' } })
-  expect((await runUnder('Move it')).transfer).toEqual({ ...transfer, replayed: true })
-  const { input } = JSON.parse(filled(block('Move it', 'json')))
-  const tooMuch = { input: { ...input, idempotencyKey: randomUUID(), amount: 7501 } }
-  expect((await server.ask(block('Move it', 'graphql'), tooMuch)).data.transfer).toMatchObject({
-    code: 'INSUFFICIENT_FUNDS',
-    available: '7500',
-    shortfall: '1',
+  afterAll(async () => {
+    await server.close()
+    await database.close()
   })
 
-  const history = 'Page through the history'
-  const newest = (await runUnder(history)).user.transactions
-  expect(newest.edges).toMatchObject([
-    {
-      sequence: 2,
-      direction: 'DEBIT',
-      balanceAfter: '7500',
-      node: { kind: 'TRANSFER', source: { email: 'marie@example.org' }, destination: { email: 'emmy@example.org' } },
-    },
-  ])
-  expect(newest.pageInfo.hasNextPage).toBe(true)
-  const older = (await run(block(history, 'graphql'), block(history, 'json', 1))).user.transactions
-  expect(older.edges).toMatchObject([
-    { sequence: 1, direction: 'CREDIT', balanceAfter: '10000', node: { source: null } },
-  ])
-  expect(older.pageInfo.hasNextPage).toBe(false)
+  /** All that was answered so far; of two answers at one place, the later. */
+  // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
+  const answered: any = {}
 
-  const { user } = await runUnder('Ask what the balance was')
-  expect(user).toEqual({
-    now: { amount: '7500', asOf: transfer.entry.createdAt, cursor: newest.edges[0].cursor },
-    before: { amount: '10000', sequence: 1 },
+  /** Does what the README tells the reader to: `<marie.user.id>` is what an answer had at marie, user, id. */
+  function filled(text: string): string {
+    return text.replaceAll(/<([\w.]+)>/g, (_, path: string) => {
+      // biome-ignore lint/suspicious/noExplicitAny: see above
+      const value = path.split('.').reduce((at: any, name) => at?.[name], answered)
+      if (typeof value !== 'string') throw new Error(`no answer so far had ${path}`)
+      return value
+    })
+  }
+
+  async function run(query: string, variables = '{}') {
+    const { data, errors } = await server.ask(query, JSON.parse(filled(variables)))
+    expect(errors).toBeUndefined()
+    Object.assign(answered, data)
+    return data
+  }
+
+  /** Runs the operation under a heading with its first variables, word for word. */
+  const runUnder = (heading: string) => {
+    const hasVariables = blocks.some((one) => one.heading === heading && one.language === 'json')
+    return run(block(heading, 'graphql'), hasVariables ? block(heading, 'json') : undefined)
+  }
+
+  /** The deposit again, under a new key. */
+  async function depositMore(amount: number) {
+    const { input } = JSON.parse(filled(block('Bring money in', 'json')))
+    const { data } = await server.ask(block('Bring money in', 'graphql'), {
+      input: { ...input, idempotencyKey: randomUUID(), amount },
+    })
+    return data.deposit.entry
+  }
+
+  test('the first five minutes go as the README says', async () => {
+    const { marie, emmy } = await runUnder('Make two users')
+    expect(marie.user.id).toMatch(/^user_/)
+    expect(emmy.user.id).not.toBe(marie.user.id)
+
+    const { deposit } = await runUnder('Bring money in')
+    expect(deposit).toMatchObject({ replayed: false, entry: { sequence: 1, change: '10000', balanceAfter: '10000' } })
+
+    const { transfer } = await runUnder('Move it')
+    expect(transfer).toMatchObject({ replayed: false, entry: { sequence: 2, change: '-2500', balanceAfter: '7500' } })
+    expect((await runUnder('Move it')).transfer).toEqual({ ...transfer, replayed: true })
+    const { input } = JSON.parse(filled(block('Move it', 'json')))
+    const tooMuch = { input: { ...input, idempotencyKey: randomUUID(), amount: 7501 } }
+    expect((await server.ask(block('Move it', 'graphql'), tooMuch)).data.transfer).toMatchObject({
+      code: 'INSUFFICIENT_FUNDS',
+      available: '7500',
+      shortfall: '1',
+    })
+
+    const history = 'Page through the history'
+    const newest = (await runUnder(history)).user.transactions
+    expect(newest.edges).toMatchObject([
+      {
+        sequence: 2,
+        direction: 'DEBIT',
+        balanceAfter: '7500',
+        node: { kind: 'TRANSFER', source: { email: 'marie@example.org' }, destination: { email: 'emmy@example.org' } },
+      },
+    ])
+    expect(newest.pageInfo.hasNextPage).toBe(true)
+    const older = (await run(block(history, 'graphql'), block(history, 'json', 1))).user.transactions
+    expect(older.edges).toMatchObject([
+      { sequence: 1, direction: 'CREDIT', balanceAfter: '10000', node: { source: null } },
+    ])
+    expect(older.pageInfo.hasNextPage).toBe(false)
+
+    const { user } = await runUnder('Ask what the balance was')
+    expect(user).toEqual({
+      now: { amount: '7500', asOf: transfer.entry.createdAt, cursor: newest.edges[0].cursor },
+      before: { amount: '10000', sequence: 1 },
+    })
+
+    const days = (await runUnder('See how it went')).account.balanceHistory
+    expect(days[0]).toMatchObject({ start: deposit.entry.createdAt, opening: '0', credited: '10000', lowest: '0' })
+    // Around midnight there may be two.
+    expect(days.at(-1)).toMatchObject({ complete: false, closing: '7500' })
+
+    const { transactions } = (await runUnder('Find an entry')).account
+    expect(transactions).toMatchObject({ totalCount: 1, edges: [{ sequence: 2, change: '-2500' }] })
+
+    const { login } = await runUnder('Sign in')
+    expect(login).toMatchObject({ token: expect.stringMatching(/^thesaurum_session_/), user: { id: marie.user.id } })
+    const mine = await server.ask(block('Sign in', 'graphql', 1), {}, { authorization: `Bearer ${login.token}` })
+    expect(mine.data.viewer).toMatchObject({ email: 'marie@example.org', role: 'USER', balance: { amount: '7500' } })
+    expect(mine.data.viewer.transactions.edges[0].node.destination).toEqual({ id: emmy.user.id, email: null })
+
+    const { postTransactions } = await runUnder('Post many at once')
+    expect(postTransactions.results).toMatchObject([
+      { replayed: false, entry: { sequence: 2, change: '500', balanceAfter: '3000' } },
+      { replayed: false, entry: { sequence: 3, change: '-3000', balanceAfter: '0' } },
+    ])
   })
 
-  const days = (await runUnder('See how it went')).account.balanceHistory
-  expect(days[0]).toMatchObject({ start: deposit.entry.createdAt, opening: '0', credited: '10000', lowest: '0' })
-  // Around midnight there may be two.
-  expect(days.at(-1)).toMatchObject({ complete: false, closing: '7500' })
-
-  const { transactions } = (await runUnder('Find an entry')).account
-  expect(transactions).toMatchObject({ totalCount: 1, edges: [{ sequence: 2, change: '-2500' }] })
-
-  const { login } = await runUnder('Sign in')
-  expect(login).toMatchObject({ token: expect.stringMatching(/^thesaurum_session_/), user: { id: marie.user.id } })
-  const mine = await server.ask(block('Sign in', 'graphql', 1), {}, { authorization: `Bearer ${login.token}` })
-  expect(mine.data.viewer).toMatchObject({ email: 'marie@example.org', role: 'USER', balance: { amount: '7500' } })
-  expect(mine.data.viewer.transactions.edges[0].node.destination).toEqual({ id: emmy.user.id, email: null })
-
-  const { postTransactions } = await runUnder('Post many at once')
-  expect(postTransactions.results).toMatchObject([
-    { replayed: false, entry: { sequence: 2, change: '500', balanceAfter: '3000' } },
-    { replayed: false, entry: { sequence: 3, change: '-3000', balanceAfter: '0' } },
-  ])
-})
-
-test('its subscription tells of an entry, in GraphiQL and with curl', async () => {
-  const watch = 'Watch an account'
-  const asGraphiql = await openStream(server.endpoint, {
-    query: block(watch, 'graphql'),
-    variables: JSON.parse(filled(block(watch, 'json'))),
+  test('its subscription tells of an entry, in GraphiQL and with curl', async () => {
+    const watch = 'Watch an account'
+    const asGraphiql = await openStream(server.endpoint, {
+      query: block(watch, 'graphql'),
+      variables: JSON.parse(filled(block(watch, 'json'))),
+    })
+    const curl = block(watch, 'sh')
+    expect(curl).toContain("--header 'content-type: application/json' --header 'accept: text/event-stream'")
+    const [, body = ''] = /--data '(.*)'\n$/.exec(curl) ?? []
+    const asCurl = await openStream(server.endpoint, JSON.parse(filled(body)))
+    const entry = await depositMore(11)
+    // GraphiQL's began at the cursor from before the payroll.
+    expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({ change: '3000' })
+    expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({
+      sequence: entry.sequence,
+      change: '11',
+      balanceAfter: entry.balanceAfter,
+    })
+    expect((await asCurl.waitForEvent()).data?.data.entryPosted).toEqual({
+      sequence: entry.sequence,
+      change: '11',
+      balanceAfter: entry.balanceAfter,
+    })
   })
-  const curl = block(watch, 'sh')
-  expect(curl).toContain("--header 'content-type: application/json' --header 'accept: text/event-stream'")
-  const [, body = ''] = /--data '(.*)'\n$/.exec(curl) ?? []
-  const asCurl = await openStream(server.endpoint, JSON.parse(filled(body)))
-  const entry = await depositMore(11)
-  // GraphiQL's began at the cursor from before the payroll.
-  expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({ change: '3000' })
-  expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({
-    sequence: entry.sequence,
-    change: '11',
-    balanceAfter: entry.balanceAfter,
-  })
-  expect((await asCurl.waitForEvent()).data?.data.entryPosted).toEqual({
-    sequence: entry.sequence,
-    change: '11',
-    balanceAfter: entry.balanceAfter,
-  })
-})
 
-test('its program watches over WebSocket, and goes on where it was when the server starts again', async () => {
-  const tokenPath = join(await mkdtemp(join(tmpdir(), 'thesaurum-readme-')), 'operator-token')
-  await writeFile(tokenPath, `${server.token}\n`)
-  const program = filled(block('Watch an account', 'js'))
-    .replace('localhost:4000', new URL(server.address).host)
-    .replace('.data/operator-token', tokenPath)
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  let said = ''
-  child.stdout.on('data', (data) => {
-    said += data
-  })
-  const seen = () =>
-    said
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line).change)
-  const waitToSee = (changes: string[]) => vi.waitFor(() => expect(seen()).toEqual(changes))
+  test('its program watches over WebSocket, and goes on where it was when the server starts again', async () => {
+    const tokenPath = join(await mkdtemp(join(tmpdir(), 'thesaurum-readme-')), 'operator-token')
+    await writeFile(tokenPath, `${server.token}\n`)
+    const program = filled(block('Watch an account', 'js'))
+      .replace('localhost:4000', new URL(server.address).host)
+      .replace('.data/operator-token', tokenPath)
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let said = ''
+    child.stdout.on('data', (data) => {
+      said += data
+    })
+    const seen = () =>
+      said
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line).change)
+    const waitToSee = (changes: string[]) => vi.waitFor(() => expect(seen()).toEqual(changes))
 
-  await depositMore(22)
-  // It began at the cursor from before the payroll, and the entry of the test above.
-  await waitToSee(['3000', '11', '22'])
-  const { port } = new URL(server.address)
-  await server.close()
-  server = await openTestServer({ PORT: port }, database)
-  await depositMore(33)
-  await waitToSee(['3000', '11', '22', '33'])
-})
-
-test('its table of configuration has every variable, with the value it has when it is not set', () => {
-  const rows = [...sectionOf('Configuration').matchAll(/^\| `(\w+)` \| (?:`(.*?)`)? ?\| \S/gm)]
-  const told = Object.fromEntries(rows.map(([, name, standard]) => [name, standard]))
-  const standards = Object.entries(readConfig({})).map(([name, value]) => [name, String(value)])
-  expect(told).toEqual({
-    ...Object.fromEntries(standards),
-    DATABASE_URL: undefined,
-    DIRECT_DATABASE_URL: undefined,
-    ALLOWED_ORIGINS: undefined,
-    GRAPHIQL: undefined,
-    INTROSPECTION: undefined,
-    PERSISTED_OPERATIONS: undefined,
+    await depositMore(22)
+    // It began at the cursor from before the payroll, and the entry of the test above.
+    await waitToSee(['3000', '11', '22'])
+    const { port } = new URL(server.address)
+    await server.close()
+    server = await openTestServer({ PORT: port }, database)
+    await depositMore(33)
+    await waitToSee(['3000', '11', '22', '33'])
   })
-})
 
-test('what it names is there', async () => {
-  const links = [...readme.matchAll(/\]\((?!http)([^)]+)\)/g)].map(([, path = '']) => path)
-  expect(links).toContain('ARCHITECTURE.md')
-  for (const path of links) await readFile(new URL(`../../${path}`, import.meta.url))
-  const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
-  const named = [
-    ...readme.matchAll(/\bnpm (?:run )?(start|test|seed|verify|checkpoints|operator|[a-z]+:[a-z]+)\b/g),
-  ].map(([, name]) => name)
-  expect(named).toContain('db:migrate')
-  for (const name of named) expect(scripts).toHaveProperty([name as string])
+  test('its table of configuration has every variable, with the value it has when it is not set', () => {
+    const rows = [...sectionOf('Configuration').matchAll(/^\| `(\w+)` \| (?:`(.*?)`)? ?\| \S/gm)]
+    const told = Object.fromEntries(rows.map(([, name, standard]) => [name, standard]))
+    const standards = Object.entries(readConfig({})).map(([name, value]) => [name, String(value)])
+    expect(told).toEqual({
+      ...Object.fromEntries(standards),
+      DATABASE_URL: undefined,
+      DIRECT_DATABASE_URL: undefined,
+      ALLOWED_ORIGINS: undefined,
+      GRAPHIQL: undefined,
+      INTROSPECTION: undefined,
+      PERSISTED_OPERATIONS: undefined,
+    })
+  })
+
+  test('what it names is there', async () => {
+    const links = [...readme.matchAll(/\]\((?!http)([^)]+)\)/g)].map(([, path = '']) => path)
+    expect(links).toContain('ARCHITECTURE.md')
+    for (const path of links) await readFile(new URL(`../../${path}`, import.meta.url))
+    const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+    const named = [
+      ...readme.matchAll(/\bnpm (?:run )?(start|test|seed|verify|checkpoints|operator|[a-z]+:[a-z]+)\b/g),
+    ].map(([, name]) => name)
+    expect(named).toContain('db:migrate')
+    for (const name of named) expect(scripts).toHaveProperty([name as string])
+  })
 })
