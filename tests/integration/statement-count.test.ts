@@ -79,7 +79,8 @@ test('fifty users with balances and their last ten entries cost a constant numbe
   const [two, fifty] = [await count(page(2)), await count(page(50))]
   expect(fifty.data.users.edges).toHaveLength(50)
   expect(fifty.data.users.edges[0].node.transactions.edges).toHaveLength(10)
-  expect(fifty.kinds).toEqual(two.kinds)
+  // The first time others may run beside it, such as the filling of checkpoints.
+  expect([...two.kinds]).toEqual(expect.arrayContaining([...fifty.kinds]))
   // Users and what lies around their page, balances, heads of the pages with them, entries, and the other sides' profiles.
   expect(fifty.told).toBeLessThanOrEqual(5)
 })
@@ -91,7 +92,8 @@ test('all that can be asked of a user, nested, is a constant number of statement
   const [two, fifty] = [await count(page(2)), await count(page(50))]
   expect(fifty.data.users.edges[49].node.months.at(-1)).toMatchObject({ complete: false })
   expect(two.readings).toBeGreaterThan(0)
-  expect(fifty.kinds).toEqual(two.kinds)
+  // The first time others may run beside it, such as the filling of checkpoints.
+  expect([...two.kinds]).toEqual(expect.arrayContaining([...fifty.kinds]))
   expect(fifty.statements).toBe(fifty.told)
   expect(fifty.own).toBeLessThanOrEqual(13)
 })
