@@ -6,7 +6,7 @@ import { openServer } from '../server/server.ts'
 import { withDatabase } from './database.ts'
 import { StoppedError, unlessStopped } from './stop.ts'
 
-/** Starts the server, and a PostgreSQL of its own where there is no DATABASE_URL; closes both when it is told to stop. */
+/** Starts the server, and a PostgreSQL of its own where there is no DATABASE_URL; closes both on a signal to stop. */
 export async function serve(flags: Flags, stop: AbortSignal): Promise<void> {
   const config = readConfig(undefined, { flags })
   const output = openConsole(config)

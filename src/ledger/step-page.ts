@@ -148,7 +148,7 @@ async function readLargeStep(
     const xids = [...inFlight, ...range.map(({ xid }) => xid)].filter((xid) => !end.inFlight.includes(xid))
     return readTransactionsOfXids(database).execute({ xids, ...after, limit })
   }
-  // Only a cursor that was made before there were intermediate snapshots stands in such a step.
+  // Only cursors from before intermediate snapshots existed can be in such a step.
   return readMoreFreshTransactions(database).execute({ ...freshAfter(previous), snapshot, ...after, limit })
 }
 

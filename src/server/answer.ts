@@ -21,7 +21,7 @@ export function secure(response: ServerResponse, isProduction: boolean): void {
   identify(response)
 }
 
-/** Tells the client the id of its request, by which its line in the log is found. */
+/** Sends the client the id of its request, which finds its line in the log. */
 function identify(response: ServerResponse): void {
   const record = recordOf(response.req)
   if (record) response.setHeader(REQUEST_ID_HEADER, record.id)
