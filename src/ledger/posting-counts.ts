@@ -40,21 +40,15 @@ export class PostingCounts {
     this.batchSizes[place] = (this.batchSizes[place] ?? 0) + 1
   }
 
-  /** Notes what becomes of a call. */
-  async follow(requests: readonly Request[], answering: Promise<CallOutcome>): Promise<CallOutcome> {
-    try {
-      const outcome = await answering
-      this.#noteAnswer(requests, outcome)
-      return outcome
-    } catch (error) {
-      const outcome = error instanceof UnavailableError ? error.code : 'INTERNAL_SERVER_ERROR'
-      for (const request of requests) this.#add(kindOf(request), outcome)
-      throw error
-    }
+  /** Notes that a call could not be posted, or that nobody knows whether it was, and returns the error. */
+  noteFailure(requests: readonly Request[], error: unknown): unknown {
+    const outcome = error instanceof UnavailableError ? error.code : 'INTERNAL_SERVER_ERROR'
+    for (const request of requests) this.#add(kindOf(request), outcome)
+    return error
   }
 
-  /** Of a call that was refused, the posting that it was refused for counts. */
-  #noteAnswer(requests: readonly Request[], outcome: CallOutcome): void {
+  /** Notes the answer to a call. Of one that was refused, the posting that it was refused for counts. */
+  noteAnswer(requests: readonly Request[], outcome: CallOutcome): void {
     if ('refusal' in outcome) {
       const refused = requests[outcome.index]
       if (refused) this.#add(kindOf(refused), outcome.refusal.code)

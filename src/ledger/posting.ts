@@ -77,7 +77,7 @@ export class PostingEngine {
    * @throws {UnavailableError} when it could not be posted in time, or when whether it was is not known.
    */
   async post(request: PostingRequest, submitter = SERVER): Promise<Outcome> {
-    const outcome = await this.counts.follow([request], this.#call([request], submitter))
+    const outcome = await this.#call([request], submitter)
     return 'refusal' in outcome ? { refusal: outcome.refusal } : { posted: outcome.posted[0] as never }
   }
 
@@ -91,7 +91,7 @@ export class PostingEngine {
     if (new Set(requests.map(({ idempotencyKey }) => idempotencyKey)).size < requests.length) {
       throw new TypeError('an idempotency key is there twice')
     }
-    return requests.length === 0 ? { posted: [] } : this.counts.follow(requests, this.#call(requests, submitter))
+    return requests.length === 0 ? { posted: [] } : this.#call(requests, submitter)
   }
 
   /** How many postings wait for their answer. */
@@ -106,7 +106,7 @@ export class PostingEngine {
 
   async #call(requests: readonly PostingRequest[], key: string): Promise<CallOutcome> {
     const submitter = this.#submitters.admit(key, requests.length)
-    if (!submitter) throw new UnavailableError('OVERLOADED')
+    if (!submitter) throw this.counts.noteFailure(requests, new UnavailableError('OVERLOADED'))
     const call = new PendingCall(
       submitter,
       requests.map((request) => ({ ...request, id: makeRowId() })),
@@ -115,7 +115,11 @@ export class PostingEngine {
     this.#sifting ??= setInterval(() => this.#sift(), SIFT_INTERVAL_MS)
     this.#lanes.enter(call)
     try {
-      return await call.answer
+      const outcome = await call.answer
+      this.counts.noteAnswer(requests, outcome)
+      return outcome
+    } catch (error) {
+      throw this.counts.noteFailure(requests, error)
     } finally {
       this.#submitters.release(submitter, requests.length)
       if (this.unansweredCount === 0) {

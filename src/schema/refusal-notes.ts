@@ -31,11 +31,15 @@ class RefusalNotes<Types extends SchemaTypes> extends BasePlugin<Types> {
     { kind }: PothosOutputFieldConfig<Types>,
   ): GraphQLFieldResolver<unknown, Types['Context'], object> {
     if (kind !== 'Mutation') return resolver
-    return async (source, args, context, info) => {
+    return (source, args, context, info) => {
+      const note = (error: unknown) => takesNotes(context) && noteRefusal(context, error)
       try {
-        return await resolver(source, args, context, info)
+        const answer = resolver(source, args, context, info)
+        // Beside the answer: waiting for it here would be one more promise in its way.
+        if (answer instanceof Promise) answer.catch(note)
+        return answer
       } catch (error) {
-        if (takesNotes(context)) noteRefusal(context, error)
+        note(error)
         throw error
       }
     }

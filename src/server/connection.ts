@@ -33,7 +33,7 @@ export class Connection {
   add(answer: Answer): void {
     answer.owner = this
     this.#answers.add(answer)
-    answer.once('close', removeFromOwner)
+    answer.on('close', closed)
   }
 
   remove(answer: Answer): void {
@@ -93,8 +93,12 @@ export class Connection {
   }
 }
 
-function removeFromOwner(this: Answer): void {
+/** One listener for all that has to be done: one more on each answer costs a microsecond. */
+function closed(this: Answer): void {
   this.owner?.remove(this)
+  const { onClose } = this
+  this.onClose = undefined
+  onClose?.()
 }
 
 type Written = (error?: Error | null) => void
@@ -102,6 +106,8 @@ type Written = (error?: Error | null) => void
 /** An HTTP answer that tells its connection when something was written. */
 export class Answer<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
   owner: Connection | undefined
+  /** Called once, when the answer was sent or given up. */
+  onClose: (() => void) | undefined
 
   override write(chunk: unknown, encoding?: BufferEncoding | Written, written?: Written): boolean {
     const hasRoom = typeof encoding === 'string' ? super.write(chunk, encoding, written) : super.write(chunk, encoding)

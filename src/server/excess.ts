@@ -142,12 +142,17 @@ export function excessOfVariables(variables: unknown): GraphQLError | undefined 
   for (let count = 0; left.length > 0; count++) {
     const value = left.pop()
     if (typeof value !== 'object' || value === null) continue
-    const below = Object.values(value)
-    if (!Array.isArray(value) && Object.keys(value).some((name) => name.length > VARIABLE_NAME_LENGTH_MAX))
+    const below = Array.isArray(value) ? value : Object.values(value)
+    if (below !== value && hasLongName(value))
       return refusal(`A name in the variables has more than ${VARIABLE_NAME_LENGTH_MAX} characters.`)
     if (count + left.length + below.length > VARIABLE_VALUES_MAX)
       return refusal(`The variables have more than ${VARIABLE_VALUES_MAX} values.`)
     for (const item of below) left.push(item)
   }
   return undefined
+}
+
+function hasLongName(value: object): boolean {
+  for (const name in value) if (name.length > VARIABLE_NAME_LENGTH_MAX) return true
+  return false
 }

@@ -10,6 +10,8 @@ const LARGE_BYTES = 16 * 1024
 /** What a value takes in memory besides its text, about. */
 const VALUE_BYTES = 64
 
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null
+
 /** About how much memory the variables take. */
 export function bytesOf(variables: unknown): number {
   let bytes = 0
@@ -19,7 +21,8 @@ export function bytesOf(variables: unknown): number {
     const value = left.pop()
     bytes += VALUE_BYTES
     if (typeof value === 'string') bytes += value.length
-    else if (typeof value === 'object' && value !== null) for (const item of Object.values(value)) left.push(item)
+    else if (Array.isArray(value)) for (const item of value) left.push(item)
+    else if (isRecord(value)) for (const name in value) left.push(value[name])
   }
   return bytes
 }

@@ -1,4 +1,4 @@
-import { type CollectFunction, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { type CollectFunction, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Auth } from '../auth/auth.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { BATCH_SIZES } from '../ledger/posting-counts.ts'
@@ -58,14 +58,16 @@ export function createMetrics(ledger: Ledger, auth: Auth, server: ServerCounts =
 
   const requests = new RequestCounts()
   counter('requests_total', 'Requests and operations.', ['transport', 'type', 'result'], () => requests.samples())
-  const durations = new Histogram({
-    name: 'thesaurum_request_duration_seconds',
-    help: 'How long requests and operations took; without subscriptions.',
-    labelNames: ['type'],
-    buckets: DURATION_BUCKETS,
-    registers: [registry],
-  })
-  const observers = new Map(['query', 'mutation', 'none'].map((type) => [type, durations.labels(type)]))
+  const durations = new Map(['query', 'mutation', 'none'].map((type) => [type, new Durations(type)]))
+  registry.registerMetric(
+    new PlainHistogram({
+      name: 'thesaurum_request_duration_seconds',
+      help: 'How long requests and operations took; without subscriptions.',
+      labelNames: ['type'],
+      bounds: DURATION_BUCKETS,
+      read: () => [...durations.values()],
+    }),
+  )
 
   counter('postings_total', 'Postings that were answered.', ['kind', 'outcome'], () =>
     posting.counts.outcomes().map(({ kind, outcome, count }) => [{ kind, outcome }, count]),
@@ -76,7 +78,7 @@ export function createMetrics(ledger: Ledger, auth: Auth, server: ServerCounts =
       name: 'thesaurum_posting_batch_size',
       help: 'Postings in one database transaction.',
       bounds: BATCH_SIZES,
-      read: () => ({ counts: posting.counts.batchSizes, sum: posting.counts.postings }),
+      read: () => [{ counts: posting.counts.batchSizes, sum: posting.counts.postings }],
     }),
   )
   counter('posting_retries_total', 'Calls tried again after their batch failed.', [], () => one(posting.counts.retries))
@@ -135,8 +137,26 @@ export function createMetrics(ledger: Ledger, auth: Auth, server: ServerCounts =
     read: () => registry.metrics(),
     noteRequest({ transport, type = 'none' }, result, durationMs) {
       requests.add(transport, type, result)
-      observers.get(type)?.observe(durationMs / 1_000)
+      durations.get(type)?.add(durationMs / 1_000)
     },
+  }
+}
+
+/** How long requests of one type took. */
+class Durations {
+  readonly labels: Readonly<Record<string, string>>
+  readonly counts: number[] = Array(DURATION_BUCKETS.length + 1).fill(0)
+  sum = 0
+
+  constructor(type: string) {
+    this.labels = { type }
+  }
+
+  add(seconds: number): void {
+    let place = 0
+    while (seconds > (DURATION_BUCKETS[place] ?? Number.POSITIVE_INFINITY)) place++
+    this.counts[place] = (this.counts[place] ?? 0) + 1
+    this.sum += seconds
   }
 }
 

@@ -130,10 +130,10 @@ export function runsRequestedDocuments(operations: PersistedOperations | undefin
       // Yoga says what is wrong with it.
       if (typeof params !== 'object' || params === null) return
       const sent: GraphQLParams & { documentId?: unknown } = params
-      // Yoga knows no more of a URL than four parameters.
-      const documentId =
-        request.method === 'GET' ? new URL(request.url).searchParams.get('documentId') : sent.documentId
-      const query = requestedDocument({ ...sent, documentId }, operations)
+      // Yoga reads only four parameters from a URL.
+      const isGet = request.method === 'GET'
+      const named = isGet ? { ...sent, documentId: new URL(request.url).searchParams.get('documentId') } : sent
+      const query = requestedDocument(named, operations)
       if (query !== sent.query) setParams({ ...sent, query })
     },
   }

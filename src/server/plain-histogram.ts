@@ -2,6 +2,7 @@ import { Histogram } from 'prom-client'
 
 /** Observations that were counted elsewhere, in plain numbers. */
 export interface Observations {
+  labels?: Readonly<Record<string, string>>
   /** How many there were up to each bound, not counting those up to the bound before; the last is of those beyond all. */
   counts: readonly number[]
   sum: number
@@ -12,7 +13,9 @@ interface PlainHistogramOptions {
   help: string
   /** In rising order. */
   bounds: readonly number[]
-  read: () => Observations
+  labelNames?: string[]
+  /** One for each set of labels. */
+  read: () => readonly Observations[]
 }
 
 /** A histogram whose numbers are read when it is asked for them: whoever counts knows nothing of Prometheus. */
@@ -22,7 +25,8 @@ export class PlainHistogram extends Histogram {
   readonly #empty: Histogram
 
   constructor(options: PlainHistogramOptions) {
-    const configuration = { name: options.name, help: options.help, buckets: [...options.bounds], registers: [] }
+    const { name, help, bounds, labelNames = [] } = options
+    const configuration = { name, help, buckets: [...bounds], labelNames, registers: [] }
     super(configuration)
     this.#options = options
     this.#empty = new Histogram(configuration)
@@ -35,17 +39,18 @@ export class PlainHistogram extends Histogram {
   /** What the registry asks in place of `get`. */
   async getForPromString() {
     const { name, bounds, read } = this.#options
-    const { counts, sum } = read()
-    let count = 0
-    const buckets = [...bounds, '+Inf'].map((le, index) => {
-      count += counts[index] ?? 0
-      return { metricName: `${name}_bucket`, labels: { le }, value: count }
+    const values = read().flatMap(({ labels = {}, counts, sum }) => {
+      let count = 0
+      const buckets = [...bounds, '+Inf'].map((le, index) => {
+        count += counts[index] ?? 0
+        return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: count }
+      })
+      return [
+        ...buckets,
+        { metricName: `${name}_sum`, labels, value: sum },
+        { metricName: `${name}_count`, labels, value: count },
+      ]
     })
-    const values = [
-      ...buckets,
-      { metricName: `${name}_sum`, labels: {}, value: sum },
-      { metricName: `${name}_count`, labels: {}, value: count },
-    ]
     return { ...(await this.#empty.get()), values }
   }
 }

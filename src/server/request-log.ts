@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import type { BoundedLog } from './bounded-log.ts'
+import type { Answer } from './connection.ts'
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts'
 import { keepRecord, RequestRecord, type Result } from './request-record.ts'
 
@@ -29,10 +30,10 @@ export class RequestLog {
   }
 
   /** Begins the record of a request over HTTP. It ends with its answer. */
-  beginHttp(request: IncomingMessage, response: ServerResponse): RequestRecord {
+  beginHttp(request: IncomingMessage, response: Answer): RequestRecord {
     const record = new RequestRecord(requestIdOf(request.headers[REQUEST_ID_HEADER]), 'http')
     keepRecord(request, record)
-    response.once('close', () => this.#endHttp(record, response))
+    response.onClose = () => this.#endHttp(record, response)
     return record
   }
 
@@ -62,7 +63,7 @@ export class RequestLog {
     this.#logger.info(fields, message)
   }
 
-  #endHttp(record: RequestRecord, response: ServerResponse): void {
+  #endHttp(record: RequestRecord, response: Answer): void {
     const { statusCode } = response
     // An event stream has no end but that.
     const isAborted = !response.writableFinished && record.transport === 'http'

@@ -27,6 +27,9 @@ const NO_CODE = 'BAD_REQUEST'
 export const NAME_LENGTH_MAX = 100
 const VARIABLES_MAX = 50
 
+/** Most requests have no codes: they share one empty list. */
+const NONE: readonly string[] = []
+
 /** Different codes that one request is logged with. */
 const CODES_MAX = 10
 
@@ -47,8 +50,8 @@ export class RequestRecord {
   variableDefinitions: readonly VariableDefinitionNode[] | undefined
   cost: number | undefined
   /** Codes of typed errors, which are data. The schema notes them while the operation runs. */
-  refusals: readonly string[] = []
-  readonly #codes: string[] = []
+  refusals: readonly string[] = NONE
+  #codes: readonly string[] = NONE
   /** Whether its subscription runs, or ran. */
   hasBegun = false
   #faultCount = 0
@@ -71,7 +74,7 @@ export class RequestRecord {
   }
 
   addCode(code: string): void {
-    if (this.#codes.length < CODES_MAX && !this.#codes.includes(code)) this.#codes.push(code)
+    if (this.#codes.length < CODES_MAX && !this.#codes.includes(code)) this.#codes = [...this.#codes, code]
   }
 
   /** Takes note of an answer, and writes this id into the internal errors in it, so that a person finds the line of the log. */

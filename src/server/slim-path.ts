@@ -135,12 +135,9 @@ export function answerOnSlimPath(
     const length = Buffer.byteLength(answer.body)
     atEndOfTurn(() => {
       if (response.destroyed) return
-      response.writeHead(answer.status, {
-        ...headers,
-        ...(record && { [REQUEST_ID_HEADER]: record.id }),
-        ...answer.headers,
-        'content-length': length,
-      })
+      const written: Record<string, string | number> = { ...headers, 'content-length': length }
+      if (record) written[REQUEST_ID_HEADER] = record.id
+      response.writeHead(answer.status, Object.assign(written, answer.headers))
       response.end(answer.body)
     })
   }
