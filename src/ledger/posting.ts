@@ -236,9 +236,8 @@ export class PostingEngine {
   #giveUp(call: PendingCall): void {
     if (call.alert) this.#options.onTrouble(call.alert)
     call.giveUp()
-    if (call.isDefinitelyNotPosted) {
+    if (call.isDefinitelyNotPosted)
       this.#record(call, 'RETRIES_EXHAUSTED', 'The ledger could not be reached, or was busy for too long.')
-    }
   }
 
   /** @param index the posting of the call that failed; without it, all did. */
