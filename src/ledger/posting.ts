@@ -88,9 +88,8 @@ export class PostingEngine {
    * @throws {UnavailableError} as `post` does, for all of them.
    */
   async postTogether(requests: readonly PostingRequest[], submitter = SERVER): Promise<CallOutcome> {
-    if (new Set(requests.map(({ idempotencyKey }) => idempotencyKey)).size < requests.length) {
+    if (new Set(requests.map(({ idempotencyKey }) => idempotencyKey)).size < requests.length)
       throw new TypeError('an idempotency key is there twice')
-    }
     return requests.length === 0 ? { posted: [] } : this.#call(requests, submitter)
   }
 
