@@ -101,7 +101,7 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2
   else if (error instanceof StoppedError) process.exit(error.exitCode)
   else {
-    const { exitCodeOf, explain } = await import('./explain.ts')
+    const { exitCodeOf, explain } = await import('./startup-errors.ts')
     console.error(explain(error))
     process.exitCode = exitCodeOf(error)
   }

@@ -1,5 +1,5 @@
 import { type Config, type Flags, readConfig } from '../config.ts'
-import { openEmbedded } from '../db/embedded.ts'
+import { openEmbedded } from '../db/embedded/embedded.ts'
 import { migrateDatabase } from '../db/migrate.ts'
 import { type Ledger, openLedger } from '../ledger/ledger.ts'
 import { ledgerOptions } from '../server/server.ts'

@@ -1,4 +1,4 @@
-import { writeAllowList } from '../server/allow-list.ts'
+import { writeAllowList } from '../server/graphql/allow-list.ts'
 
 /** Prints the allow-list of the operations in files. */
 export async function persist(paths: readonly string[]): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Flags } from '../config.ts'
-import { tellDemoStory } from '../ledger/demo.ts'
+import { tellDemoStory } from '../server/demo.ts'
 import { withLedger } from './database.ts'
 
 /** Loads the demo data into a ledger that has no users. */

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { type Flags, readConfig } from '../config.ts'
-import { exitCodeOf, explain } from '../explain.ts'
 import { openConsole } from '../server/console.ts'
 import { openServer } from '../server/server.ts'
+import { exitCodeOf, explain } from '../startup-errors.ts'
 import { withDatabase } from './database.ts'
 import { StoppedError, unlessStopped } from './stop.ts'
 

@@ -2,7 +2,7 @@ import {
   type FailedTransaction as Attempt,
   addressFailedTransaction,
   pageFailedTransactions,
-} from '../ledger/failed-transactions.ts'
+} from '../ledger/reading/failed-transactions.ts'
 import { builder } from './builder.ts'
 import { costOfConnection } from './cost.ts'
 import { ErrorCode, FailedTransactionNotFoundError } from './errors.ts'

@@ -1,5 +1,5 @@
-import { type LedgerTotals, loadTotals } from '../ledger/journal.ts'
-import type { Finding } from '../ledger/verify.ts'
+import { type LedgerTotals, loadTotals } from '../ledger/reading/journal.ts'
+import type { Finding } from '../ledger/upkeep/verify.ts'
 import { builder } from './builder.ts'
 import { feedCursor, feedError } from './transaction-posted.ts'
 import { User } from './user.ts'

@@ -1,6 +1,6 @@
 import { GraphQLError, Kind, type ValueNode } from 'graphql'
 import { parseInstant } from '../db/instant.ts'
-import { CENTS_MAX, CENTS_MIN } from '../ledger/money.ts'
+import { CENTS_MAX, CENTS_MIN } from '../ledger/model/money.ts'
 import { builder } from './builder.ts'
 
 /** Reasons never repeat the value: it may be a secret in the wrong place. */

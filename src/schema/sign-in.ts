@@ -1,7 +1,7 @@
 import { GraphQLError } from 'graphql'
 import { TooManyAttemptsError as Throttled } from '../auth/throttle.ts'
 import type { Instant } from '../db/instant.ts'
-import { UnavailableError } from '../ledger/unavailable.ts'
+import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError, passwordError } from './errors.ts'
 import { email, PASSWORD_CHARACTERS_MAX, shownPassword } from './text.ts'

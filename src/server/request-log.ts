@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import type { BoundedLog } from './bounded-log.ts'
-import type { Answer } from './connection.ts'
+import type { Answer } from './http/connection.ts'
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts'
 import { keepRecord, RequestRecord, type Result } from './request-record.ts'
 

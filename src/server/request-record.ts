@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { ExecutionResult, GraphQLError, VariableDefinitionNode } from 'graphql'
-import { HttpRequest } from './http-request.ts'
-import { type Fault, faultBehind } from './masked-errors.ts'
+import { type Fault, faultBehind } from './graphql/masked-errors.ts'
+import { HttpRequest } from './http/http-request.ts'
 
 export type Transport = 'http' | 'event-stream' | 'websocket'
 export type OperationType = 'query' | 'mutation' | 'subscription'

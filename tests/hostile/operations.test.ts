@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openSession } from '../../src/auth/sessions.ts'
 import { databaseOf } from '../../src/db/pool.ts'
-import { createUser } from '../../src/ledger/users.ts'
+import { createUser } from '../../src/ledger/reading/users.ts'
 import { type MeasuredServer, openMeasuredServer } from './support/measured-server.ts'
 
 /* Operations that the limits let pass, made to hold the event loop up: everybody else waits for it. */

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { LedgerEntry } from '../../src/ledger/entry.ts'
+import type { LedgerEntry } from '../../src/ledger/model/entry.ts'
 import { deposit, openBeside } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { decodeEntryCursor } from '../../src/ledger/cursor.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { decodeEntryCursor } from '../../src/ledger/model/cursor.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import type { TestServer } from '../support/server.ts'
 import { entriesOf, openStory, type PostedTransaction, STORY } from '../support/story.ts'
 

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import { remedyFor } from '../../src/db/sqlstate.ts'
-import { SettledClock } from '../../src/ledger/settled-clock.ts'
-import { FutureMomentError } from '../../src/ledger/settling.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { SettledClock } from '../../src/ledger/reading/settled-clock.ts'
+import { FutureMomentError } from '../../src/ledger/reading/settling.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import {
   databaseClock,
   deposit,

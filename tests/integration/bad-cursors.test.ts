@@ -6,7 +6,7 @@ import {
   encodeEntryCursor,
   encodeIdCursor,
   encodeTransactionCursor,
-} from '../../src/ledger/cursor.ts'
+} from '../../src/ledger/model/cursor.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* Cursors that are well made and still not good: of another account, another list, another ledger, or never given out. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { loadTotals } from '../../src/ledger/journal.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { loadTotals } from '../../src/ledger/reading/journal.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
-import { loadEntries } from '../../src/ledger/history.ts'
-import { CENTS_MAX } from '../../src/ledger/money.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import { loadEntries } from '../../src/ledger/reading/history.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, readAccount, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 

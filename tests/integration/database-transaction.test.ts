@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { openPool } from '../../src/db/pool.ts'
 import { inTransaction, OutcomeUnknownError } from '../../src/db/transaction.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, lockAccounts, postUntilDefinite, transfer, untilBlocked } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 

@@ -23,7 +23,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
-import { type EmbeddedDatabase, EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded.ts'
+import { type EmbeddedDatabase, EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded/embedded.ts'
 import { type OwnerProcess, spawnOwner } from '../support/owner-process.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -101,7 +101,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** The embedded database as npm would install it in a folder; answers its embedded.js. */
+/** The embedded database as npm would install it in a folder; answers its embedded/embedded.js. */
 async function installIn(home: string): Promise<string> {
   const modules = dirname(dirname(createRequire(import.meta.url).resolve('pg/package.json')))
   await mkdir(join(home, 'node_modules'), { recursive: true })
@@ -111,7 +111,7 @@ async function installIn(home: string): Promise<string> {
   await symlink(join(modules, 'pg'), join(home, 'node_modules/pg'))
   await cp(join(inject('build'), 'dist/db'), join(home, 'dist'), { recursive: true })
   await writeFile(join(home, 'package.json'), '{ "type": "module" }')
-  return join(home, 'dist/embedded.js')
+  return join(home, 'dist/embedded/embedded.js')
 }
 
 function startOwner(options: { program?: string; uid?: number; gid?: number } = {}): OwnerProcess {

@@ -3,16 +3,16 @@ import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
-import { directionOf } from '../../src/ledger/entry.ts'
-import type { EntryFilter } from '../../src/ledger/entry-filter.ts'
-import { countMatches, loadMatches } from '../../src/ledger/entry-matches.ts'
-import { kindOf } from '../../src/ledger/transaction.ts'
+import { directionOf } from '../../src/ledger/model/entry.ts'
+import type { EntryFilter } from '../../src/ledger/model/entry-filter.ts'
+import { kindOf } from '../../src/ledger/model/transaction.ts'
+import { countMatches, loadMatches } from '../../src/ledger/reading/entry-matches.ts'
 import {
   countTransactions,
   pageTransactions,
   type TransactionFilter,
   type TransactionPosition,
-} from '../../src/ledger/transaction-list.ts'
+} from '../../src/ledger/reading/transaction-list.ts'
 import { deposit, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { insertRows, type PlainEntry, plainEntries, type Row, randomOf, randomRows } from '../support/random-ledger.ts'

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Outcome } from '../../src/ledger/fold.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
-import type { PostingRequest } from '../../src/ledger/posting.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import type { PostingRequest } from '../../src/ledger/posting/engine.ts'
+import type { Outcome } from '../../src/ledger/posting/fold.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, installStall, openBeside, stall, transfer, untilBlocked } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { CENTS_MAX } from '../../src/ledger/money.ts'
-import type { PostingRequest } from '../../src/ledger/posting.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import type { PostingRequest } from '../../src/ledger/posting/engine.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { Model, toExpected } from '../support/model.ts'
 

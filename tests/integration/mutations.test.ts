@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { countRows } from '../support/bad-input.ts'
 import { type Answer, openTestServer, type TestServer } from '../support/server.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import type { GraphqlServer } from '../../src/server/graphql.ts'
+import type { GraphqlServer } from '../../src/server/graphql/yoga.ts'
 import { openTestGraphql } from '../support/graphql.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { CHECKPOINT_INTERVAL } from '../../src/ledger/checkpoints.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { CHECKPOINT_INTERVAL } from '../../src/ledger/upkeep/checkpoints.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'

@@ -9,7 +9,7 @@ import { Client, cacheExchange, fetchExchange } from '@urql/core'
 import { persistedExchange } from '@urql/exchange-persisted'
 import { type DocumentNode, parse, print, separateOperations } from 'graphql'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { sha256Of } from '../../src/server/operation-list.ts'
+import { sha256Of } from '../../src/server/graphql/operation-list.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* Clients as they are, against a server that runs listed operations only, and one that has no list. */

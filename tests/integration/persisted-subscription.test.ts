@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { sha256Of } from '../../src/server/operation-list.ts'
+import { sha256Of } from '../../src/server/graphql/operation-list.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 const WATCH = 'subscription { transactionPosted { cursor } }'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer

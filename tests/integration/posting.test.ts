@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { ClockBehindError, LedgerFaultError } from '../../src/ledger/batch.ts'
-import { loadTotals } from '../../src/ledger/journal.ts'
-import { CENTS_MAX } from '../../src/ledger/money.ts'
-import { UnavailableError } from '../../src/ledger/unavailable.ts'
-import { verifyLedger } from '../../src/ledger/verify.ts'
+import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
+import { ClockBehindError, LedgerFaultError } from '../../src/ledger/posting/batch.ts'
+import { loadTotals } from '../../src/ledger/reading/journal.ts'
+import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import {
   databaseClock,
   deposit,

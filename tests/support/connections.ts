@@ -1,4 +1,4 @@
-import { type ConnectionLimits, Connections } from '../../src/server/connections.ts'
+import { type ConnectionLimits, Connections } from '../../src/server/http/connections.ts'
 
 const LIMITS: ConnectionLimits = {
   requestsMax: 100,

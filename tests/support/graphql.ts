@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { type Auth, openAuth } from '../../src/auth/auth.ts'
 import type { Caller } from '../../src/schema/context.ts'
 import { BoundedLog } from '../../src/server/bounded-log.ts'
-import { createGraphql, type GraphqlOptions, type GraphqlServer } from '../../src/server/graphql.ts'
+import { createGraphql, type GraphqlOptions, type GraphqlServer } from '../../src/server/graphql/yoga.ts'
 import { RequestLog } from '../../src/server/request-log.ts'
 import type { TestLedger } from './ledger.ts'
 

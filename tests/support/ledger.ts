@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
-import { createUser } from '../../src/ledger/users.ts'
+import { createUser } from '../../src/ledger/reading/users.ts'
 import { openTestDatabase, type TestDatabase } from './database.ts'
 
 export interface TestLedger extends Ledger {

@@ -1,6 +1,6 @@
-import type { CallOutcome } from '../../src/ledger/fold.ts'
-import { CENTS_MAX } from '../../src/ledger/money.ts'
-import type { PostingRequest } from '../../src/ledger/posting.ts'
+import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import type { PostingRequest } from '../../src/ledger/posting/engine.ts'
+import type { CallOutcome } from '../../src/ledger/posting/fold.ts'
 
 /** What a posting became, without what no model can know: ids and times. */
 export type Expected =

@@ -24,7 +24,7 @@ export function spawnOwner(options: {
   uid?: number
   gid?: number
 }): OwnerProcess {
-  const { dataDir, cwd, program = join(inject('build'), 'dist/db/embedded.js'), uid = '', gid = '' } = options
+  const { dataDir, cwd, program = join(inject('build'), 'dist/db/embedded/embedded.js'), uid = '', gid = '' } = options
   const script = fileURLToPath(new URL('./embedded-owner.mjs', import.meta.url))
   const parameters = [script, dataDir, program, `${uid}`, `${gid}`]
   const child = spawn(process.execPath, parameters, {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
-import { openCluster } from '../../src/db/cluster.ts'
-import { openEmbedded } from '../../src/db/embedded.ts'
+import { openCluster } from '../../src/db/embedded/cluster.ts'
+import { openEmbedded } from '../../src/db/embedded/embedded.ts'
+import { findFreePort, startPostmaster } from '../../src/db/embedded/postmaster.ts'
 import { migrateDatabase } from '../../src/db/migrate.ts'
-import { findFreePort, startPostmaster } from '../../src/db/postmaster.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {

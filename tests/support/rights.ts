@@ -10,7 +10,7 @@ import {
 } from 'graphql'
 import { openSession } from '../../src/auth/sessions.ts'
 import { databaseOf } from '../../src/db/pool.ts'
-import { createUser } from '../../src/ledger/users.ts'
+import { createUser } from '../../src/ledger/reading/users.ts'
 import { schema } from '../../src/schema/index.ts'
 import type { TestServer } from './server.ts'
 

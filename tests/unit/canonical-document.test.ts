@@ -2,7 +2,7 @@ import { addTypenameToDocument } from '@apollo/client/utilities'
 import { formatDocument } from '@urql/core'
 import { parse, print } from 'graphql'
 import { expect, test } from 'vitest'
-import { canonicalForm, withTypenames } from '../../src/server/canonical-document.ts'
+import { canonicalForm, withTypenames } from '../../src/server/graphql/canonical-document.ts'
 
 const formOf = (text: string) => canonicalForm(parse(text))
 

@@ -1,6 +1,6 @@
 import { setImmediate as turnOfLoop } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { CatchUp } from '../../src/ledger/catch-up.ts'
+import { CatchUp } from '../../src/ledger/feed/catch-up.ts'
 
 test('one at a time has a turn, in the order in which they ask', async () => {
   const catchUp = new CatchUp()

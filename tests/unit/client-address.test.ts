@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { expect, test } from 'vitest'
-import { clientAddress, isLocal } from '../../src/server/client-address.ts'
-import { isAllowedOrigin } from '../../src/server/origins.ts'
+import { clientAddress, isLocal } from '../../src/server/http/client-address.ts'
+import { isAllowedOrigin } from '../../src/server/http/origins.ts'
 
 const request = (remoteAddress: string | undefined, headers: Record<string, string> = {}) =>
   ({ headers, socket: { remoteAddress } }) as unknown as IncomingMessage

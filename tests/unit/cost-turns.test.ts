@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { CostTurns } from '../../src/server/cost-turns.ts'
+import { CostTurns } from '../../src/server/graphql/cost-turns.ts'
 
 const open = (deadlineMs = 60_000) => new CostTurns({ deadlineMs, runningCostMax: 10_000 })
 

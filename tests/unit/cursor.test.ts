@@ -8,7 +8,7 @@ import {
   encodeEntryCursor,
   encodeIdCursor,
   encodeTransactionCursor,
-} from '../../src/ledger/cursor.ts'
+} from '../../src/ledger/model/cursor.ts'
 
 const cursors = fc.record({
   era: fc.uuid(),

@@ -6,7 +6,7 @@ import {
   excessOfVariables,
   VARIABLE_NAME_LENGTH_MAX,
   VARIABLE_VALUES_MAX,
-} from '../../src/server/excess.ts'
+} from '../../src/server/graphql/excess.ts'
 
 const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => text(index)).join(' ')

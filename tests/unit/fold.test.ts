@@ -1,8 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
-import { fold as foldCalls, type Head, type LedgerState, type Outcome, type Posting } from '../../src/ledger/fold.ts'
-import { CENTS_MAX } from '../../src/ledger/money.ts'
+import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import {
+  fold as foldCalls,
+  type Head,
+  type LedgerState,
+  type Outcome,
+  type Posting,
+} from '../../src/ledger/posting/fold.ts'
 
 const ACCOUNTS = ['ada', 'grace', 'linus'] as const
 const NOBODY = 'nobody'

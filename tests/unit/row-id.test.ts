@@ -1,6 +1,6 @@
 import { validate, version } from 'uuid'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { makeRowId } from '../../src/ledger/row-id.ts'
+import { makeRowId } from '../../src/ledger/model/row-id.ts'
 
 /** Later than any id that was made before. */
 const NOW = Date.UTC(2999, 0)

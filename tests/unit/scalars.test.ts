@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { GraphQLError, type GraphQLScalarType, parseValue } from 'graphql'
 import { describe, expect, test } from 'vitest'
-import { CENTS_MAX, CENTS_MIN } from '../../src/ledger/money.ts'
+import { CENTS_MAX, CENTS_MIN } from '../../src/ledger/model/money.ts'
 import { schema } from '../../src/schema/index.ts'
 
 const scalar = (name: string) => schema.getType(name) as GraphQLScalarType

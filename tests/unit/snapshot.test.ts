@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { decodeFeedCursor, encodeFeedCursor } from '../../src/ledger/cursor.ts'
-import { durable, readSnapshot } from '../../src/ledger/snapshot.ts'
+import { decodeFeedCursor, encodeFeedCursor } from '../../src/ledger/model/cursor.ts'
+import { durable, readSnapshot } from '../../src/ledger/model/snapshot.ts'
 
 test('a snapshot is read as PostgreSQL writes it', () => {
   expect(readSnapshot('735:735:')).toEqual({ xmax: 735n, inFlight: [] })

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { networkOf } from '../../src/auth/throttle.ts'
 import { hashToken, makeToken, tokenKindOf } from '../../src/auth/token.ts'
 import { type Viewer, viewerOfUser } from '../../src/auth/viewer.ts'
-import { BAD_TOKEN, callerOf } from '../../src/server/bearer.ts'
-import { clientAddress } from '../../src/server/client-address.ts'
+import { BAD_TOKEN, callerOf } from '../../src/server/http/bearer.ts'
+import { clientAddress } from '../../src/server/http/client-address.ts'
 
 test('a token tells its kind, and nothing else has one', () => {
   expect(tokenKindOf(makeToken('session'))).toBe('session')

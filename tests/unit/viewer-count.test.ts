@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { NOBODY, viewerOfUser } from '../../src/auth/viewer.ts'
-import { ViewerCount } from '../../src/server/viewer-count.ts'
+import { ViewerCount } from '../../src/server/graphql/viewer-count.ts'
 
 const stranger = (client: string) => ({ viewer: NOBODY, token: null, client })
 

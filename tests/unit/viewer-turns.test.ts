@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { bytesOf } from '../../src/server/large-operations.ts'
-import { ViewerTurns, type ViewerTurnsOptions } from '../../src/server/viewer-turns.ts'
+import { bytesOf } from '../../src/server/graphql/large-operations.ts'
+import { ViewerTurns, type ViewerTurnsOptions } from '../../src/server/graphql/viewer-turns.ts'
 
 const open = (options: Partial<ViewerTurnsOptions> = {}) =>
   new ViewerTurns({ deadlineMs: 60_000, refusalPauseMs: 1, ...options })

@@ -1,7 +1,7 @@
 import { Kind, parse, validate } from 'graphql'
 import { expect, test } from 'vitest'
 import { schema } from '../../src/schema/index.ts'
-import { WELCOME_QUERY } from '../../src/server/welcome.ts'
+import { WELCOME_QUERY } from '../../src/server/graphiql/welcome-query.ts'
 
 test('all operations of the welcome are valid, and the first one takes no variables', () => {
   const document = parse(WELCOME_QUERY)

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { CatchUp } from '../../src/ledger/catch-up.ts'
-import { decodeEntryCursor, encodeEntryCursor } from '../../src/ledger/cursor.ts'
-import type { LedgerEntry } from '../../src/ledger/entry.ts'
+import { CatchUp } from '../../src/ledger/feed/catch-up.ts'
+import { decodeEntryCursor, encodeEntryCursor } from '../../src/ledger/model/cursor.ts'
+import type { LedgerEntry } from '../../src/ledger/model/entry.ts'
 import { openClient, openStream, type SocketClient } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 /** The feeds of all servers in this file. */
 const feeds = vi.hoisted((): { subscriberCount: number }[] => [])
-vi.mock('../../src/ledger/feed.ts', async (original) => {
-  const { Feed } = await original<typeof import('../../src/ledger/feed.ts')>()
+vi.mock('../../src/ledger/feed/account-feed.ts', async (original) => {
+  const { Feed } = await original<typeof import('../../src/ledger/feed/account-feed.ts')>()
   class KnownFeed extends Feed {
     constructor(...options: ConstructorParameters<typeof Feed>) {
       super(...options)
@@ -465,7 +465,9 @@ describe('the feed by itself', () => {
   const troubles: unknown[] = []
 
   async function openRealFeed(read: (after: number) => Promise<LedgerEntry[]>) {
-    const { Feed } = await vi.importActual<typeof import('../../src/ledger/feed.ts')>('../../src/ledger/feed.ts')
+    const { Feed } = await vi.importActual<typeof import('../../src/ledger/feed/account-feed.ts')>(
+      '../../src/ledger/feed/account-feed.ts',
+    )
     return new Feed(
       (ranges) => Promise.all(ranges.map(async ({ low }) => (await read(low - 1)).reverse())),
       new CatchUp(),
@@ -546,7 +548,7 @@ describe('the feed by itself', () => {
   })
 
   test('tells nothing again to one who joins others that are behind it', async () => {
-    const { AccountSubscriber } = await import('../../src/ledger/account-subscriber.ts')
+    const { AccountSubscriber } = await import('../../src/ledger/feed/account-subscriber.ts')
     const subscriber = new AccountSubscriber(
       'ada',
       10,

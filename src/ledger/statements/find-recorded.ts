@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { transactions } from '../../db/tables.ts'
-import { transactionColumns } from '../transaction.ts'
+import { transactionColumns } from '../model/transaction.ts'
 
 /** The transactions that hold any of these idempotency keys. */
 export const findRecorded = preparedOnce((database) =>

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { transactions } from '../../db/tables.ts'
-import type { LedgerTransaction } from '../transaction.ts'
+import type { LedgerTransaction } from '../model/transaction.ts'
 
 /** The columns of the table, in its order, as one array each: any number of rows is one statement with one plan. */
 const statement = preparedOnce((database) =>

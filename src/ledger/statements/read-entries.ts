@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
-import { entryColumns } from '../transaction.ts'
+import { entryColumns } from '../model/transaction.ts'
 
 /**
  * Entries `low` … `high` of each requested account, newest first, with their running balances: the balance before the

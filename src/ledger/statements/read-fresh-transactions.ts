@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
-import { headXid, type Snapshot } from '../snapshot.ts'
-import { entryColumns } from '../transaction.ts'
+import { headXid, type Snapshot } from '../model/snapshot.ts'
+import { entryColumns } from '../model/transaction.ts'
 
 /**
  * The first `limit` transactions after a place that a snapshot sees and the one before did not, by time and then by id. The

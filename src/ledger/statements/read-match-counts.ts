@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
-import { filterColumns, filterNames, matchingEntries } from '../entry-filter.ts'
+import { filterColumns, filterNames, matchingEntries } from '../model/entry-filter.ts'
 
 /** How many of entries `low` … `high` of each requested account match, in the order of the requests. */
 export const readMatchCounts = preparedOnce((database) =>

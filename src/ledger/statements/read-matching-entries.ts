@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
-import { filterColumns, filterNames, matchingEntries } from '../entry-filter.ts'
-import { entryColumns } from '../transaction.ts'
+import { filterColumns, filterNames, matchingEntries } from '../model/entry-filter.ts'
+import { entryColumns } from '../model/transaction.ts'
 
 /**
  * Of entries `low` … `high` of each requested account those that match, at most `size` of them, from the top or (`ascending`)

@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { transactions } from '../../db/tables.ts'
-import { isFresh } from '../fresh-transactions.ts'
-import { transactionColumns } from '../transaction.ts'
+import { isFresh } from '../model/fresh-transactions.ts'
+import { transactionColumns } from '../model/transaction.ts'
 
 /** The same as `readFreshTransactions`, from a place on in the list: the next page of it. */
 export const readMoreFreshTransactions = preparedOnce((database) =>

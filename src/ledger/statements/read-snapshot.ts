@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
-import { headXid, type Snapshot } from '../snapshot.ts'
+import { headXid, type Snapshot } from '../model/snapshot.ts'
 
 /** What is committed right now. */
 export const readSnapshotNow = preparedOnce((database) =>

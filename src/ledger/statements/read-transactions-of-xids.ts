@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
-import { entryColumns } from '../transaction.ts'
+import { entryColumns } from '../model/transaction.ts'
 
 /**
  * The first `limit` ledger transactions after a place, by time and then by id, of some database transactions, each of which

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Listener, openListener } from '../../db/listener.ts'
+
+/*
+ * Hints between server processes: "these accounts may have new entries, look again". What was posted while one is being
+ * said is gathered into the next, so a busy ledger says little more than an idle one. A hint that is lost costs time,
+ * up to the feed's poll, and no entry.
+ */
+
+const CHANNEL = 'thesaurum_posted'
+/** Accounts named in one hint; for more it says "any". PostgreSQL takes 8,000 bytes. */
+const NOTIFY_ACCOUNTS_MAX = 200
+/** The least time between two hints: each costs PostgreSQL a transaction, and the first one after a silence waits for none. */
+const PAUSE_MS = 20
+/** A connection that is silent for so long has lost the hint. */
+const NOTIFY_TIMEOUT_MS = 3_000
+/** After one that could not be said: then it is said once more, with those that came meanwhile. */
+const PAUSE_AFTER_FAILURE_MS = 1_000
+
+const SENDER_BYTES = 8
+const ACCOUNT_CHARACTERS = 22
+
+export interface HintsOptions {
+  url: string
+  /** Another process posted, or may have: hints were missed. */
+  onHint: (accountIds: string[] | 'any') => void
+  onTrouble: (error: unknown) => void
+}
+
+export class Hints {
+  /** So that a process does not listen to itself. */
+  readonly #sender = randomBytes(SENDER_BYTES).toString('hex')
+  readonly #listener: Listener
+  #posted = new Set<string>()
+  #telling: Promise<void> | undefined
+  readonly #closing = new AbortController()
+
+  constructor({ url, onHint, onTrouble }: HintsOptions) {
+    this.#listener = openListener({
+      url,
+      channel: CHANNEL,
+      onNotification: (payload) => {
+        const { sender, accountIds } = readHint(payload)
+        if (sender !== this.#sender) onHint(accountIds)
+      },
+      onListening: () => onHint('any'),
+      onTrouble,
+    })
+  }
+
+  /** Tells other processes, soon. */
+  tell(accountIds: Iterable<string>): void {
+    for (const accountId of accountIds) this.#posted.add(accountId)
+    if (this.#posted.size > 0 && !this.#closing.signal.aborted) {
+      this.#telling ??= this.#tell()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all([this.#listener.close(), this.#telling])
+  }
+
+  async #tell(): Promise<void> {
+    while (this.#posted.size > 0) {
+      const accountIds = this.#posted
+      this.#posted = new Set()
+      const told = await isSaid(this.#listener.notify(writeHint(this.#sender, accountIds)))
+      if (this.#closing.signal.aborted) return
+      if (!told) for (const accountId of accountIds) this.#posted.add(accountId)
+      const pauseMs = told ? PAUSE_MS : PAUSE_AFTER_FAILURE_MS
+      await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => {})
+    }
+    // Here, and not a moment later: what is posted in between would wait for the next posting.
+    this.#telling = undefined
+  }
+}
+
+/** Whether it was said, and in time. */
+function isSaid(notified: Promise<void>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), NOTIFY_TIMEOUT_MS)
+    notified
+      .then(
+        () => resolve(true),
+        () => resolve(false),
+      )
+      .finally(() => clearTimeout(timer))
+  })
+}
+
+/** The sender, and then the accounts, each in 22 characters; none: any. */
+function writeHint(sender: string, accountIds: ReadonlySet<string>): string {
+  if (accountIds.size > NOTIFY_ACCOUNTS_MAX) return sender
+  return sender + [...accountIds].map((id) => Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')).join('')
+}
+
+function readHint(payload: string): { sender: string; accountIds: string[] | 'any' } {
+  const sender = payload.slice(0, 2 * SENDER_BYTES)
+  const accountIds: string[] = []
+  for (let at = sender.length; at < payload.length; at += ACCOUNT_CHARACTERS) {
+    const hex = Buffer.from(payload.slice(at, at + ACCOUNT_CHARACTERS), 'base64url').toString('hex')
+    accountIds.push(hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'))
+  }
+  return { sender, accountIds: accountIds.length > 0 ? accountIds : 'any' }
+}

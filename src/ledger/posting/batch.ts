@@ -1,0 +1,216 @@
+import type pg from 'pg'
+import { microsecondsOf } from '../../db/instant.ts'
+import type { Database } from '../../db/pool.ts'
+import { sqlstateOf } from '../../db/sqlstate.ts'
+import { inOrder, inTransaction, inTransactionByTurns, type TransactionLimits } from '../../db/transaction.ts'
+import { CENTS_MAX } from '../model/money.ts'
+import type { LedgerTransaction } from '../model/transaction.ts'
+import { findRecorded } from '../statements/find-recorded.ts'
+import { insertTransactions } from '../statements/insert-transactions.ts'
+import { lockAccounts } from '../statements/lock-accounts.ts'
+import { lockFreeAccounts } from '../statements/lock-free-accounts.ts'
+import { readHeads } from '../statements/read-heads.ts'
+import { type CallOutcome, fold, type Head, type Posting } from './fold.ts'
+
+/*
+ * A batch of calls, as one database transaction with ordered row locks. A call is one posting or more, all or none.
+ *
+ *   begin    isolation and timeouts                                                        ┐
+ *   lock     the accounts, in the order of their ids                                       │ one round trip
+ *   keys     which keys are taken already: replays and conflicts                           │
+ *   heads    balance, last number and time of each account, and the clock; after the lock  ┘
+ *   fold     in memory, in arrival order
+ *   insert   what was accepted
+ *   commit
+ *
+ * Each step is a statement of its own, which sees what was committed before it began: so heads are read from after the
+ * lock was had.
+ */
+
+/** Another process took one of the batch's keys between our look and our insert. Run the batch again. */
+export class KeyTakenError extends Error {
+  override name = 'KeyTakenError'
+}
+
+/** An account's last entry is further ahead of PostgreSQL's clock than is allowed. Only time fixes that. */
+export class ClockBehindError extends Error {
+  override name = 'ClockBehindError'
+}
+
+/** The ledger contradicts itself. Nothing is written on top of it. */
+export class LedgerFaultError extends Error {
+  override name = 'LedgerFaultError'
+}
+
+/** Some account stayed locked by somebody else. Run the batch again without waiting, to learn which. */
+export class AccountsLockedError extends Error {
+  override name = 'AccountsLockedError'
+}
+
+/** What became of a call: an outcome, committed; or nothing, since an account of it is locked or cannot be built on. */
+export type Verdict = { outcome: CallOutcome } | { lockedAccountId: string } | { failure: Error }
+
+/** An account's last entry, and how many entries follow its last checkpoint. */
+export interface Tail extends Head {
+  accountId: string
+  createdAt: string
+  transactionId: string
+  length: number
+}
+
+export interface BatchResult {
+  /** One for each call, in its place. */
+  verdicts: Verdict[]
+  /** The heads of the accounts that have new entries. */
+  tails: Tail[]
+}
+
+export type BatchLimits = TransactionLimits & { clockAheadMaxMs: number }
+
+/**
+ * Judges and writes the calls, and answers when they are committed.
+ *
+ * @throws {AccountsLockedError} {KeyTakenError} {OutcomeUnknownError} {NotConnectedError} and PostgreSQL's own.
+ */
+export function runBatch(
+  pool: pg.Pool,
+  limits: BatchLimits,
+  calls: readonly (readonly Posting[])[],
+): Promise<BatchResult> {
+  const lock = (tx: Database, ids: string[]) =>
+    lockAccounts(tx)
+      .execute({ ids })
+      .then(
+        (rows) => rows.map(({ id }) => ({ id, isLocked: true })),
+        (error) => {
+          throw sqlstateOf(error) === '55P03'
+            ? new AccountsLockedError('an account stayed locked', { cause: error })
+            : error
+        },
+      )
+  return inTransactionByTurns(
+    pool,
+    limits,
+    (tx) => look(tx, calls, lock),
+    (tx, seen) => judge(tx, limits, calls, seen),
+  )
+}
+
+/**
+ * The same where some accounts are locked by somebody else: it waits for the awaited ones alone, while it holds nothing
+ * else. What it cannot lock then, its calls do without.
+ *
+ * @param take the calls, once the awaited accounts are locked: what came meanwhile is among them.
+ */
+export function runBatchAround(
+  pool: pg.Pool,
+  limits: BatchLimits,
+  awaitedAccountIds: readonly string[],
+  take: () => readonly (readonly Posting[])[],
+): Promise<BatchResult> {
+  const lock = (tx: Database, ids: string[]) => lockFreeAccounts(tx).execute({ ids })
+  return inTransaction(pool, limits, async (tx) => {
+    if (awaitedAccountIds.length > 0) await lockAccounts(tx).execute({ ids: awaitedAccountIds.toSorted() })
+    const calls = take()
+    return judge(tx, limits, calls, await look(tx, calls, lock))
+  })
+}
+
+type Lock = (tx: Database, ids: string[]) => Promise<{ id: string; isLocked: boolean }[]>
+
+async function look(tx: Database, calls: readonly (readonly Posting[])[], lock: Lock) {
+  const postings = calls.flat()
+  const ids = [...new Set(postings.flatMap(accountsOf))].sort()
+  const [users, recorded, heads] = await inOrder([
+    lock(tx, ids),
+    findRecorded(tx).execute({ keys: postings.map((posting) => posting.idempotencyKey) }),
+    readHeads(tx).execute({ ids }),
+  ])
+  return { users, recorded, heads }
+}
+
+type Seen = Awaited<ReturnType<typeof look>>
+
+async function judge(
+  tx: Database,
+  { clockAheadMaxMs }: BatchLimits,
+  calls: readonly (readonly Posting[])[],
+  { users, recorded, heads: rows }: Seen,
+): Promise<BatchResult> {
+  const locked = new Set(users.filter(({ isLocked }) => isLocked).map(({ id }) => id))
+  /** Why nothing can be judged over an account. */
+  const obstacles = new Map<string, Exclude<Verdict, { outcome: CallOutcome }>>()
+  for (const { id, isLocked } of users) if (!isLocked) obstacles.set(id, { lockedAccountId: id })
+  const heads = new Map<string, Head>()
+  for (const row of rows) {
+    if (!locked.has(row.userId)) continue
+    const failure = failureOf(row, clockAheadMaxMs)
+    if (failure) obstacles.set(row.userId, { failure })
+    heads.set(row.userId, { sequence: row.lastSequence, balance: row.balance, createdAt: row.createdAt })
+  }
+
+  const obstacleOf = (postings: readonly Posting[]) =>
+    obstacles.size === 0
+      ? undefined
+      : postings
+          .flatMap(accountsOf)
+          .map((id) => obstacles.get(id))
+          .find(Boolean)
+  const verdicts: (Verdict | undefined)[] = calls.map(obstacleOf)
+  const judged = calls.filter((_, index) => verdicts[index] === undefined)
+  const folded = fold(judged, {
+    clock: Math.max(0, ...rows.map((row) => row.clock)),
+    heads,
+    recorded: new Map(recorded.map((transaction) => [transaction.idempotencyKey, transaction])),
+  })
+  if (folded.accepted.length > 0) {
+    const inserted = await insertTransactions(tx, folded.accepted)
+    if (inserted !== folded.accepted.length) throw new KeyTakenError('an idempotency key was taken meanwhile')
+  }
+  const outcomes = folded.outcomes.values()
+  return {
+    verdicts: verdicts.map((verdict) => verdict ?? { outcome: outcomes.next().value as CallOutcome }),
+    tails: tailsOf(folded.accepted, folded.heads, rows),
+  }
+}
+
+type HeadRow = Seen['heads'][number]
+
+function failureOf(row: HeadRow, clockAheadMaxMs: number): Error | undefined {
+  if (row.lastSequence !== row.checkpointSequence + row.tailLength) {
+    return new LedgerFaultError(
+      `account ${row.userId}: ${row.tailLength} entries after number ${row.checkpointSequence}, but the last is ${row.lastSequence}`,
+    )
+  }
+  if (row.balance < 0n || row.balance > CENTS_MAX) {
+    return new LedgerFaultError(`account ${row.userId}: its entries sum to ${row.balance}, which no balance can be`)
+  }
+  if (row.createdAt && microsecondsOf(row.createdAt) > row.clock + clockAheadMaxMs * 1000) {
+    return new ClockBehindError(`the last entry of account ${row.userId} is of ${row.createdAt}, ahead of the clock`)
+  }
+  return undefined
+}
+
+function tailsOf(
+  accepted: readonly LedgerTransaction[],
+  heads: ReadonlyMap<string, Head>,
+  rows: readonly HeadRow[],
+): Tail[] {
+  const last = new Map<string, LedgerTransaction>()
+  for (const transaction of accepted) for (const id of accountsOf(transaction)) last.set(id, transaction)
+  return rows.flatMap(({ userId, checkpointSequence }) => {
+    const transaction = last.get(userId)
+    const head = heads.get(userId)
+    if (!transaction || !head) return []
+    const { id: transactionId, createdAt } = transaction
+    const { sequence, balance } = head
+    return [{ sequence, balance, accountId: userId, createdAt, transactionId, length: sequence - checkpointSequence }]
+  })
+}
+
+export function accountsOf({
+  sourceUserId,
+  destinationUserId,
+}: Pick<Posting, 'sourceUserId' | 'destinationUserId'>): string[] {
+  return sourceUserId === null ? [destinationUserId] : [sourceUserId, destinationUserId]
+}

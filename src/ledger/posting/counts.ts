@@ -1,0 +1,70 @@
+import type { RefusalCode } from '../model/refusal.ts'
+import { kindOf } from '../model/transaction.ts'
+import { type UnavailableCode, UnavailableError } from '../model/unavailable.ts'
+import type { CallOutcome } from './fold.ts'
+
+export type PostingOutcome = 'POSTED' | 'REPLAYED' | RefusalCode | UnavailableCode | 'INTERNAL_SERVER_ERROR'
+
+type Request = Parameters<typeof kindOf>[0]
+type Kind = ReturnType<typeof kindOf>
+
+/** The largest size of each class of batches; one more class has what is larger. */
+export const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+
+/** What the posting engine has done since this process began, in plain numbers: whoever watches it reads them. */
+export class PostingCounts {
+  batches = 0
+  postings = 0
+  /** Batches by size, in the classes of `BATCH_SIZES`. */
+  readonly batchSizes: number[] = Array(BATCH_SIZES.length + 1).fill(0)
+  /** Calls that were tried once more after their batch had failed. */
+  retries = 0
+  /** Batches whose COMMIT was not answered. */
+  unknownOutcomes = 0
+  /** Calls that waited for an account that something else had locked; more than once, if there were more. */
+  lockWaits = 0
+  readonly #outcomes = new Map<Kind, Map<PostingOutcome, number>>()
+
+  /** What became of postings, by kind. */
+  outcomes(): { kind: Kind; outcome: PostingOutcome; count: number }[] {
+    return [...this.#outcomes].flatMap(([kind, outcomes]) =>
+      [...outcomes].map(([outcome, count]) => ({ kind, outcome, count })),
+    )
+  }
+
+  noteBatch(size: number): void {
+    this.batches++
+    this.postings += size
+    const at = BATCH_SIZES.findIndex((max) => size <= max)
+    const place = at === -1 ? BATCH_SIZES.length : at
+    this.batchSizes[place] = (this.batchSizes[place] ?? 0) + 1
+  }
+
+  /** Notes that a call could not be posted, or that nobody knows whether it was, and returns the error. */
+  noteFailure(requests: readonly Request[], error: unknown): unknown {
+    const outcome = error instanceof UnavailableError ? error.code : 'INTERNAL_SERVER_ERROR'
+    for (const request of requests) this.#add(kindOf(request), outcome)
+    return error
+  }
+
+  /** Notes the answer to a call. Of one that was refused, the posting that it was refused for counts. */
+  noteAnswer(requests: readonly Request[], outcome: CallOutcome): void {
+    if ('refusal' in outcome) {
+      const refused = requests[outcome.index]
+      if (refused) this.#add(kindOf(refused), outcome.refusal.code)
+      return
+    }
+    for (const [index, { replayed }] of outcome.posted.entries()) {
+      this.#add(kindOf(requests[index] as Request), replayed ? 'REPLAYED' : 'POSTED')
+    }
+  }
+
+  #add(kind: Kind, outcome: PostingOutcome): void {
+    let outcomes = this.#outcomes.get(kind)
+    if (!outcomes) {
+      outcomes = new Map()
+      this.#outcomes.set(kind, outcomes)
+    }
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+  }
+}

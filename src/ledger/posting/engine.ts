@@ -1,0 +1,250 @@
+import { EventEmitter, once } from 'node:events'
+import { OutcomeUnknownError } from '../../db/transaction.ts'
+import { REFUSAL_MESSAGES } from '../model/refusal.ts'
+import { makeRowId } from '../model/row-id.ts'
+import { UnavailableError } from '../model/unavailable.ts'
+import type { FailureCode } from '../upkeep/attempts.ts'
+import { AccountsLockedError, type BatchLimits, type BatchResult, runBatch, runBatchAround } from './batch.ts'
+import { PostingCounts } from './counts.ts'
+import type { CallOutcome, Outcome, Posting } from './fold.ts'
+import { Lanes } from './lanes.ts'
+import { WaitingRooms } from './lock-queues.ts'
+import type { PostingOptions } from './options.ts'
+import { PendingCall } from './pending-call.ts'
+import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './retry.ts'
+import { Submitters } from './submitters.ts'
+
+/*
+ * The posting engine. Postings gather while the batch before them is in flight, and a batch is one database transaction
+ * with ordered row locks (batch.ts). It trades a little time of each posting for the time of all: locks, round trips, the
+ * flush to disk and the queue at a busy account are paid once a batch.
+ *
+ * A call is a posting, or several that are posted together or not at all. Where it is:
+ *
+ *   lanes           queued, or in flight in a batch
+ *   waiting rooms   somebody else has locked an account of it
+ *   a pause         its batch failed, and it is tried again in a moment, holding nothing
+ *
+ * Promises: every call is answered, once. Success is answered after COMMIT. A call that fails fails alone. Calls of one
+ * submitter that share an account or a key are judged in the order they came, except those that wait for a lock or in a
+ * pause. Submitters share the queue fairly (fair-queue.ts): between them the order is that in which batches take the calls.
+ */
+
+/** How often calls are looked through for those whose deadline is over, while no lane is free to take them. */
+const SIFT_INTERVAL_MS = 250
+/** The longest that a batch waits for each lock. */
+const LOCK_WAIT_MAX_MS = 1_000
+/** The part of the queue that may wait for one locked account. */
+const ROOM_SHARE = 0.1
+
+/** The submitter of what the server posts by itself. */
+const SERVER = 'server'
+
+export type PostingRequest = Omit<Posting, 'id'>
+
+export class PostingEngine {
+  readonly #options: PostingOptions
+  readonly #lanes: Lanes
+  readonly #rooms: WaitingRooms
+  readonly #submitters: Submitters
+  readonly counts = new PostingCounts()
+  #sifting: NodeJS.Timeout | undefined
+  readonly #events = new EventEmitter()
+
+  constructor(options: PostingOptions) {
+    this.#options = options
+    const { batchSizeMax, queueLengthMax } = options
+    this.#submitters = new Submitters(queueLengthMax)
+    this.#lanes = new Lanes({ run: (batch) => this.#run(batch), divert: (call) => this.#divert(call) }, options)
+    this.#rooms = new WaitingRooms(
+      {
+        run: (accountIds, waitMs, take) =>
+          runBatchAround(options.waitingPool, this.#limits(waitMs, waitMs + options.deadlineMs), accountIds, take),
+        settle: (calls, result) => this.#settle(calls, result, true),
+        failed: (calls, error) => this.#failed(calls, error),
+        entered: () => void this.counts.lockWaits++,
+        expired: (call) => this.#giveUp(call),
+        refused: (call) => call.giveUp(new UnavailableError('OVERLOADED')),
+      },
+      { lengthMax: Math.ceil(queueLengthMax * ROOM_SHARE), batchSizeMax },
+    )
+  }
+
+  /**
+   * Posts, replays or refuses.
+   *
+   * @param submitter whose call it is: submitters share the queue fairly. Any name that stands for one of them.
+   * @throws {UnavailableError} when it could not be posted in time, or when whether it was is not known.
+   */
+  async post(request: PostingRequest, submitter = SERVER): Promise<Outcome> {
+    const outcome = await this.#call([request], submitter)
+    return 'refusal' in outcome ? { refusal: outcome.refusal } : { posted: outcome.posted[0] as never }
+  }
+
+  /**
+   * Posts all or none, in the order given. What was posted before with the same key and payload is replayed; the first
+   * that is refused refuses them all. No key may be there twice.
+   *
+   * @throws {UnavailableError} as `post` does, for all of them.
+   */
+  async postTogether(requests: readonly PostingRequest[], submitter = SERVER): Promise<CallOutcome> {
+    if (new Set(requests.map(({ idempotencyKey }) => idempotencyKey)).size < requests.length)
+      throw new TypeError('an idempotency key is there twice')
+    return requests.length === 0 ? { posted: [] } : this.#call(requests, submitter)
+  }
+
+  /** How many postings wait for their answer. */
+  get unansweredCount(): number {
+    return this.#submitters.unanswered
+  }
+
+  /** Resolves when every call is answered. New ones are still taken. */
+  async idle(): Promise<void> {
+    while (this.unansweredCount > 0) await once(this.#events, 'idle')
+  }
+
+  async #call(requests: readonly PostingRequest[], key: string): Promise<CallOutcome> {
+    const submitter = this.#submitters.admit(key, requests.length)
+    if (!submitter) throw this.counts.noteFailure(requests, new UnavailableError('OVERLOADED'))
+    const call = new PendingCall(
+      submitter,
+      requests.map((request) => ({ ...request, id: makeRowId() })),
+      performance.now() + this.#options.deadlineMs,
+    )
+    this.#sifting ??= setInterval(() => this.#sift(), SIFT_INTERVAL_MS)
+    this.#lanes.enter(call)
+    try {
+      const outcome = await call.answer
+      this.counts.noteAnswer(requests, outcome)
+      return outcome
+    } catch (error) {
+      throw this.counts.noteFailure(requests, error)
+    } finally {
+      this.#submitters.release(submitter, requests.length)
+      if (this.unansweredCount === 0) {
+        clearInterval(this.#sifting)
+        this.#sifting = undefined
+        this.#events.emit('idle')
+      }
+    }
+  }
+
+  #sift(): void {
+    this.#lanes.sift()
+    this.#rooms.expire()
+  }
+
+  /** What need not be tried in a lane: its time is over, or it would find an account locked. */
+  #divert(call: PendingCall): boolean {
+    if (call.deadlineAt <= performance.now()) {
+      this.#giveUp(call)
+      return true
+    }
+    const lockedAccountId = this.#rooms.accountFor(call)
+    if (lockedAccountId === undefined) return false
+    this.#rooms.enter(lockedAccountId, call)
+    return true
+  }
+
+  /** One batch: first in order, waiting a little; if an account stays locked, then around what is. */
+  async #run(batch: PendingCall[]): Promise<void> {
+    const { pool, batchLockWaitMs } = this.#options
+    const leftMs = Math.max(...batch.map(({ deadlineAt }) => deadlineAt)) - performance.now()
+    // What is locked may be a table: a batch that has all been through that may wait longer.
+    const lockFailures = Math.min(...batch.map((call) => call.lockFailures))
+    const limits = this.#limits(Math.min(LOCK_WAIT_MAX_MS, batchLockWaitMs * 2 ** lockFailures), leftMs)
+    const calls = batch.map(({ postings }) => postings)
+    await runBatch(pool, limits, calls)
+      .catch((error) => {
+        if (error instanceof AccountsLockedError) return runBatchAround(pool, limits, [], () => calls)
+        throw error
+      })
+      .then(
+        (result) => this.#settle(batch, result),
+        (error) => this.#failed(batch, error),
+      )
+  }
+
+  #limits(lockTimeoutMs: number, statementTimeoutMs: number): BatchLimits {
+    const { deadlineMs, clockAheadMaxMs } = this.#options
+    // The lock's own timeout must be the first: it tells what is the matter.
+    return {
+      lockTimeoutMs: Math.min(lockTimeoutMs, statementTimeoutMs - 10),
+      statementTimeoutMs,
+      idleTimeoutMs: deadlineMs,
+      clockAheadMaxMs,
+    }
+  }
+
+  #settle(calls: readonly PendingCall[], { verdicts, tails }: BatchResult, isOfRoom = false): void {
+    const { onPosted, checkpoints } = this.#options
+    this.counts.noteBatch(calls.reduce((size, { postings }) => size + postings.length, 0))
+    const posted = verdicts.flatMap((verdict) =>
+      'outcome' in verdict && 'posted' in verdict.outcome ? verdict.outcome.posted : [],
+    )
+    onPosted(posted.filter(({ replayed }) => !replayed))
+    for (const [index, verdict] of verdicts.entries()) {
+      const call = calls[index] as PendingCall
+      if ('lockedAccountId' in verdict) {
+        // A room that meets a lane of ours: that is over in a moment. Anybody else's lock may last.
+        if (isOfRoom && this.#lanes.isClaimed(verdict.lockedAccountId)) this.#lanes.reenter([call])
+        else this.#rooms.enter(verdict.lockedAccountId, call)
+      }
+      if ('failure' in verdict) this.#failed([call], verdict.failure)
+      if ('outcome' in verdict) {
+        call.settle(verdict.outcome)
+        if ('refusal' in verdict.outcome) {
+          const { refusal, index: at } = verdict.outcome
+          this.#record(call, refusal.code, REFUSAL_MESSAGES[refusal.code], at)
+        }
+      }
+    }
+    checkpoints.note(tails)
+  }
+
+  /** Nothing of these calls was written by this attempt, or that is not known. Each is tried again, or answered. */
+  #failed(calls: readonly PendingCall[], error: unknown): void {
+    const isFault = !isPassing(error)
+    for (const call of calls) call.note(error)
+    if (error instanceof OutcomeUnknownError) this.counts.unknownOutcomes++
+    const [call] = calls
+    if (isFault && call && calls.length === 1) this.#fault(call, error)
+    else this.#again(calls, isFault)
+  }
+
+  /** A fault may be the doing of one call alone: at once, each by itself. Anything else passes with time. */
+  #again(calls: readonly PendingCall[], isFault: boolean): void {
+    for (const call of calls) call.isAlone ||= isFault || call.attempts >= ATTEMPTS_TOGETHER_MAX
+    const again = calls.filter((call) => {
+      const isOver = call.attempts >= ATTEMPTS_MAX || call.deadlineAt <= performance.now()
+      if (isOver) this.#giveUp(call)
+      return !isOver
+    })
+    const leftMs = Math.min(...again.map(({ deadlineAt }) => deadlineAt)) - performance.now()
+    const pauseMs = isFault ? 0 : pauseMsAfter(Math.max(...again.map(({ failures }) => failures)))
+    this.counts.retries += again.length
+    if (again.length > 0) setTimeout(() => this.#lanes.reenter(again), Math.min(pauseMs, leftMs))
+  }
+
+  #fault(call: PendingCall, error: unknown): void {
+    this.#options.onTrouble(error)
+    call.giveUp(error)
+    if (call.isDefinitelyNotPosted) this.#record(call, 'INTERNAL_SERVER_ERROR', 'Server error. Nothing was posted.')
+  }
+
+  #giveUp(call: PendingCall): void {
+    if (call.alert) this.#options.onTrouble(call.alert)
+    call.giveUp()
+    if (call.isDefinitelyNotPosted)
+      this.#record(call, 'RETRIES_EXHAUSTED', 'The ledger could not be reached, or was busy for too long.')
+  }
+
+  /** @param index the posting of the call that failed; without it, all did. */
+  #record(call: PendingCall, code: FailureCode, message: string, index?: number): void {
+    const failed = index === undefined ? call.postings : call.postings.slice(index, index + 1)
+    const attempts = index === undefined ? Math.max(1, call.attempts) : call.attempts + 1
+    for (const posting of failed) {
+      this.#options.attempts.record({ posting, code, message, attempts }, call.submitter.key)
+    }
+  }
+}

@@ -1,0 +1,180 @@
+import { type Instant, instantOf, microsecondsOf } from '../../db/instant.ts'
+import { CENTS_MAX, type Cents } from '../model/money.ts'
+import type { PayloadField, Refusal } from '../model/refusal.ts'
+import { kindOf, type LedgerTransaction } from '../model/transaction.ts'
+
+/** A wish to move money. Its id is made once, before the first attempt, and kept through every re-run. */
+export interface Posting {
+  id: string
+  idempotencyKey: string
+  /** null: a deposit. */
+  sourceUserId: string | null
+  destinationUserId: string
+  amount: Cents
+}
+
+/** The head of an account: its last entry. An account without entries is at sequence 0. */
+export interface Head {
+  sequence: number
+  balance: Cents
+  createdAt: Instant | null
+}
+
+export interface Posted {
+  transaction: LedgerTransaction
+  /** True when an earlier attempt with this key had posted it. */
+  replayed: boolean
+  /** Balances right after the transaction; absent on a replay from before this batch. */
+  balancesAfter?: { source: Cents | null; destination: Cents }
+}
+
+export type Outcome = { posted: Posted } | { refusal: Refusal }
+
+/** The outcome of postings that are posted together or not at all: what each became, or the first that was refused. */
+export type CallOutcome = { posted: Posted[] } | { refusal: Refusal; index: number }
+
+export interface LedgerState {
+  /** PostgreSQL's clock, in microseconds, read after the locks. */
+  clock: number
+  /** The head of every account that exists and is locked. */
+  heads: ReadonlyMap<string, Head>
+  /** Transactions that hold one of the batch's keys already, by key. */
+  recorded: ReadonlyMap<string, LedgerTransaction>
+}
+
+export interface Folded {
+  /** One for each call, in its place. */
+  outcomes: CallOutcome[]
+  /** What is to be inserted, in arrival order. */
+  accepted: LedgerTransaction[]
+  /** The heads after it. */
+  heads: ReadonlyMap<string, Head>
+}
+
+/**
+ * Judges calls in arrival order over a known state, purely. A call is one posting or more, posted together or not at
+ * all. A batch gives exactly what the same calls one at a time would give: an equal key after an accepted one is its
+ * replay or a conflict; after a refused one it is judged anew.
+ *
+ * Refusals are judged in this order: key, same user, users exist, funds, limit.
+ */
+export function fold(calls: readonly (readonly Posting[])[], state: LedgerState): Folded {
+  const draft = new Draft(state)
+  const outcomes = calls.map((postings): CallOutcome => {
+    const start = draft.position
+    const posted: Posted[] = []
+    for (const [index, posting] of postings.entries()) {
+      const outcome = draft.judge(posting)
+      if ('refusal' in outcome) {
+        draft.undoTo(start)
+        return { refusal: outcome.refusal, index }
+      }
+      posted.push(outcome.posted)
+    }
+    return { posted }
+  })
+  return { outcomes, accepted: draft.accepted, heads: draft.heads }
+}
+
+/** The ledger as it will be, with a way back for a call that is refused half-way. */
+class Draft {
+  readonly heads: Map<string, Head>
+  readonly accepted: LedgerTransaction[] = []
+  readonly #state: LedgerState
+  readonly #byKey = new Map<string, Posted>()
+  /** The heads that each accepted transaction replaced. */
+  readonly #replaced: [accountId: string, head: Head][][] = []
+
+  constructor(state: LedgerState) {
+    this.#state = state
+    this.heads = new Map(state.heads)
+  }
+
+  /** How many transactions are accepted so far. */
+  get position(): number {
+    return this.accepted.length
+  }
+
+  undoTo(position: number): void {
+    while (this.accepted.length > position) {
+      this.#byKey.delete((this.accepted.pop() as LedgerTransaction).idempotencyKey)
+      for (const [accountId, head] of this.#replaced.pop() ?? []) this.heads.set(accountId, head)
+    }
+  }
+
+  /** Accepts, refuses, or finds it posted already. */
+  judge(posting: Posting): Outcome {
+    const inBatch = this.#byKey.get(posting.idempotencyKey)
+    const earlier = inBatch?.transaction ?? this.#state.recorded.get(posting.idempotencyKey)
+    if (earlier) {
+      const differingFields = differences(posting, earlier)
+      if (differingFields.length > 0) {
+        return { refusal: { code: 'IDEMPOTENCY_CONFLICT', differingFields, transaction: earlier } }
+      }
+      // Its own id: an earlier attempt of this very posting had been committed without our knowing.
+      return { posted: { ...inBatch, transaction: earlier, replayed: earlier.id !== posting.id } }
+    }
+
+    const { sourceUserId, destinationUserId, amount } = posting
+    if (sourceUserId === destinationUserId) return { refusal: { code: 'SAME_USER', userId: destinationUserId } }
+    const source = sourceUserId === null ? null : this.heads.get(sourceUserId)
+    if (source === undefined) return { refusal: { code: 'USER_NOT_FOUND', userId: sourceUserId as string } }
+    const destination = this.heads.get(destinationUserId)
+    if (destination === undefined) return { refusal: { code: 'USER_NOT_FOUND', userId: destinationUserId } }
+    if (source && source.balance < amount) {
+      const available = source.balance
+      return { refusal: { code: 'INSUFFICIENT_FUNDS', available, required: amount, shortfall: amount - available } }
+    }
+    if (destination.balance > CENTS_MAX - amount)
+      return { refusal: { code: 'BALANCE_LIMIT', userId: destinationUserId } }
+    return { posted: this.#accept(posting, source, destination) }
+  }
+
+  #accept(posting: Posting, source: Head | null, destination: Head): Posted {
+    const { id, idempotencyKey, sourceUserId, destinationUserId, amount } = posting
+    const createdAt = instantOf(Math.max(this.#state.clock, after(source), after(destination)))
+    const transaction: LedgerTransaction = {
+      id,
+      idempotencyKey,
+      sourceUserId,
+      sourceSequence: source ? source.sequence + 1 : null,
+      destinationUserId,
+      destinationSequence: destination.sequence + 1,
+      amount,
+      createdAt,
+    }
+    const replaced: [string, Head][] = [[destinationUserId, destination]]
+    const balancesAfter = {
+      source: source ? source.balance - amount : null,
+      destination: destination.balance + amount,
+    }
+    if (sourceUserId !== null && source && balancesAfter.source !== null) {
+      replaced.push([sourceUserId, source])
+      this.heads.set(sourceUserId, { sequence: source.sequence + 1, balance: balancesAfter.source, createdAt })
+    }
+    this.heads.set(destinationUserId, {
+      sequence: destination.sequence + 1,
+      balance: balancesAfter.destination,
+      createdAt,
+    })
+    this.accepted.push(transaction)
+    this.#replaced.push(replaced)
+    const posted = { transaction, replayed: false, balancesAfter }
+    this.#byKey.set(idempotencyKey, posted)
+    return posted
+  }
+}
+
+/** The earliest microsecond an account's next entry may bear: times rise strictly within an account. */
+function after(head: Head | null): number {
+  return head?.createdAt ? microsecondsOf(head.createdAt) + 1 : 0
+}
+
+function differences(posting: Posting, recorded: LedgerTransaction): PayloadField[] {
+  const fields: PayloadField[] = []
+  if (kindOf(posting) !== kindOf(recorded)) fields.push('kind')
+  else if (posting.sourceUserId !== recorded.sourceUserId) fields.push('sourceUserId')
+  if (posting.destinationUserId !== recorded.destinationUserId) fields.push('destinationUserId')
+  if (posting.amount !== recorded.amount) fields.push('amount')
+  return fields
+}

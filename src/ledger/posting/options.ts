@@ -1,0 +1,29 @@
+import type pg from 'pg'
+import type { Attempts } from '../upkeep/attempts.ts'
+import type { Checkpoints } from '../upkeep/checkpoints.ts'
+import type { Posted } from './fold.ts'
+
+/** What a posting engine works with, and its limits. */
+export interface PostingOptions {
+  /** Pipelining; a connection for each lane, and one more. */
+  pool: pg.Pool
+  /** For waiting on locked accounts. */
+  waitingPool: pg.Pool
+  checkpoints: Checkpoints
+  attempts: Attempts
+  /** How long one call may take, attempts and pauses together. */
+  deadlineMs: number
+  clockAheadMaxMs: number
+  /** How many batches may be in flight at once. */
+  lanesMax: number
+  /** Postings in a batch; a call with more is a batch of its own. */
+  batchSizeMax: number
+  /** Postings that may be without an answer at once. */
+  queueLengthMax: number
+  /** How long a batch waits for an account that somebody else has locked before it goes on without. */
+  batchLockWaitMs: number
+  /** Called with what was posted, in order: after COMMIT, before the callers are answered. */
+  onPosted: (posted: readonly Posted[]) => void
+  /** Called with faults and alerts; never with anything secret. */
+  onTrouble: (error: unknown) => void
+}

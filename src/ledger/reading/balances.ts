@@ -1,0 +1,76 @@
+import type { Instant } from '../../db/instant.ts'
+import { jointStatement } from '../../db/joint-statement.ts'
+import type { Database } from '../../db/pool.ts'
+import type { Cents } from '../model/money.ts'
+import { readBalancesAsOf } from '../statements/read-balances-as-of.ts'
+import { readHeads } from '../statements/read-heads.ts'
+import type { Stretch } from '../upkeep/checkpoints.ts'
+import { type AccountMoment, FutureMomentError, type Settling } from './settling.ts'
+
+/** The balance of one account at one moment, computed from the ledger as it was asked. */
+export interface AccountBalance {
+  accountId: string
+  amount: Cents
+  /** How many of the account's entries it counts. */
+  sequence: number
+  /** The moment asked for, or the time of the last entry counted (null: none). */
+  asOf: Instant | null
+}
+
+/** Reads balances. Accounts are not checked to exist: one without entries has a balance of 0. */
+export class Balances {
+  readonly #settling: Settling
+  readonly #readHeads: (accountIds: readonly string[]) => Promise<AccountBalance[]>
+  readonly #sumAt: (moments: readonly AccountMoment[]) => Promise<(AccountBalance & { final: boolean })[]>
+
+  /** @param onStretch called with every stretch between two checkpoints that was summed up. */
+  constructor(database: Database, settling: Settling, onStretch: (stretch: Stretch) => void) {
+    this.#settling = settling
+    this.#readHeads = jointStatement(async (accountIds) => {
+      const rows = await readHeads(database).execute({ ids: [...new Set(accountIds)] })
+      const balances = new Map<string, AccountBalance>()
+      for (const { userId: accountId, balance, checkpointSequence, lastSequence, createdAt } of rows) {
+        onStretch({ accountId, low: checkpointSequence, high: lastSequence })
+        balances.set(accountId, { accountId, amount: balance, sequence: lastSequence, asOf: createdAt })
+      }
+      return accountIds.map((id) => balances.get(id) as AccountBalance)
+    })
+    this.#sumAt = jointStatement(async (moments) => {
+      const rows = await readBalancesAsOf(database).execute({
+        ids: moments.map(({ accountId }) => accountId),
+        moments: moments.map(({ asOf }) => asOf),
+      })
+      return moments.map(({ accountId, asOf }, index) => {
+        const { balance, sequence, final, low, high } = rows[index] as (typeof rows)[number]
+        onStretch({ accountId, low, high })
+        return { accountId, amount: balance, sequence, asOf, final }
+      })
+    })
+  }
+
+  /** Balances now, all of one moment, in one statement, in the order of the ids. */
+  current(accountIds: readonly string[]): Promise<AccountBalance[]> {
+    return this.#readHeads(accountIds)
+  }
+
+  /**
+   * Balances at past moments, in the order of the requests. The answer does not move: what is in flight at the moment
+   * is waited for.
+   *
+   * @returns for each request its balance or a FutureMomentError.
+   * @throws PostgreSQL's own error (55P03: to be asked again) when postings in flight did not end in time.
+   */
+  async asOf(moments: readonly AccountMoment[]): Promise<(AccountBalance | FutureMomentError)[]> {
+    const answers = await this.#settling.settle(moments, this.#sumAt, { isCheap: true })
+    return answers.map((answer) => {
+      if (answer instanceof FutureMomentError) return answer
+      const { final: _, ...balance } = answer
+      return balance
+    })
+  }
+
+  /** The number of the last entry at or before each moment (0: none), as it is now: what is in flight may add to it. */
+  async positionsAt(moments: readonly AccountMoment[]): Promise<number[]> {
+    return (await this.#sumAt(moments)).map(({ sequence }) => sequence)
+  }
+}

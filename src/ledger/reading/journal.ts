@@ -1,0 +1,61 @@
+import { sql } from 'drizzle-orm'
+import type { Database } from '../../db/pool.ts'
+import { transactions } from '../../db/tables.ts'
+import type { Cents } from '../model/money.ts'
+import { type LedgerTransaction, transactionColumns } from '../model/transaction.ts'
+
+/** In the order of the ids; undefined where there is none. */
+export async function findTransactions(
+  database: Database,
+  ids: readonly string[],
+): Promise<(LedgerTransaction | undefined)[]> {
+  const rows = await database
+    .select(transactionColumns)
+    .from(transactions)
+    .where(sql`${transactions.id} = any(${sql.param(ids)}::uuid[])`)
+  const byId = new Map(rows.map((transaction) => [transaction.id, transaction]))
+  return ids.map((id) => byId.get(id))
+}
+
+/** In the order of the keys; undefined where there is none. */
+export async function findTransactionsByKey(
+  database: Database,
+  keys: readonly string[],
+): Promise<(LedgerTransaction | undefined)[]> {
+  const rows = await database
+    .select(transactionColumns)
+    .from(transactions)
+    .where(sql`${transactions.idempotencyKey} = any(${sql.param(keys)}::uuid[])`)
+  const byKey = new Map(rows.map((transaction) => [transaction.idempotencyKey, transaction]))
+  return keys.map((key) => byKey.get(key))
+}
+
+/** Sums over the whole ledger, of one moment. They may pass 64 bits. */
+export interface LedgerTotals {
+  userCount: number
+  transactionCount: number
+  /** Money that came in from the world outside. */
+  deposited: Cents
+  /** The sum of every account's balance, each as it is served (checkpoint and tail). Equal to `deposited`, or the ledger is broken. */
+  balances: Cents
+}
+
+/** Reads everything: for operators and checks, not for every request. */
+export async function loadTotals(database: Database): Promise<LedgerTotals> {
+  const { rows } = await database.execute<Record<keyof LedgerTotals, string>>(sql`
+    select ledger.transaction_count as "transactionCount", ledger.deposited, accounts.user_count as "userCount", accounts.balances
+    from (
+      select count(*) as transaction_count, coalesce(sum(amount) filter (where source_user_id is null), 0) as deposited
+      from public.transactions
+    ) ledger
+    cross join (
+      select count(*) as user_count, coalesce(sum(public.get_current_balance(users.id)::numeric), 0) as balances from public.users
+    ) accounts`)
+  const [totals] = rows as [Record<keyof LedgerTotals, string>]
+  return {
+    userCount: Number(totals.userCount),
+    transactionCount: Number(totals.transactionCount),
+    deposited: BigInt(totals.deposited),
+    balances: BigInt(totals.balances),
+  }
+}

@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type pg from 'pg'
+import type { Instant } from '../../db/instant.ts'
+import type { Database } from '../../db/pool.ts'
+import { noteStatement } from '../../db/statement-count.ts'
+import { inTransaction } from '../../db/transaction.ts'
+import { shareAccounts } from '../statements/share-accounts.ts'
+import { SettledClock, type SettledReading } from './settled-clock.ts'
+
+/*
+ * Reading the past so that it does not move. An answer about a moment is given when nothing in flight can still land
+ * at or before it:
+ *
+ *   final     an entry of the account at or after the moment is there already, so that whatever comes is later. Told
+ *             by the very statement that sums, whatever the clocks do.
+ *   settled   the moment is before everything that may still commit, told by an earlier reading of the clock.
+ *   else      the clock is read again every few milliseconds, and then the answer; after a while the accounts are
+ *             locked once, for the time it takes, and then summed up in a new statement.
+ */
+
+/** What an answer is about: entries at the moment count. */
+export interface AccountMoment {
+  accountId: string
+  asOf: Instant
+}
+
+/** A moment later than PostgreSQL's clock and than the account's last entry: nobody knows yet. */
+export class FutureMomentError extends Error {
+  override name = 'FutureMomentError'
+  readonly now: Instant
+  constructor(now: Instant) {
+    super('the moment is in the future')
+    this.now = now
+  }
+}
+
+/** How long to wait for a moment to settle by itself, and how often to look. */
+const SETTLE_WAIT_MS = 50
+const SETTLE_POLL_MS = 3
+/** How long the last resort, a shared lock on the accounts, may wait. */
+const SHARE_LOCK_TIMEOUT_MS = 5_000
+
+/** Reads in one statement, in the order of the requests; `final` as above. */
+export type ReadMoments<Request, Row> = (requests: readonly Request[]) => Promise<Row[]>
+
+export class Settling {
+  readonly #sharingPool: pg.Pool
+  readonly #clock: SettledClock
+
+  /** @param sharingPool of its own for waiting on locks: other reads go on, however long an account stays locked. */
+  constructor(database: Database, sharingPool: pg.Pool) {
+    this.#sharingPool = sharingPool
+    this.#clock = new SettledClock(database)
+  }
+
+  /** PostgreSQL's clock, read since this was called: later than all that the caller knows of. */
+  async now(): Promise<Instant> {
+    const askedAt = performance.now()
+    const reading = await this.#clock.readingFor('9999')
+    const since = reading.begunAt >= askedAt ? reading : await this.#clock.readingFor('9999')
+    return since.now
+  }
+
+  /**
+   * What `read` says of past moments, once it cannot change any more, in the order of the requests.
+   *
+   * @param isCheap whether to read at once, and perhaps in vain, before the moments are settled: a final answer need not
+   *   wait for that.
+   * @returns for each request its row or a FutureMomentError.
+   * @throws PostgreSQL's own error (55P03: to be asked again) when postings in flight did not end in time.
+   */
+  async settle<Request extends AccountMoment, Row extends { final: boolean }>(
+    requests: readonly Request[],
+    read: ReadMoments<Request, Row>,
+    { isCheap }: { isCheap: boolean },
+  ): Promise<(Row | FutureMomentError)[]> {
+    const askedAt = performance.now()
+    let isSettled = isCheap || (await this.#untilSettled(latestOf(requests), askedAt))
+    let open = requests
+    while (isSettled) {
+      const reading = await this.#clock.readingFor(latestOf(open))
+      const answers = judge(requests, await read(requests), reading, askedAt)
+      if (answers.every((answer) => answer !== undefined)) return answers
+      open = requests.filter((_request, index) => answers[index] === undefined)
+      isSettled = await this.#untilSettled(latestOf(open), askedAt)
+    }
+    return this.#settleByLock(requests, open, read)
+  }
+
+  /** Looks at the clock alone, again and again; false when the moment does not settle in time. */
+  async #untilSettled(moment: Instant, askedAt: number): Promise<boolean> {
+    for (;;) {
+      const { now, settledBefore, begunAt } = await this.#clock.readingFor(moment)
+      const isFuture = moment > now && begunAt >= askedAt
+      if (isFuture || (settledBefore !== null && moment < settledBefore)) return true
+      if (performance.now() >= askedAt + SETTLE_WAIT_MS) return false
+      await sleep(SETTLE_POLL_MS)
+    }
+  }
+
+  /** Nobody posts to the open accounts while the lock is had, and whoever does later reads a later clock. */
+  async #settleByLock<Request extends AccountMoment, Row extends { final: boolean }>(
+    requests: readonly Request[],
+    open: readonly Request[],
+    read: ReadMoments<Request, Row>,
+  ): Promise<(Row | FutureMomentError)[]> {
+    const limits = {
+      lockTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
+      statementTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
+      idleTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
+    }
+    const ids = [...new Set(open.map((request) => request.accountId))].sort()
+    const reading = await this.#clock.readingFor('9999')
+    noteStatement()
+    await inTransaction(this.#sharingPool, limits, (tx) => shareAccounts(tx).execute({ ids }))
+    const settled = { ...reading, settledBefore: '9999' }
+    return judge(requests, await read(requests), settled, reading.begunAt) as (Row | FutureMomentError)[]
+  }
+}
+
+const latestOf = (requests: readonly AccountMoment[]) =>
+  requests.reduce((latest, { asOf }) => (asOf > latest ? asOf : latest), '')
+
+/** Undefined for what could still change, or what only a reading begun since can call the future. */
+function judge<Request extends AccountMoment, Row extends { final: boolean }>(
+  requests: readonly Request[],
+  rows: readonly Row[],
+  { now, settledBefore, begunAt }: SettledReading,
+  askedAt: number,
+): (Row | FutureMomentError | undefined)[] {
+  return requests.map(({ asOf }, index) => {
+    const row = rows[index] as Row
+    if (row.final) return row
+    if (asOf > now) return begunAt < askedAt ? undefined : new FutureMomentError(now)
+    return settledBefore !== null && asOf < settledBefore ? row : undefined
+  })
+}

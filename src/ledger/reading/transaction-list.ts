@@ -1,0 +1,174 @@
+import { and, asc, desc, gte, isNotNull, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
+import type { Instant } from '../../db/instant.ts'
+import type { Database } from '../../db/pool.ts'
+import { transactions } from '../../db/tables.ts'
+import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
+import type { Cents } from '../model/money.ts'
+import { type LedgerTransaction, type TransactionKind, transactionColumns } from '../model/transaction.ts'
+
+/*
+ * The whole ledger, newest first by time and then by id. Entries of one account stand in their order; transactions that
+ * were in flight together stand by the time they were given, whichever was committed first.
+ */
+
+/** A place in the ledger. */
+export interface TransactionPosition {
+  createdAt: Instant
+  id: string
+}
+
+/** Which transactions: those that match all that is given. */
+export interface TransactionFilter {
+  kind?: TransactionKind | null | undefined
+  /** Both included. */
+  amountMin?: Cents | null | undefined
+  amountMax?: Cents | null | undefined
+  /** Included. */
+  from?: Instant | null | undefined
+  /** Excluded. */
+  to?: Instant | null | undefined
+}
+
+export interface TransactionPageRequest {
+  first?: number | undefined
+  last?: number | undefined
+  after?: TransactionPosition | undefined
+  before?: TransactionPosition | undefined
+}
+
+/** The longest list that is counted. */
+const COUNTED_MAX = 1_000_000
+
+const PLACE = sql`(${transactions.createdAt}, ${transactions.id})`
+const placeOf = ({ createdAt, id }: TransactionPosition) => sql`(${createdAt}::timestamptz, ${id}::uuid)`
+
+/** What is read in order; and what is then looked at one by one. */
+const rangeOf = ({ from, to }: TransactionFilter) =>
+  and(
+    from == null ? undefined : gte(transactions.createdAt, from),
+    to == null ? undefined : lt(transactions.createdAt, to),
+  )
+const matchOf = ({ kind, amountMin, amountMax }: TransactionFilter) =>
+  and(
+    kind == null
+      ? undefined
+      : kind === 'DEPOSIT'
+        ? isNull(transactions.sourceUserId)
+        : isNotNull(transactions.sourceUserId),
+    amountMin == null ? undefined : gte(transactions.amount, amountMin),
+    amountMax == null ? undefined : lte(transactions.amount, amountMax),
+  )
+
+/** Whether each transaction has to be looked at. */
+const isSelective = (filter: TransactionFilter) => matchOf(filter) !== undefined
+
+/** So many transactions from a place on, in order; called as the table is, so that its columns mean these rows. */
+function scan(database: Database, where: SQL | undefined, goesUp: boolean, scanMax: number) {
+  const { id, createdAt, idempotencyKey, amount } = transactions
+  const { sourceUserId, sourceSequence, destinationUserId, destinationSequence } = transactions
+  return database
+    .select({
+      id,
+      createdAt,
+      idempotencyKey,
+      amount,
+      sourceUserId,
+      sourceSequence,
+      destinationUserId,
+      destinationSequence,
+    })
+    .from(transactions)
+    .where(where)
+    .orderBy(...orderOf(goesUp))
+    .limit(scanMax)
+    .as('transactions')
+}
+
+/** Reads a page by keyset; it looks through at most `scanMax` transactions on either side of where it starts. */
+export async function pageTransactions(
+  database: Database,
+  { first, last, after, before }: TransactionPageRequest,
+  filter: TransactionFilter,
+  scanMax: number,
+): Promise<FilteredPage<LedgerTransaction, TransactionPosition>> {
+  const goesUp = last !== undefined
+  const size = last ?? first ?? 0
+  const [start, end] = goesUp ? [before, after] : [after, before]
+  const ahead = and(rangeOf(filter), start && sql`${PLACE} ${goesUp ? sql`>` : sql`<`} ${placeOf(start)}`)
+  const behind = start && and(rangeOf(filter), sql`${PLACE} ${goesUp ? sql`<=` : sql`>=`} ${placeOf(start)}`)
+
+  const matches = await database
+    .select(transactionColumns)
+    .from(scan(database, ahead, goesUp, scanMax))
+    .where(matchOf(filter))
+    .orderBy(...orderOf(goesUp))
+    // One more, to see whether there is more.
+    .limit(size + 1)
+  const isFull = matches.length > size
+  const [matchesBehind, stoppedAt] = await Promise.all([
+    behind ? hasMatch(database, filter, scan(database, behind, !goesUp, scanMax)) : false,
+    isFull || !isSelective(filter) ? undefined : findStop(database, ahead, goesUp, scanMax),
+  ])
+  const isBeyond = (position: TransactionPosition) =>
+    end !== undefined && compare(position, end) * (goesUp ? 1 : -1) >= 0
+  // What was added meanwhile moves the stop back: never to before a match that was found.
+  const found = matches.at(-1)
+  const stop = found && stoppedAt && compare(found, stoppedAt) * (goesUp ? 1 : -1) > 0 ? found : stoppedAt
+  return filteredPage(
+    { matches, matchesBehind, stoppedAt: stop && isBeyond(stop) ? undefined : stop },
+    size,
+    (transaction) => !isBeyond(transaction),
+    goesUp,
+  )
+}
+
+/** How many transactions match; null when there are too many to look through. */
+export async function countTransactions(database: Database, filter: TransactionFilter): Promise<number | null> {
+  const { amount, sourceUserId } = transactions
+  const looked = database
+    .select({ amount, sourceUserId })
+    .from(transactions)
+    .where(rangeOf(filter))
+    .limit(COUNTED_MAX + 1)
+    .as('transactions')
+  const match = matchOf(filter)
+  const [row] = await database
+    .select({
+      all: sql`count(*)`.mapWith(Number),
+      matching: sql`count(*) filter (where ${match ?? sql`true`})`.mapWith(Number),
+    })
+    .from(looked)
+  return row && row.all <= COUNTED_MAX ? row.matching : null
+}
+
+async function hasMatch(
+  database: Database,
+  filter: TransactionFilter,
+  scanned: ReturnType<typeof scan>,
+): Promise<boolean> {
+  const found = await database.select({ id: transactions.id }).from(scanned).where(matchOf(filter)).limit(1)
+  return found.length > 0
+}
+
+/** The last transaction that a scan looks at, where it is not the last of the list. */
+async function findStop(database: Database, where: SQL | undefined, goesUp: boolean, scanMax: number) {
+  const [stop, next] = await database
+    .select({ id: transactionColumns.id, createdAt: transactionColumns.createdAt })
+    .from(transactions)
+    .where(where)
+    .orderBy(...orderOf(goesUp))
+    .limit(2)
+    .offset(scanMax - 1)
+  return next && stop
+}
+
+function orderOf(goesUp: boolean): SQL[] {
+  const order = goesUp ? asc : desc
+  return [order(transactions.createdAt), order(transactions.id)]
+}
+
+/** Instants sort as text, and so do ids. */
+function compare(one: TransactionPosition, other: TransactionPosition): number {
+  if (one.createdAt !== other.createdAt) return one.createdAt < other.createdAt ? -1 : 1
+  return one.id < other.id ? -1 : one.id > other.id ? 1 : 0
+}

@@ -1,0 +1,45 @@
+import type { Ledger } from '../ledger/ledger.ts'
+import { countUsers, createUser, findUsersByKey } from '../ledger/reading/users.ts'
+
+/*
+ * A small story for an empty development database, so that the first query answers with something. Keys are fixed:
+ * telling it twice, or from several servers at once, changes nothing.
+ */
+
+const PEOPLE = ['ada', 'grace', 'linus', 'mary'] as const
+type Person = (typeof PEOPLE)[number]
+
+/** Who pays (null: a deposit), who is paid, how much in cents. */
+const STORY: readonly [Person | null, Person, bigint][] = [
+  [null, 'ada', 250_000n],
+  [null, 'grace', 180_000n],
+  ['ada', 'linus', 42_50n],
+  ['grace', 'ada', 120_00n],
+  ['linus', 'mary', 12_25n],
+  [null, 'mary', 75_000n],
+  ['mary', 'ada', 310_00n],
+  ['ada', 'grace', 99_95n],
+  ['grace', 'linus', 15_00n],
+  ['ada', 'mary', 1_000_00n],
+]
+
+/** @returns whether there was a story to tell: only into a ledger without users. */
+export async function tellDemoStory(ledger: Ledger): Promise<boolean> {
+  if ((await countUsers(ledger.database)) > 0) return false
+  const emails = PEOPLE.map((person) => `${person}@example.com`)
+  for (const email of emails) await createUser(ledger.database, { email, passwordHash: null, role: 'USER' })
+  const users = await findUsersByKey(
+    ledger.database,
+    emails.map((email) => ({ email })),
+  )
+  const idOf = (person: Person) => users[PEOPLE.indexOf(person)]?.id as string
+  for (const [index, [source, destination, amount]] of STORY.entries()) {
+    await ledger.posting.post({
+      idempotencyKey: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}`,
+      sourceUserId: source && idOf(source),
+      destinationUserId: idOf(destination),
+      amount,
+    })
+  }
+  return true
+}
