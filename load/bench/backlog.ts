@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { createClient } from 'graphql-ws'
 import pg from 'pg'
 import { WebSocket } from 'ws'
+import { fillBacklog, makeBacklogAccounts } from './backlog-fill.ts'
 import { openBenchServer } from './database.ts'
 import { median, percentile } from './measure.ts'
 import { makeToken } from './token.ts'
@@ -27,47 +28,8 @@ const { values: options } = parseArgs({
 const TRANSACTIONS = Number(options.transactions)
 const EVENTS_MAX = Number(options.events)
 const SLICE_MS = Number(options.seconds) * 1_000
-const ACCOUNTS = 1_000
 /** Of a database transaction that an engine makes under load. */
 const BATCH_ROWS = 33
-
-/** Account n pays account n + 1 one cent, round after round: two entries an account a round, and numbers without gaps. */
-const FILL = `
-  insert into transactions (id, idempotency_key, source_user_id, source_sequence, destination_user_id, destination_sequence, amount, created_at)
-  select gen_random_uuid(), gen_random_uuid(),
-    accounts[1 + place], 2 + 2 * round + (place > 0)::int,
-    accounts[1 + (place + 1) % ${ACCOUNTS}], 3 + 2 * round - (place + 1 < ${ACCOUNTS})::int, 1,
-    '2026-01-01'::timestamptz + number * interval '1 millisecond'
-  from (select number, number / ${ACCOUNTS} as round, number % ${ACCOUNTS} as place from generate_series($1::bigint, $2::bigint) number) step,
-    (select array_agg(id order by id) as accounts from users) every`
-
-async function fill(client: pg.Client): Promise<string[]> {
-  const { rows } = await client.query<{ id: string }>(
-    `insert into users (id, email) select gen_random_uuid(), number || '@example.com' from generate_series(1, ${ACCOUNTS}) number returning id`,
-  )
-  await client.query(`
-    insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
-    select gen_random_uuid(), gen_random_uuid(), id, 1, 1000000, '2025-01-01'::timestamptz + row_number() over () * interval '1 microsecond' from users`)
-  return rows.map(({ id }) => id)
-}
-
-async function fillBacklog(client: pg.Client): Promise<void> {
-  const half = Math.floor(TRANSACTIONS / 2)
-  await client.query(FILL, [0, half - 1])
-  await client.query(`
-    create procedure fill_batches(low bigint, high bigint) language plpgsql as $$
-    begin
-      while low < high loop
-        execute $fill$ ${FILL} $fill$ using low, least(low + ${BATCH_ROWS}, high) - 1;
-        commit;
-        low := low + ${BATCH_ROWS};
-      end loop;
-    end $$`)
-  await client.query('set synchronous_commit = off')
-  await client.query(`call fill_batches(${half}, ${TRANSACTIONS})`)
-  await client.query('drop procedure fill_batches')
-  await client.query('vacuum analyze')
-}
 
 async function startServer(url: string): Promise<{ child: ChildProcess; address: string }> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'serve'], {
@@ -90,7 +52,7 @@ const bench = await openBenchServer()
 const url = await bench.createDatabase('bench_backlog')
 const client = new pg.Client({ connectionString: url })
 await client.connect()
-const accounts = await fill(client)
+const accounts = await makeBacklogAccounts(client)
 const { child, address } = await startServer(url)
 try {
   const headers = { authorization: `Bearer ${await makeToken(url)}`, 'content-type': 'application/json' }
@@ -105,7 +67,11 @@ try {
   }
   const { data: start } = await ask('{ ledger { cursor } }')
   const filledAt = performance.now()
-  await fillBacklog(client)
+  await fillBacklog(client, accounts, {
+    transactions: TRANSACTIONS,
+    inBatches: Math.ceil(TRANSACTIONS / 2),
+    batchRows: BATCH_ROWS,
+  })
   console.log(
     `PostgreSQL ${bench.version}, Node ${process.version}; ${TRANSACTIONS} transactions filled in ${Math.round((performance.now() - filledAt) / 1_000)} s`,
   )
