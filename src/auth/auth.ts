@@ -46,6 +46,8 @@ const CHECK_TIMEOUT_MS = 5_000
 
 /** Opens it on a database that is migrated already. */
 export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...options }: AuthOptions): Promise<Auth> {
+  // Before anything is opened: it may fail.
+  await hashOfNobody()
   const pool = (name: string, connectionsMax: number, timeoutMs = answerTimeoutMs) =>
     openPool({
       url,
@@ -61,7 +63,6 @@ export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...op
   const throttle = new Throttle(signers, options.throttle ?? THROTTLE)
   const authenticator = new Authenticator(databaseOf(checkers), options.onTrouble)
   const signIns = { succeeded: 0, refused: 0, throttled: 0, overloaded: 0, failed: 0 }
-  await hashOfNobody()
   return {
     authenticator,
     database,

@@ -4,6 +4,7 @@ import { migrateDatabase } from '../db/migrate.ts'
 import { type Ledger, openLedger } from '../ledger/ledger.ts'
 import { ledgerOptions } from '../server/server.ts'
 import { unlessStopped } from './stop.ts'
+import { warn } from './warn.ts'
 
 /**
  * Gives `work` the URL of a migrated database: the one of DATABASE_URL, or an embedded one for as long as the work takes.
@@ -38,7 +39,7 @@ export async function withLedger(
   const config = readConfig(undefined, { serves: false, flags })
   await withDatabase(config, stop, (url) =>
     unlessStopped(stop, async () => {
-      const ledger = await openLedger(ledgerOptions(config, url, () => {}))
+      const ledger = await openLedger(ledgerOptions(config, url, warn))
       try {
         await work(ledger)
       } finally {

@@ -5,6 +5,7 @@ import { type Flags, readConfig, UsageError } from '../config.ts'
 import { authOptions } from '../server/server.ts'
 import { withDatabase } from './database.ts'
 import { unlessStopped } from './stop.ts'
+import { warn } from './warn.ts'
 
 /**
  * Creates an operator, or gives one a new password, and prints the password.
@@ -19,7 +20,7 @@ export async function operator(address: string, flags: Flags, stop: AbortSignal)
   const config = readConfig(undefined, { serves: false, flags })
   await withDatabase(config, stop, (url) =>
     unlessStopped(stop, async () => {
-      const auth = await openAuth(authOptions(config, url, () => {}))
+      const auth = await openAuth(authOptions(config, url, warn))
       try {
         const { password } = await makeOperator(auth.database, email)
         console.log(`${email} is an operator. The password, which is shown only this once:\n\n  ${password}\n`)

@@ -9,6 +9,7 @@ import {
   useOf,
 } from '../db/pool.ts'
 import { ledger as ledgerTable } from '../db/tables.ts'
+import { opening } from '../releasers.ts'
 import { Feed } from './feed/account-feed.ts'
 import { CatchUp } from './feed/catch-up.ts'
 import { Hints } from './feed/hints.ts'
@@ -88,38 +89,40 @@ const VERIFY_TIMEOUT_MS = 3_600_000
 const CONNECT_TIMEOUT_MS = 5_000
 
 /** Opens the ledger on a database that is migrated already. */
-export async function openLedger(options: LedgerOptions): Promise<Ledger> {
-  const { url, preparedStatements, operationDeadlineMs } = options
-  const pool = (name: string, connectionsMax: number, special: Partial<PoolOptions> = {}) =>
-    openPool({
-      url,
-      name,
-      connectionsMax,
-      preparedStatements,
-      connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, operationDeadlineMs),
-      answerTimeoutMs: operationDeadlineMs + 1_000,
-      ...special,
-    })
-  const writers = pool('thesaurum posting', LANES_MAX + 1, { pipelines: true })
-  const waiters = pool('thesaurum waiting', WAITERS_MAX, { pipelines: true })
-  const recorders = pool('thesaurum recording', RECORDERS_MAX)
-  const readers = pool('thesaurum reading', READERS_MAX)
-  const verifiers = pool('thesaurum verifying', VERIFIERS_MAX, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
-  const sharers = pool('thesaurum settling', SHARERS_MAX)
-  const feeders = pool('thesaurum feeding', FEEDERS_MAX)
-  const pools = {
-    posting: writers,
-    waiting: waiters,
-    recording: recorders,
-    reading: readers,
-    verifying: verifiers,
-    settling: sharers,
-    feeding: feeders,
-  }
-  const closePools = () => Promise.all(Object.values(pools).map((each) => each.end()))
-  const database = countedDatabaseOf(readers)
-  const feedDatabase = databaseOf(feeders)
-  try {
+export function openLedger(options: LedgerOptions): Promise<Ledger> {
+  return opening(async (releasers) => {
+    const { url, preparedStatements, operationDeadlineMs } = options
+    const pool = (name: string, connectionsMax: number, special: Partial<PoolOptions> = {}) => {
+      const opened = openPool({
+        url,
+        name,
+        connectionsMax,
+        preparedStatements,
+        connectTimeoutMs: Math.min(CONNECT_TIMEOUT_MS, operationDeadlineMs),
+        answerTimeoutMs: operationDeadlineMs + 1_000,
+        ...special,
+      })
+      releasers.add(() => opened.end())
+      return opened
+    }
+    const writers = pool('thesaurum posting', LANES_MAX + 1, { pipelines: true })
+    const waiters = pool('thesaurum waiting', WAITERS_MAX, { pipelines: true })
+    const recorders = pool('thesaurum recording', RECORDERS_MAX)
+    const readers = pool('thesaurum reading', READERS_MAX)
+    const verifiers = pool('thesaurum verifying', VERIFIERS_MAX, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
+    const sharers = pool('thesaurum settling', SHARERS_MAX)
+    const feeders = pool('thesaurum feeding', FEEDERS_MAX)
+    const pools = {
+      posting: writers,
+      waiting: waiters,
+      recording: recorders,
+      reading: readers,
+      verifying: verifiers,
+      settling: sharers,
+      feeding: feeders,
+    }
+    const database = countedDatabaseOf(readers)
+    const feedDatabase = databaseOf(feeders)
     const [row] = await database.select({ era: ledgerTable.era }).from(ledgerTable)
     if (!row) throw new Error('private.ledger is empty: the migrations have not run, or its row was deleted')
 
@@ -184,11 +187,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
         closing.abort()
         await posting.idle()
         await Promise.all([checkpoints.close(), attempts.close(), hints.close()])
-        await closePools()
+        await releasers.release()
       },
     }
-  } catch (error) {
-    await closePools()
-    throw error
-  }
+  })
 }

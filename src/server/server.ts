@@ -10,6 +10,7 @@ import { type Config, isOn } from '../config.ts'
 import { type CleanerOptions, openCleaner } from '../db/cleaner.ts'
 import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
 import { ledgerRetentionRules } from '../ledger/upkeep/retention.ts'
+import { opening, type Releasers } from '../releasers.ts'
 import type { Caller } from '../schema/context.ts'
 import { BoundedLog } from './bounded-log.ts'
 import { tellDemoStory } from './demo.ts'
@@ -98,21 +99,36 @@ export function cleanerOptions(config: Config, url: string, onError: CleanerOpti
  *
  * @param countsRequests false: requests are not counted, which a benchmark compares with.
  */
-export async function openServer(
+export function openServer(
   config: Config,
   url: string,
   logger: Logger,
-  { countsRequests = true }: { countsRequests?: boolean } = {},
+  options: { countsRequests?: boolean } = {},
+): Promise<RunningServer> {
+  return opening((releasers) => openInSteps(releasers, config, url, logger, options))
+}
+
+async function openInSteps(
+  releasers: Releasers,
+  config: Config,
+  url: string,
+  logger: Logger,
+  { countsRequests = true }: { countsRequests?: boolean },
 ): Promise<RunningServer> {
   const persistedOperations =
     config.PERSISTED_OPERATIONS === undefined ? undefined : await readPersistedOperations(config.PERSISTED_OPERATIONS)
   const errors = new BoundedLog(logger)
+  releasers.add(() => errors.close())
   const onTrouble = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
   const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger reported an error')))
+  releasers.add(() => ledger.close())
   const auth = await openAuth(authOptions(config, url, onTrouble('tokens could not be checked')))
+  releasers.add(() => auth.close())
   const cleaner = openCleaner(cleanerOptions(config, url, onTrouble('expired rows could not be deleted')))
+  releasers.add(() => cleaner.close())
   const isProduction = config.NODE_ENV === 'production'
   const connections = new Connections(connectionLimits(config))
+  releasers.add(() => connections.close())
   const metrics = createMetrics(ledger, auth, {
     connections: () => connections.count,
     requestsInFlight: () => connections.requestCount,
@@ -187,20 +203,13 @@ export async function openServer(
     subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX,
     socketsPerViewerMax: config.SOCKETS_PER_VIEWER_MAX,
   })
-  try {
-    if (config.NODE_ENV === 'development') {
-      await tellDemoStory(ledger)
-      operator = await openOperatorToken(auth, config.DATA_DIR)
-    }
-    if (isProduction) await endDemoSessions(auth.database)
-    await listen(http, config)
-  } catch (error) {
-    connections.close()
-    await webSocket.close()
-    await Promise.all([ledger.close(), auth.close(), cleaner.close()])
-    errors.close()
-    throw error
+  releasers.add(() => webSocket.close())
+  if (config.NODE_ENV === 'development') {
+    await tellDemoStory(ledger)
+    operator = await openOperatorToken(auth, config.DATA_DIR)
   }
+  if (isProduction) await endDemoSessions(auth.database)
+  await listen(http, config)
 
   return {
     address: addressOf(http.address() as AddressInfo),
@@ -209,7 +218,6 @@ export async function openServer(
       readiness.shutDown()
       // A load balancer looks every few seconds, and goes on sending until it has seen that.
       if (config.SHUTDOWN_DELAY_MS > 0) await sleep(config.SHUTDOWN_DELAY_MS)
-      connections.close()
       const closed = new Promise((resolve) => http.close(resolve))
       await webSocket.close()
       // Before the feed: otherwise event streams would send that their subscription has ended.
@@ -219,8 +227,7 @@ export async function openServer(
       const timer = setTimeout(() => http.closeAllConnections(), DRAIN_MS)
       await closed
       clearTimeout(timer)
-      await Promise.all([ledger.close(), auth.close(), cleaner.close()])
-      errors.close()
+      await releasers.release()
     },
   }
 }

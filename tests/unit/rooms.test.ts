@@ -13,7 +13,7 @@ const FLOORS = [
   ['schema'],
   ['ledger', 'auth'],
   ['db'],
-  ['config', 'turns'],
+  ['config', 'turns', 'releasers'],
 ] as const
 
 /** Which rooms know a library. Types cost nothing at run time, and still are knowledge. */
