@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fillBacklog, makeBacklogAccounts } from '../../load/bench/backlog-fill.ts'
+import { fillBacklog, makeBacklogAccounts } from '../../bench/backlog-fill.ts'
 import { openClient } from '../support/graphql-transport.ts'
 import { openMeasuredServer } from './support/measured-server.ts'
 

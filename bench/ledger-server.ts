@@ -1,5 +1,5 @@
 import { openSync } from 'node:fs'
-import { readConfig } from '../../src/config.ts'
+import { readConfig } from '../src/config.ts'
 import { makeToken } from './token.ts'
 
 /*
@@ -10,10 +10,10 @@ import { makeToken } from './token.ts'
  * every closure each time it is made, and so slow down what is measured here.
  */
 
-const built = (path: string) => new URL(`../../dist/${path}`, import.meta.url).href
-const { createLogger }: typeof import('../../src/server/log.ts') = await import(built('server/log.js'))
-const { LineWriter }: typeof import('../../src/server/line-writer.ts') = await import(built('server/line-writer.js'))
-const { openServer }: typeof import('../../src/server/server.ts') = await import(built('server/server.js'))
+const built = (path: string) => new URL(`../dist/${path}`, import.meta.url).href
+const { createLogger }: typeof import('../src/server/log.ts') = await import(built('server/log.js'))
+const { LineWriter }: typeof import('../src/server/line-writer.ts') = await import(built('server/line-writer.js'))
+const { openServer }: typeof import('../src/server/server.ts') = await import(built('server/server.js'))
 
 const config = readConfig()
 if (config.DATABASE_URL === undefined) throw new Error('DATABASE_URL is missing')

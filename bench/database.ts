@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { openEmbedded } from '../../src/db/embedded/embedded.ts'
-import { migrateDatabase } from '../../src/db/migrate.ts'
+import { openEmbedded } from '../src/db/embedded/embedded.ts'
+import { migrateDatabase } from '../src/db/migrate.ts'
 
 /*
  * Databases for benchmarks: on the PostgreSQL of DATABASE_URL (whose role may create databases), else on an embedded

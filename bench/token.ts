@@ -1,5 +1,5 @@
-import { createApiToken } from '../../src/auth/api-tokens.ts'
-import { databaseOf, openPool } from '../../src/db/pool.ts'
+import { createApiToken } from '../src/auth/api-tokens.ts'
+import { databaseOf, openPool } from '../src/db/pool.ts'
 
 /** A token for everything, on a database of a benchmark. */
 export async function makeToken(url: string): Promise<string> {
