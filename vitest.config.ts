@@ -5,7 +5,9 @@ export default defineConfig({
   // Vite would take graphql's ES module for our code, while Pothos and Yoga get the CommonJS one: two graphqls.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
-    include: ['tests/{unit,integration,websocket}/**/*.test.ts'],
+    include: ['tests/**/*.test.ts'],
+    // These have a configuration of their own: they need a quiet machine, or Chromium.
+    exclude: ['tests/{hostile,browser}/**'],
     globalSetup: ['tests/support/build.ts', 'tests/support/postgres.ts'],
     setupFiles: ['tests/support/patience.ts', 'tests/support/canary.ts'],
     // Files at once, each with databases of its own. A third makes use of two cores while others wait for a process to start or for a

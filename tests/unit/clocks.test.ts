@@ -4,17 +4,16 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
 const TESTS = fileURLToPath(new URL('..', import.meta.url))
-const SOURCES = ['unit', 'integration', 'websocket', 'support'].flatMap((folder) =>
-  readdirSync(join(TESTS, folder))
-    .filter((name) => name.endsWith('.ts') && name !== 'clocks.test.ts')
-    .map((name) => ({ path: `${folder}/${name}`, text: readFileSync(join(TESTS, folder, name), 'utf8') })),
-)
+const SOURCES = readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
+  .map((path) => path.replaceAll('\\', '/'))
+  .filter((path) => path.endsWith('.ts') && !/^(hostile|browser)\//.test(path) && path !== 'unit/clocks.test.ts')
+  .map((path) => ({ path, text: readFileSync(join(TESTS, path), 'utf8') }))
 
 /** These look at the clock, and no machine is too slow for what they expect. */
 const UNBOUNDED = new Set([
   'support/patience.ts',
   // At most so many lines for each second that went by.
-  'integration/probes.test.ts',
+  'server/probes.test.ts',
   // Pauses are at least so long.
   'unit/viewer-turns.test.ts',
 ])
