@@ -205,6 +205,19 @@ test('160 answers of 0.9 MB that nobody reads, on one connection and on 160', ()
     await sleep(20_000)
   }))
 
+test('160 clients that connect at once, and ask for 0.9 MB each', () =>
+  attack(async () => {
+    const fat = request({ query: FAT, variables: { id: account } }, { connection: 'close' })
+    await Promise.all(
+      Array.from({ length: 160 }, async () => {
+        const socket = connect(server.port, '127.0.0.1')
+        onTestFinished(() => void socket.destroy())
+        socket.write(fat)
+        await once(socket.resume(), 'close')
+      }),
+    )
+  }))
+
 test('answers that nobody reads, asked for by 100 operations of one WebSocket', () =>
   attack(async () => {
     const webSocket = await openDeafWebSocket()

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Slices } from '../../src/schema/slices.ts'
-import { takeTurn, UNITS_PER_TURN } from '../../src/turns.ts'
+import { noteConnection, TURNS_FOR_CONNECTIONS_MAX, takeTurn, UNITS_PER_TURN } from '../../src/turns.ts'
 
 // Until no turn of another test is under way.
 beforeEach(async () => {
@@ -51,6 +51,29 @@ describe('a turn of the event loop', () => {
     })
     for (let turn = 0; turn < 4; turn++) await nextTurn()
     expect(begun).toEqual(['first', 'second', 'other', 'third'])
+  })
+})
+
+describe('while connections are accepted', () => {
+  test('work that waits leaves the next turn to them', async () => {
+    const begun = watch({ a: takeTurn({}, UNITS_PER_TURN), b: takeTurn({}, UNITS_PER_TURN) })
+    noteConnection()
+    await nextTurn()
+    expect(begun).toEqual(['a'])
+    await nextTurn()
+    expect(begun).toEqual(['a', 'b'])
+  })
+
+  test('work goes on, however many there are', async () => {
+    const begun = watch({ a: takeTurn({}, UNITS_PER_TURN), b: takeTurn({}, UNITS_PER_TURN) })
+    for (let turn = 0; turn < TURNS_FOR_CONNECTIONS_MAX; turn++) {
+      noteConnection()
+      await nextTurn()
+      expect(begun).toEqual(['a'])
+    }
+    noteConnection()
+    await nextTurn()
+    expect(begun).toEqual(['a', 'b'])
   })
 })
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Config } from '../../config.ts'
+import { noteConnection } from '../../turns.ts'
 import { type Answer, Connection } from './connection.ts'
 import { Unread, type UnreadLimits } from './unread.ts'
 
@@ -67,7 +68,10 @@ export class Connections {
   /** Takes every connection that a server accepts from now on. */
   watch(http: Server): void {
     this.#http = http
-    http.on('connection', (socket: Socket) => this.of(socket))
+    http.on('connection', (socket: Socket) => {
+      noteConnection()
+      this.of(socket)
+    })
   }
 
   of(socket: Socket): Connection {
