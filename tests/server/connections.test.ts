@@ -148,6 +148,43 @@ test('connections of one viewer share a bound, and the others do not notice', as
   expect(await narrow.ask('{ __typename }', {}, {})).toEqual({ data: { __typename: 'Query' } })
 })
 
+test('bodies that are not sent completely count as bytes that wait, until they are complete', async () => {
+  const narrow = await openTestServer({ ...PATIENT, UNREAD_BYTES_OF_STRANGERS_MAX: String(2 ** 20) }, server.database)
+  onTestFinished(() => narrow.close())
+  const body = JSON.stringify({ query: '{ __typename }', extensions: { filling: 'x'.repeat(400_000) } })
+  const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`
+  const first = await pipeline(narrow, head + body.slice(0, -1))
+  await vi.waitFor(async () => expect(await gauge('unread_bytes', narrow)).toBe(body.length - 1))
+  first.write('}')
+  expect(await readToEnd(first)).toMatch(/^HTTP\/1.1 200 /)
+  expect(await gauge('unread_bytes', narrow)).toBe(0)
+  // Three of them are more than strangers may have together.
+  const three = await Promise.all([1, 2, 3].map(() => pipeline(narrow, head + body.slice(0, -1))))
+  for (const socket of three) socket.resume()
+  await Promise.race(three.map((socket) => once(socket, 'close')))
+  await vi.waitFor(async () => expect(await gauge('unread_bytes', narrow)).toBe(2 * (body.length - 1)))
+})
+
+test('a client has as many connections as it may have, and can open another when one ends', async () => {
+  const narrow = await openTestServer({ CONNECTIONS_PER_CLIENT_MAX: '3' }, server.database)
+  onTestFinished(() => narrow.close())
+  const open = [await pipeline(narrow, GET), await pipeline(narrow, GET), await pipeline(narrow, GET)]
+  for (const socket of open) expect(String((await once(socket.resume(), 'data'))[0])).toMatch(/^HTTP\/1.1 200/)
+  expect(await readToEnd(await pipeline(narrow, GET))).toBe('')
+  open[0]?.destroy()
+  await vi.waitFor(async () => {
+    const socket = await pipeline(narrow, GET.replace('\r\n\r\n', '\r\nconnection: close\r\n\r\n'))
+    expect(await readToEnd(socket)).toMatch(/^HTTP\/1.1 200/)
+  })
+})
+
+test('connections through a trusted proxy are not counted', async () => {
+  const narrow = await openTestServer({ CONNECTIONS_PER_CLIENT_MAX: '1', TRUSTED_PROXY_COUNT: '1' }, server.database)
+  onTestFinished(() => narrow.close())
+  for (const socket of [await pipeline(narrow, GET), await pipeline(narrow, GET)])
+    expect(String((await once(socket.resume(), 'data'))[0])).toMatch(/^HTTP\/1.1 200/)
+})
+
 test('a WebSocket whose answers are not read is closed', async () => {
   const narrow = await openTestServer({ ...PATIENT, UNREAD_BYTES_PER_CONNECTION_MAX: String(2 ** 20) }, server.database)
   onTestFinished(() => narrow.close())

@@ -32,6 +32,7 @@ const BAD: Readonly<Record<string, string[]>> = {
   USER_COST_MAX: [CANARY, '99'],
   OPERATOR_COST_MAX: [CANARY, '99'],
   SOCKETS_PER_VIEWER_MAX: [CANARY, '0'],
+  CONNECTIONS_PER_CLIENT_MAX: [CANARY, '0', '1000001'],
   REQUESTS_PER_CONNECTION_MAX: [CANARY, '0', '10001'],
   UNREAD_BYTES_PER_CONNECTION_MAX: [CANARY, '1023'],
   UNREAD_BYTES_PER_VIEWER_MAX: [CANARY, '1023'],
@@ -72,6 +73,7 @@ test('an empty environment is a whole configuration, for one at their own machin
     SUBSCRIPTIONS_PER_SOCKET_MAX: 100,
     SUBSCRIPTIONS_PER_VIEWER_MAX: 1_000,
     SOCKETS_PER_VIEWER_MAX: 100,
+    CONNECTIONS_PER_CLIENT_MAX: 4_000,
     REQUESTS_PER_CONNECTION_MAX: 100,
     UNREAD_BYTES_PER_CONNECTION_MAX: 8 * 2 ** 20,
     UNREAD_BYTES_PER_VIEWER_MAX: 32 * 2 ** 20,
@@ -113,6 +115,7 @@ test('every variable is read, and strangers are left alone', () => {
     SUBSCRIPTIONS_PER_SOCKET_MAX: '1',
     SUBSCRIPTIONS_PER_VIEWER_MAX: '1',
     SOCKETS_PER_VIEWER_MAX: '1',
+    CONNECTIONS_PER_CLIENT_MAX: '1',
     REQUESTS_PER_CONNECTION_MAX: '1',
     UNREAD_BYTES_PER_CONNECTION_MAX: '1024',
     UNREAD_BYTES_PER_VIEWER_MAX: '1024',
@@ -133,7 +136,7 @@ test('every variable is read, and strangers are left alone', () => {
     PERSISTED_OPERATIONS: '/etc/thesaurum/operations.json',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(28)
+  expect(numbers).toHaveLength(29)
   const origins = 'https://app.example.com, http://localhost:3000'
   expect(readConfig({ ...environment, ALLOWED_ORIGINS: origins, HOME: '/root', PATH: '' })).toEqual({
     ...environment,

@@ -79,23 +79,30 @@ const tooLarge = (bytesMax: number): BodyRefusal => ({
 /**
  * Reads a body, up to the limit. The length that the headers gave may be missing or wrong.
  *
+ * @param onReceived told how much of it has come while there is more to come, and 0 at its end.
  * @param done given the text; why it was refused; or undefined when the client left before the end.
  */
 export function readBody(
   request: IncomingMessage,
   bytesMax: number,
+  onReceived: (bytes: number) => void,
   done: (body: string | BodyRefusal | undefined) => unknown,
 ): void {
   const chunks: Buffer[] = []
   let bytes = 0
+  const length = Number(request.headers['content-length'])
   const end = (body: string | BodyRefusal | undefined) => {
     request.off('data', take).off('end', finish).off('close', leave)
+    onReceived(0)
     done(body)
   }
   const take = (chunk: Buffer) => {
     bytes += chunk.length
     chunks.push(chunk)
-    if (bytes <= bytesMax) return
+    if (bytes <= bytesMax) {
+      if (bytes !== length) onReceived(bytes)
+      return
+    }
     end(tooLarge(bytesMax))
     // The rest is discarded until the connection closes behind the answer.
     request.resume()

@@ -14,6 +14,8 @@ export class Connection {
   cut: () => void = () => this.socket.destroy()
   /** Messages of a WebSocket that the kernel has not taken yet. */
   unsentMessages = 0
+  /** What has come of a request body whose end has not. */
+  #bodyBytes = 0
   readonly #answers = new Set<Answer>()
   readonly #onWritten: (connection: Connection) => void
 
@@ -70,10 +72,20 @@ export class Connection {
     this.#onWritten(this)
   }
 
-  /** What was written for the client and is still in this process: neither the kernel nor the client has it yet. */
+  /** To be called when a part of a request body has come, and with 0 when the body is complete or refused. */
+  received(bodyBytes: number): void {
+    if (bodyBytes === this.#bodyBytes) return
+    this.#bodyBytes = bodyBytes
+    this.#onWritten(this)
+  }
+
+  /**
+   * What was written for the client and is still in this process: neither the kernel nor the client has it yet. A body that is
+   * still arriving is counted too, since it also waits in memory for its client.
+   */
   get unreadBytes(): number {
     if (this.socket.destroyed) return 0
-    let bytes = this.socket.writableLength
+    let bytes = this.socket.writableLength + this.#bodyBytes
     if (this.#answers.size > 1) for (const answer of this.#answers) if (!answer.socket) bytes += answer.writableLength
     return bytes
   }

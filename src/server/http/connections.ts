@@ -1,11 +1,14 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { networkOf } from '../../auth/throttle.ts'
 import type { Config } from '../../config.ts'
 import { noteConnection } from '../../turns.ts'
 import { type Answer, Connection } from './connection.ts'
 import { Unread, type UnreadLimits } from './unread.ts'
 
 export interface ConnectionLimits {
+  /** Connections of one network (an IPv4 address, an IPv6 /64), WebSockets included. */
+  connectionsPerClientMax: number
   /** HTTP requests that one connection may have in flight, by pipelining. */
   requestsMax: number
   unread: UnreadLimits
@@ -16,6 +19,9 @@ export interface ConnectionLimits {
 /** The part of the configuration that connections need. */
 export function connectionLimits(config: Config): ConnectionLimits {
   return {
+    // Behind a proxy all connections come from its address, and it is the proxy that has to bound them.
+    connectionsPerClientMax:
+      config.TRUSTED_PROXY_COUNT > 0 ? Number.POSITIVE_INFINITY : config.CONNECTIONS_PER_CLIENT_MAX,
     requestsMax: config.REQUESTS_PER_CONNECTION_MAX,
     unreadTimeoutMs: config.UNREAD_TIMEOUT_MS,
     unread: {
@@ -36,6 +42,8 @@ export class Connections {
   readonly #limits: ConnectionLimits
   readonly #unread: Unread
   readonly #open = new Map<Socket, Connection>()
+  /** How many each network has. */
+  readonly #counts = new Map<string, number>()
   /** The bytes that each client had taken at the last look. */
   #taken = new Map<Connection, number>()
   readonly #timer: NodeJS.Timeout
@@ -70,7 +78,9 @@ export class Connections {
     this.#http = http
     http.on('connection', (socket: Socket) => {
       noteConnection()
-      this.of(socket)
+      // Without an answer: that would cost more than the connection.
+      if (this.#count(socket)) this.of(socket)
+      else socket.destroy()
     })
   }
 
@@ -87,6 +97,20 @@ export class Connections {
     })
     socket.on('drain', () => this.#unread.count(connection))
     return connection
+  }
+
+  /** @returns false: its network has as many connections as it may have. */
+  #count(socket: Socket): boolean {
+    const network = networkOf(socket.remoteAddress ?? '')
+    const count = this.#counts.get(network) ?? 0
+    if (count >= this.#limits.connectionsPerClientMax) return false
+    this.#counts.set(network, count + 1)
+    socket.once('close', () => {
+      const left = (this.#counts.get(network) ?? 1) - 1
+      if (left > 0) this.#counts.set(network, left)
+      else this.#counts.delete(network)
+    })
+    return true
   }
 
   readonly #onWritten = (connection: Connection) => this.#unread.count(connection)

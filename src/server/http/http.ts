@@ -94,7 +94,7 @@ export function createHttpServer(options: HttpOptions): Server {
   return server
 }
 
-function answerGraphql(request: HttpRequest, response: ServerResponse, options: HttpOptions): unknown {
+function answerGraphql(request: HttpRequest, response: Answer, options: HttpOptions): unknown {
   const { method = 'GET', headers } = request
   if (method !== 'POST') secure(response, options.isProduction)
   allowOrigin(request, response, options.allowedOrigins)
@@ -132,7 +132,7 @@ function answerGraphql(request: HttpRequest, response: ServerResponse, options: 
 function answerCaller(
   caller: Caller | typeof BAD_TOKEN,
   request: HttpRequest,
-  response: ServerResponse,
+  response: Answer,
   options: HttpOptions,
 ): unknown {
   if (caller === BAD_TOKEN) {
@@ -144,7 +144,8 @@ function answerCaller(
   if (record) record.viewer = caller.viewer.key
   options.admit(request, caller)
   if (request.method !== 'POST') return options.graphql(request, response)
-  return readBody(request, options.bodyBytesMax, (body) => {
+  const onReceived = (bytes: number) => response.owner?.received(bytes)
+  return readBody(request, options.bodyBytesMax, onReceived, (body) => {
     if (body === undefined) return response.destroy()
     if (typeof body === 'object') return answerBodyRefusal(response, body)
     const { graphql, slimPath, maskError } = options

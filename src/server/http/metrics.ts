@@ -111,7 +111,12 @@ export function createMetrics(ledger: Ledger, auth: Auth, server: ServerCounts =
   gauge('requests_in_flight', 'HTTP requests that are being answered, this one included.', [], () =>
     one(server.requestsInFlight()),
   )
-  gauge('unread_bytes', 'Bytes that wait for clients which do not read them.', [], () => one(server.unreadBytes()))
+  gauge(
+    'unread_bytes',
+    'Bytes that wait for clients: answers that they do not read, and bodies that they have not sent completely.',
+    [],
+    () => one(server.unreadBytes()),
+  )
   gauge('sockets', 'Open WebSockets.', [], () => one(server.sockets()))
   counter('sockets_closed_total', 'WebSockets that were closed.', ['code'], () =>
     [...server.closedSockets()].map(([code, count]) => [{ code }, count]),
