@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { readConfig } from '../src/config.ts'
 import { openLedger } from '../src/ledger/ledger.ts'
-import { ledgerOptions } from '../src/server/server.ts'
+import { ledgerOptions } from '../src/server/options.ts'
 
 /** Recomputes the ledger after a benchmark, and says what it found: a rate of wrong postings is worth nothing. */
 export async function checkSoundness(

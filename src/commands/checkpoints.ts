@@ -1,5 +1,5 @@
 import type { Flags } from '../config.ts'
-import { withLedger } from './database.ts'
+import { withLedger } from './ledger.ts'
 
 /** Rebuilds the balance checkpoints that are missing. */
 export const checkpoints = (flags: Flags, stop: AbortSignal) =>

@@ -1,10 +1,7 @@
-import { type Config, type Flags, readConfig } from '../config.ts'
+import type { Config } from '../config.ts'
 import { openEmbedded } from '../db/embedded/embedded.ts'
 import { migrateDatabase } from '../db/migrate.ts'
-import { type Ledger, openLedger } from '../ledger/ledger.ts'
-import { ledgerOptions } from '../server/server.ts'
 import { unlessStopped } from './stop.ts'
-import { warn } from './warn.ts'
 
 /**
  * Gives `work` the URL of a migrated database: the one of DATABASE_URL, or an embedded one for as long as the work takes.
@@ -28,23 +25,4 @@ export async function withDatabase(
   } finally {
     await embedded.close()
   }
-}
-
-/** Opens the ledger for a command that works on it and ends. */
-export async function withLedger(
-  flags: Flags,
-  stop: AbortSignal,
-  work: (ledger: Ledger) => Promise<void>,
-): Promise<void> {
-  const config = readConfig(undefined, { serves: false, flags })
-  await withDatabase(config, stop, (url) =>
-    unlessStopped(stop, async () => {
-      const ledger = await openLedger(ledgerOptions(config, url, warn))
-      try {
-        await work(ledger)
-      } finally {
-        await ledger.close()
-      }
-    }),
-  )
 }

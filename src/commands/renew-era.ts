@@ -1,5 +1,5 @@
 import type { Flags } from '../config.ts'
-import { withLedger } from './database.ts'
+import { withLedger } from './ledger.ts'
 
 /** Makes every cursor void, as is needed after a restore. */
 export const renewEra = (flags: Flags, stop: AbortSignal) =>

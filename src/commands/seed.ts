@@ -1,6 +1,6 @@
 import type { Flags } from '../config.ts'
 import { tellDemoStory } from '../server/demo.ts'
-import { withLedger } from './database.ts'
+import { withLedger } from './ledger.ts'
 
 /** Loads the demo data into a ledger that has no users. */
 export const seed = (flags: Flags, stop: AbortSignal) =>

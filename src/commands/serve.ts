@@ -1,19 +1,26 @@
 import { once } from 'node:events'
 import { type Flags, readConfig } from '../config.ts'
 import { openConsole } from '../server/console.ts'
-import { openServer } from '../server/server.ts'
 import { exitCodeOf, explain } from '../startup-errors.ts'
 import { withDatabase } from './database.ts'
 import { StoppedError, unlessStopped } from './stop.ts'
+
+/** GraphQL and all that the server is made of: most of what a start loads, so only once it is needed. */
+const loadServer = () => import('../server/server.ts')
 
 /** Starts the server, and a PostgreSQL of its own where there is no DATABASE_URL; closes both on a signal to stop. */
 export async function serve(flags: Flags, stop: AbortSignal): Promise<void> {
   const config = readConfig(undefined, { flags })
   const output = openConsole(config)
   stop.addEventListener('abort', () => output.stopping((stop.reason as StoppedError).signal))
+  // A PostgreSQL that starts leaves time to load. What cannot be loaded is reported below, when it is needed.
+  if (config.DATABASE_URL === undefined) loadServer().catch(() => {})
   try {
     await withDatabase(config, stop, async (url) => {
-      const server = await unlessStopped(stop, () => openServer(config, url, output.logger))
+      const server = await unlessStopped(stop, async () => {
+        const { openServer } = await loadServer()
+        return openServer(config, url, output.logger)
+      })
       try {
         output.ready(server)
         if (!stop.aborted) await once(stop, 'abort')

@@ -1,6 +1,6 @@
 import { type AddressFinding, checkAddresses } from '../auth/address-check.ts'
 import type { Flags } from '../config.ts'
-import { withLedger } from './database.ts'
+import { withLedger } from './ledger.ts'
 
 /** Recomputes the whole ledger and prints what is wrong; the exit code is 1 if anything is. */
 export const verify = (flags: Flags, stop: AbortSignal) =>

@@ -3,13 +3,11 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { type AuthOptions, openAuth } from '../auth/auth.ts'
+import { openAuth } from '../auth/auth.ts'
 import { endDemoSessions } from '../auth/operators.ts'
-import { authRetentionRules } from '../auth/retention.ts'
 import { type Config, isOn } from '../config.ts'
-import { type CleanerOptions, openCleaner } from '../db/cleaner.ts'
-import { type LedgerOptions, openLedger } from '../ledger/ledger.ts'
-import { ledgerRetentionRules } from '../ledger/upkeep/retention.ts'
+import { openCleaner } from '../db/cleaner.ts'
+import { openLedger } from '../ledger/ledger.ts'
 import { opening, type Releasers } from '../releasers.ts'
 import type { Caller } from '../schema/context.ts'
 import { BoundedLog } from './bounded-log.ts'
@@ -27,6 +25,7 @@ import { createHttpServer } from './http/http.ts'
 import type { HttpRequest } from './http/http-request.ts'
 import { createMetrics } from './http/metrics.ts'
 import { Readiness } from './http/readiness.ts'
+import { authOptions, cleanerOptions, ledgerOptions } from './options.ts'
 import { RequestLog } from './request-log.ts'
 import { passOverOffers } from './websocket/upgrade-offers.ts'
 import { openWebSocket } from './websocket/websocket.ts'
@@ -48,51 +47,6 @@ const BACKLOG = 4_096
 
 /** How long operations in flight may take to end when the server is closed. */
 const DRAIN_MS = 10_000
-
-/** The part of the configuration that the ledger needs. */
-export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOptions['onTrouble']): LedgerOptions {
-  return {
-    url,
-    directUrl: config.DIRECT_DATABASE_URL ?? url,
-    onTrouble,
-    preparedStatements: config.PREPARED_STATEMENTS === 'on',
-    operationDeadlineMs: config.OPERATION_DEADLINE_MS,
-    clockAheadMaxMs: config.CLOCK_AHEAD_MAX_MS,
-    batchSizeMax: config.BATCH_SIZE_MAX,
-    queueLengthMax: config.QUEUE_LENGTH_MAX,
-    batchLockWaitMs: config.BATCH_LOCK_WAIT_MS,
-    filterScanMax: config.FILTER_SCAN_MAX,
-    failedTransactionsPerHourMax: config.FAILED_TRANSACTIONS_PER_HOUR_MAX,
-  }
-}
-
-/** The part of the configuration that sign-in needs. */
-export function authOptions(config: Config, url: string, onTrouble: AuthOptions['onTrouble']): AuthOptions {
-  return {
-    url,
-    onTrouble,
-    preparedStatements: config.PREPARED_STATEMENTS === 'on',
-    answerTimeoutMs: config.OPERATION_DEADLINE_MS + 1_000,
-    sessions: { idleTimeoutMs: config.SESSION_IDLE_MS, lifetimeMs: config.SESSION_LIFETIME_MS },
-  }
-}
-
-/** The part of the configuration that the cleaner needs. */
-export function cleanerOptions(config: Config, url: string, onError: CleanerOptions['onError']): CleanerOptions {
-  return {
-    url,
-    onError,
-    preparedStatements: config.PREPARED_STATEMENTS === 'on',
-    answerTimeoutMs: config.OPERATION_DEADLINE_MS + 1_000,
-    rules: [
-      ...authRetentionRules({
-        sessionDays: config.SESSION_RETENTION_DAYS,
-        apiTokenDays: config.API_TOKEN_RETENTION_DAYS,
-      }),
-      ...ledgerRetentionRules({ failedTransactionDays: config.FAILED_TRANSACTION_RETENTION_DAYS }),
-    ],
-  }
-}
 
 /**
  * Opens the server on a database that is migrated already. In development it loads demo data into an empty ledger.
