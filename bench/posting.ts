@@ -205,7 +205,7 @@ async function measure(transactions: number): Promise<void> {
     batchLockWaitMs: 100,
     filterScanMax: 10_000,
     failedTransactionsPerHourMax: 1_000,
-    onTrouble: (error) => console.error(error),
+    onError: (error) => console.error(error),
   })
   const bare = createBareInsert(bareUrl, ids)
   await bare.open()

@@ -13,7 +13,7 @@ export interface AuthOptions {
   answerTimeoutMs: number
   sessions: SessionOptions
   throttle?: ThrottleOptions
-  onTrouble: (error: unknown) => void
+  onError: (error: unknown) => void
 }
 
 /** `throttled`: there were too many attempts. `overloaded`: too many passwords wait. `failed`: the database is away, or a fault. */
@@ -61,7 +61,7 @@ export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...op
   const signers = pool('thesaurum signing in', SIGN_INS_MAX)
   const database = databaseOf(signers)
   const throttle = new Throttle(signers, options.throttle ?? THROTTLE)
-  const authenticator = new Authenticator(databaseOf(checkers), options.onTrouble)
+  const authenticator = new Authenticator(databaseOf(checkers), options.onError)
   const signIns = { succeeded: 0, refused: 0, throttled: 0, overloaded: 0, failed: 0 }
   return {
     authenticator,

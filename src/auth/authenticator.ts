@@ -39,7 +39,7 @@ interface Watcher {
 export class Authenticator {
   readonly #database: Database
   readonly #read: (tokens: readonly string[]) => Promise<(Grant | undefined)[]>
-  readonly #onTrouble: (error: unknown) => void
+  readonly #onError: (error: unknown) => void
   readonly #known = new LRUCache<string, Known>({ max: TOKENS_MAX })
   readonly #reading = new Map<string, Promise<Known>>()
   readonly #watchers = new Map<string, Set<Watcher>>()
@@ -47,10 +47,10 @@ export class Authenticator {
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(database: Database, onTrouble: (error: unknown) => void) {
+  constructor(database: Database, onError: (error: unknown) => void) {
     this.#database = database
     this.#read = grantReader(database)
-    this.#onTrouble = onTrouble
+    this.#onError = onError
   }
 
   /**
@@ -119,7 +119,7 @@ export class Authenticator {
     if (!grant || performance.now() >= known.endsAt) return undefined
     if (grant.isStale && !known.note) {
       const note: Promise<void> = touchSessions(this.#database, [hashToken(token)])
-        .catch(this.#onTrouble)
+        .catch(this.#onError)
         .finally(() => this.#notes.delete(note))
       this.#notes.add(note)
       known.note = note

@@ -100,19 +100,19 @@ export class Throttle {
       for (const [limit, key] of counted) await reward(limit, key)
       throw error
     }
-    const giveBack = async () => {
+    const release = async () => {
       await reward(this.#limits.client, keys.client)
       if (!isKnown) await reward(account, keys.account)
     }
     return {
       async takeBack() {
         await reward(attempts, keys.pair)
-        await giveBack()
+        await release()
       },
       async succeed() {
         await known.set(keys.pair, 1, KNOWN_MS / 1_000)
         await attempts.delete(keys.pair)
-        await giveBack()
+        await release()
       },
     }
   }

@@ -9,7 +9,7 @@ export interface ListenerOptions {
   /** Listening began, or began again: notifications may have been missed. */
   onListening: () => void
   /** Called when it cannot listen at the start; it goes on trying. */
-  onTrouble: (error: unknown) => void
+  onError: (error: unknown) => void
 }
 
 export interface Listener {
@@ -26,7 +26,7 @@ const CONNECT_TIMEOUT_SECONDS = 5
  * Hears and speaks on a channel of PostgreSQL's NOTIFY. What was sent while nobody listened is lost, so a
  * notification may only ever be a hint. When its connection dies it listens again by itself, however long that takes.
  */
-export function openListener({ url, channel, onNotification, onListening, onTrouble }: ListenerOptions): Listener {
+export function openListener({ url, channel, onNotification, onListening, onError }: ListenerOptions): Listener {
   // As the other pools read the URL: this library would send what it does not know on to the server.
   const { host, port, user, password, database, ssl } = new pg.Client({ connectionString: url })
   const sql = postgres({
@@ -45,7 +45,7 @@ export function openListener({ url, channel, onNotification, onListening, onTrou
   })
   let closing = false
   sql.listen(channel, onNotification, onListening).catch((error) => {
-    if (!closing) onTrouble(error)
+    if (!closing) onError(error)
   })
   return {
     async notify(payload) {

@@ -67,7 +67,7 @@ export function inTransaction<Result>(
   limits: TransactionLimits,
   work: (tx: Database) => Promise<Result>,
 ): Promise<Result> {
-  return inTransactionByTurns(pool, limits, async () => {}, work)
+  return inPipelinedTransaction(pool, limits, async () => {}, work)
 }
 
 /**
@@ -75,7 +75,7 @@ export function inTransaction<Result>(
  * wait for BEGIN's answer. So it may lock and read, and must write nothing: had BEGIN failed, its statements would run
  * each by itself. `work` begins when BEGIN and `look` have succeeded.
  */
-export async function inTransactionByTurns<Seen, Result>(
+export async function inPipelinedTransaction<Seen, Result>(
   pool: pg.Pool,
   limits: TransactionLimits,
   look: (tx: Database) => Promise<Seen>,

@@ -22,7 +22,7 @@ import { loadEntries } from './reading/history.ts'
 import { Settling } from './reading/settling.ts'
 import { findUsersByKey, type User, type UserKey } from './reading/users.ts'
 import { Attempts } from './upkeep/attempts.ts'
-import { Checkpoints, rebuildCheckpoints, type Stretch } from './upkeep/checkpoints.ts'
+import { type CheckpointGap, Checkpoints, rebuildCheckpoints } from './upkeep/checkpoints.ts'
 import { renewEra } from './upkeep/era.ts'
 import { type Finding, verifyLedger } from './upkeep/verify.ts'
 
@@ -38,7 +38,7 @@ export interface LedgerOptions {
   batchLockWaitMs: number
   filterScanMax: number
   failedTransactionsPerHourMax: number
-  onTrouble: (error: unknown) => void
+  onError: (error: unknown) => void
 }
 
 /** The whole ledger, open on one database. It knows money and nothing of GraphQL. */
@@ -53,8 +53,8 @@ export interface Ledger {
   attempts: Attempts
   balances: Balances
   histories: BalanceHistories
-  /** Called with what a read summed up: a long stretch is given checkpoints in the background. */
-  noteStretch(stretch: Stretch): void
+  /** Takes a gap between checkpoints that a read had to sum up. A long gap gets checkpoints, in the background. */
+  noteGap(gap: CheckpointGap): void
   /** How many items a page under a filter looks through at most. */
   filterScanMax: number
   /** Of accounts, and of the whole ledger. */
@@ -126,24 +126,24 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
     const [row] = await database.select({ era: ledgerTable.era }).from(ledgerTable)
     if (!row) throw new Error('private.ledger is empty: the migrations have not run, or its row was deleted')
 
-    const checkpoints = new Checkpoints(databaseOf(recorders), verifiers, options.onTrouble)
-    const noteStretch = (stretch: Stretch) => checkpoints.noteStretch(stretch)
+    const checkpoints = new Checkpoints(databaseOf(recorders), verifiers, options.onError)
+    const noteGap = (gap: CheckpointGap) => checkpoints.noteGap(gap)
     const catchUp = new CatchUp()
-    const feed = new Feed((ranges) => loadEntries(feedDatabase, ranges, noteStretch), catchUp, options.onTrouble)
-    const transactionFeed = new TransactionFeed(feedDatabase, catchUp, options.onTrouble)
+    const feed = new Feed((ranges) => loadEntries(feedDatabase, ranges, noteGap), catchUp, options.onError)
+    const transactionFeed = new TransactionFeed(feedDatabase, catchUp, options.onError)
     // A ledger that was restored from a dump is reported now, and not by the first subscriber.
-    await transactionFeed.now().catch(options.onTrouble)
+    await transactionFeed.now().catch(options.onError)
     const hints = new Hints({
       url: options.directUrl,
-      onTrouble: options.onTrouble,
+      onError: options.onError,
       onHint(accountIds) {
         feed.hint(accountIds)
         transactionFeed.hint()
       },
     })
     const settling = new Settling(database, sharers)
-    const balances = new Balances(database, settling, noteStretch)
-    const attempts = new Attempts(databaseOf(recorders), options.onTrouble, options.failedTransactionsPerHourMax)
+    const balances = new Balances(database, settling, noteGap)
+    const attempts = new Attempts(databaseOf(recorders), options.onError, options.failedTransactionsPerHourMax)
     const posting = new PostingEngine({
       ...options,
       pool: writers,
@@ -167,9 +167,9 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
       posting,
       attempts,
       balances,
-      noteStretch,
+      noteGap,
       filterScanMax: options.filterScanMax,
-      histories: new BalanceHistories(database, settling, balances, noteStretch),
+      histories: new BalanceHistories(database, settling, balances, noteGap),
       feed,
       transactionFeed,
       verify() {

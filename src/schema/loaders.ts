@@ -45,7 +45,7 @@ interface Making {
 }
 
 /** What makes each loader, for one ledger. */
-function makersOf({ database, findUsers, balances, histories, filterScanMax, noteStretch }: Ledger) {
+function makersOf({ database, findUsers, balances, histories, filterScanMax, noteGap }: Ledger) {
   return {
     // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
     // them (their balances, which have to add up) is gathered together too.
@@ -63,9 +63,9 @@ function makersOf({ database, findUsers, balances, histories, filterScanMax, not
     histories: ({ fresh }) =>
       new DataLoader<HistoryRequest, BalanceBucket[]>((requests) => histories.load(requests), fresh),
     positions: ({ fresh }) => new DataLoader((moments) => balances.positionsAt(moments), fresh),
-    entries: ({ fresh }) => new DataLoader((ranges) => loadEntries(database, ranges, noteStretch), fresh),
+    entries: ({ fresh }) => new DataLoader((ranges) => loadEntries(database, ranges, noteGap), fresh),
     matches: ({ fresh }) =>
-      new DataLoader((requests) => loadMatches(database, requests, filterScanMax, noteStretch), fresh),
+      new DataLoader((requests) => loadMatches(database, requests, filterScanMax, noteGap), fresh),
     matchCounts: ({ fresh }) => new DataLoader((lists) => countMatches(database, lists), fresh),
   } satisfies { [Name in keyof Loaders]: (making: Making) => Loaders[Name] }
 }

@@ -101,14 +101,14 @@ builder.objectType(PostingRefusedError, {
 })
 
 /** A posting as it was asked for, with what its answer is to be said in. */
-interface Wish {
+interface PostingItem {
   request: PostingRequest
   input: 'deposit' | 'transfer'
   accountId: string
   names: Partial<Record<PayloadField, string>>
 }
 
-function wishOf({ deposit, transfer }: typeof PostTransactionInput.$inferInput): Wish {
+function postingItemOf({ deposit, transfer }: typeof PostTransactionInput.$inferInput): PostingItem {
   if (deposit) {
     const { idempotencyKey, userId, amount } = deposit
     const request = { idempotencyKey, sourceUserId: null, destinationUserId: userId, amount }
@@ -119,39 +119,39 @@ function wishOf({ deposit, transfer }: typeof PostTransactionInput.$inferInput):
 }
 
 /** Why a posting is none of the viewer's business, if it is not. */
-function refusalFor({ accountId }: Wish, viewer: Viewer): UserNotFoundError | undefined {
+function refusalFor({ accountId }: PostingItem, viewer: Viewer): UserNotFoundError | undefined {
   return holdsAccount(viewer, accountId) ? undefined : new UserNotFoundError(accountId)
 }
 
-async function postTogether(wishes: readonly Wish[], { ledger, viewer }: Context): Promise<Result[]> {
-  const refused = wishes.findIndex((wish) => refusalFor(wish, viewer))
+async function postTogether(items: readonly PostingItem[], { ledger, viewer }: Context): Promise<Result[]> {
+  const refused = items.findIndex((item) => refusalFor(item, viewer))
   if (refused !== -1)
-    throw new PostingRefusedError(refusalFor(wishes[refused] as Wish, viewer) as MutationError, refused)
+    throw new PostingRefusedError(refusalFor(items[refused] as PostingItem, viewer) as MutationError, refused)
   const outcome = await ledger.posting.postTogether(
-    wishes.map(({ request }) => request),
+    items.map(({ request }) => request),
     viewer.key,
   )
   if ('refusal' in outcome) {
-    throw new PostingRefusedError(errorOf(outcome.refusal, wishes[outcome.index]?.names ?? {}, viewer), outcome.index)
+    throw new PostingRefusedError(errorOf(outcome.refusal, items[outcome.index]?.names ?? {}, viewer), outcome.index)
   }
-  return outcome.posted.map((posted, index) => ({ posted, accountId: (wishes[index] as Wish).accountId }))
+  return outcome.posted.map((posted, index) => ({ posted, accountId: (items[index] as PostingItem).accountId }))
 }
 
 /** What went wrong with one is the result of that one, faults included. */
-async function postEach(wishes: readonly Wish[], { ledger, viewer, slices }: Context): Promise<unknown[]> {
+async function postEach(items: readonly PostingItem[], { ledger, viewer, slices }: Context): Promise<unknown[]> {
   const posted: Promise<PromiseSettledResult<Outcome | UserNotFoundError>[]>[] = []
-  for (let start = 0; start < wishes.length; start += UNITS_PER_TURN) {
-    const slice = wishes.slice(start, start + UNITS_PER_TURN)
+  for (let start = 0; start < items.length; start += UNITS_PER_TURN) {
+    const slice = items.slice(start, start + UNITS_PER_TURN)
     await slices.take(slice.length)
     posted.push(
       Promise.allSettled(
-        slice.map((wish) => refusalFor(wish, viewer) ?? ledger.posting.post(wish.request, viewer.key)),
+        slice.map((item) => refusalFor(item, viewer) ?? ledger.posting.post(item.request, viewer.key)),
       ),
     )
   }
   const settled = (await Promise.all(posted)).flat()
   return settled.map((each, index) => {
-    const { accountId, names } = wishes[index] as Wish
+    const { accountId, names } = items[index] as PostingItem
     if (each.status === 'rejected') return each.reason
     if (each.value instanceof UserNotFoundError) return each.value
     return 'refusal' in each.value
@@ -161,9 +161,9 @@ async function postEach(wishes: readonly Wish[], { ledger, viewer, slices }: Con
 }
 
 /** Within an atomic call no key may appear twice: every repetition is an issue. */
-function refuseEqualKeys(wishes: readonly Wish[]): void {
+function refuseEqualKeys(items: readonly PostingItem[]): void {
   const keys = new Set<string>()
-  const issues = wishes.flatMap(({ request, input }, index) => {
+  const issues = items.flatMap(({ request, input }, index) => {
     const isFirst = keys.size < keys.add(request.idempotencyKey).size
     const path = ['input', 'transactions', index, input, 'idempotencyKey']
     return isFirst ? [] : [{ path, message: 'appears twice in an atomic call' }]
@@ -183,16 +183,16 @@ builder.mutationField('postTransactions', (t) =>
       union: { description: 'What became of the postings, or why none was posted.' },
     },
     resolve: async (_root, { input }, context) => {
-      const wishes = input.transactions.map(wishOf)
-      if (context.viewer.role !== 'OPERATOR' && wishes.some((wish) => wish.input === 'deposit'))
+      const items = input.transactions.map(postingItemOf)
+      if (context.viewer.role !== 'OPERATOR' && items.some((item) => item.input === 'deposit'))
         throw unauthorized(context)
       if (!input.atomic) {
-        const results = await postEach(wishes, context)
+        const results = await postEach(items, context)
         for (const result of results) if (result instanceof Error) noteRefusal(context, result)
         return { results }
       }
-      refuseEqualKeys(wishes)
-      return { results: await postTogether(wishes, context) }
+      refuseEqualKeys(items)
+      return { results: await postTogether(items, context) }
     },
   }),
 )

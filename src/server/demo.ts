@@ -24,7 +24,7 @@ const STORY: readonly [Person | null, Person, bigint][] = [
 ]
 
 /** @returns whether there was a story to tell: only into a ledger without users. */
-export async function tellDemoStory(ledger: Ledger): Promise<boolean> {
+export async function loadDemoData(ledger: Ledger): Promise<boolean> {
   if ((await countUsers(ledger.database)) > 0) return false
   const emails = PEOPLE.map((person) => `${person}@example.com`)
   for (const email of emails) await createUser(ledger.database, { email, passwordHash: null, role: 'USER' })

@@ -8,11 +8,11 @@ import { ledgerRetentionRules } from '../ledger/upkeep/retention.ts'
 /* What each part takes from the configuration. Apart from the server, so that a command that needs one part loads no other. */
 
 /** The part of the configuration that the ledger needs. */
-export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOptions['onTrouble']): LedgerOptions {
+export function ledgerOptions(config: Config, url: string, onError: LedgerOptions['onError']): LedgerOptions {
   return {
     url,
     directUrl: config.DIRECT_DATABASE_URL ?? url,
-    onTrouble,
+    onError,
     preparedStatements: config.PREPARED_STATEMENTS === 'on',
     operationDeadlineMs: config.OPERATION_DEADLINE_MS,
     clockAheadMaxMs: config.CLOCK_AHEAD_MAX_MS,
@@ -25,10 +25,10 @@ export function ledgerOptions(config: Config, url: string, onTrouble: LedgerOpti
 }
 
 /** The part of the configuration that sign-in needs. */
-export function authOptions(config: Config, url: string, onTrouble: AuthOptions['onTrouble']): AuthOptions {
+export function authOptions(config: Config, url: string, onError: AuthOptions['onError']): AuthOptions {
   return {
     url,
-    onTrouble,
+    onError,
     preparedStatements: config.PREPARED_STATEMENTS === 'on',
     answerTimeoutMs: config.OPERATION_DEADLINE_MS + 1_000,
     sessions: { idleTimeoutMs: config.SESSION_IDLE_MS, lifetimeMs: config.SESSION_LIFETIME_MS },

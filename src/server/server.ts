@@ -11,7 +11,7 @@ import { openLedger } from '../ledger/ledger.ts'
 import { opening, type Releasers } from '../releasers.ts'
 import type { Caller } from '../schema/context.ts'
 import { BoundedLog } from './bounded-log.ts'
-import { tellDemoStory } from './demo.ts'
+import { loadDemoData } from './demo.ts'
 import { openOperatorToken } from './graphiql/operator-token.ts'
 import { createGraphiqlPage } from './graphiql/page.ts'
 import { WELCOME_QUERY } from './graphiql/welcome-query.ts'
@@ -73,12 +73,12 @@ async function openInSteps(
     config.PERSISTED_OPERATIONS === undefined ? undefined : await readPersistedOperations(config.PERSISTED_OPERATIONS)
   const errors = new BoundedLog(logger)
   releasers.add(() => errors.close())
-  const onTrouble = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
-  const ledger = await openLedger(ledgerOptions(config, url, onTrouble('the ledger reported an error')))
+  const onError = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
+  const ledger = await openLedger(ledgerOptions(config, url, onError('the ledger reported an error')))
   releasers.add(() => ledger.close())
-  const auth = await openAuth(authOptions(config, url, onTrouble('tokens could not be checked')))
+  const auth = await openAuth(authOptions(config, url, onError('tokens could not be checked')))
   releasers.add(() => auth.close())
-  const cleaner = openCleaner(cleanerOptions(config, url, onTrouble('expired rows could not be deleted')))
+  const cleaner = openCleaner(cleanerOptions(config, url, onError('expired rows could not be deleted')))
   releasers.add(() => cleaner.close())
   const isProduction = config.NODE_ENV === 'production'
   const connections = new Connections(connectionLimits(config))
@@ -116,7 +116,7 @@ async function openInSteps(
     endpoint: GRAPHQL_PATH,
     title: 'Thesaurum',
     defaultQuery: WELCOME_QUERY,
-    onFault: onTrouble('GraphiQL failed'),
+    onFault: onError('GraphiQL failed'),
   })
   const http = createHttpServer({
     log,
@@ -136,11 +136,11 @@ async function openInSteps(
       request.caller = caller
       connections.of(request.socket).caller = caller
     },
-    onTrouble: onTrouble('a caller could not be authenticated'),
+    onError: onError('a caller could not be authenticated'),
     allowedOrigins: config.ALLOWED_ORIGINS,
     bodyBytesMax: config.BODY_BYTES_MAX,
     keepAliveMs: config.KEEP_ALIVE_MS,
-    slimPath: true,
+    fastPath: true,
     maskError,
     isProduction,
   })
@@ -152,14 +152,14 @@ async function openInSteps(
     authenticate,
     allowedOrigins: config.ALLOWED_ORIGINS,
     persistedOperations,
-    onTrouble: onTrouble('a caller could not be authenticated'),
+    onError: onError('a caller could not be authenticated'),
     onSocketError: (error, requestId) => errors.write('warn', { requestId, err: error }, 'a socket failed'),
     subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX,
     socketsPerViewerMax: config.SOCKETS_PER_VIEWER_MAX,
   })
   releasers.add(() => webSocket.close())
   if (config.NODE_ENV === 'development') {
-    await tellDemoStory(ledger)
+    await loadDemoData(ledger)
     operator = await openOperatorToken(auth, config.DATA_DIR)
   }
   if (isProduction) await endDemoSessions(auth.database)

@@ -117,7 +117,7 @@ describe('that are gone are written again, whoever misses them,', () => {
   test('a page in the middle', () =>
     without(async (account) => {
       await onlyAtTheEnd(account)
-      await loadEntries(ledger.database, [{ accountId: account, low: 2_500, high: 2_510 }], ledger.noteStretch)
+      await loadEntries(ledger.database, [{ accountId: account, low: 2_500, high: 2_510 }], ledger.noteGap)
     }))
 
   test('a page under a filter', () =>
@@ -125,7 +125,7 @@ describe('that are gone are written again, whoever misses them,', () => {
       await onlyAtTheEnd(account)
       const list = { accountId: account, low: 1, high: 3_001, filter: { direction: 'CREDIT' as const } }
       const page = { first: 5, after: 2_900 }
-      await loadMatches(ledger.database, [{ list, page }], 100, ledger.noteStretch)
+      await loadMatches(ledger.database, [{ list, page }], 100, ledger.noteGap)
     }))
 
   test('a history of long ago', () =>

@@ -148,7 +148,7 @@ describe('what one submitter has recorded is bounded', () => {
     const troubles: unknown[] = []
     const bounded = await openBeside(ledger.test, {
       failedTransactionsPerHourMax: 3,
-      onTrouble: (error) => troubles.push(error),
+      onError: (error) => troubles.push(error),
     })
     for (let amount = 1n; amount <= 10n; amount++) {
       expect(await bounded.posting.post(transfer(one, other, amount), 'one')).toMatchObject({ refusal: {} })
@@ -185,7 +185,7 @@ describe('what one submitter has recorded is bounded', () => {
 describe('where the record cannot be written', () => {
   const openBroken = async (options: Partial<LedgerOptions> = {}) => {
     const troubles: unknown[] = []
-    const beside = await openBeside(ledger.test, { onTrouble: (error) => troubles.push(error), ...options })
+    const beside = await openBeside(ledger.test, { onError: (error) => troubles.push(error), ...options })
     return { beside, troubles }
   }
 

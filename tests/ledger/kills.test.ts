@@ -74,7 +74,7 @@ const idOf = (outcome: Outcome) => ('posted' in outcome ? outcome.posted.transac
 test('a backend is killed, twenty times', async () => {
   const database = await openTestDatabase()
   const troubles: unknown[] = []
-  const ledger = await openBeside(database, { onTrouble: (error) => troubles.push(error) })
+  const ledger = await openBeside(database, { onError: (error) => troubles.push(error) })
   try {
     const accounts = await makeAccounts(ledger, ACCOUNTS, OPENING)
     const posters = startPosters(accounts, async (request) => idOf(await postUntilDefinite(ledger, request)))

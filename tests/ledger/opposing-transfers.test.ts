@@ -14,8 +14,8 @@ let troubles: unknown[]
 beforeEach(async () => {
   database = await openTestDatabase()
   troubles = []
-  const onTrouble = (error: unknown) => troubles.push(error)
-  const options = { onTrouble, operationDeadlineMs: 60_000 }
+  const onError = (error: unknown) => troubles.push(error)
+  const options = { onError, operationDeadlineMs: 60_000 }
   ledgers = [await openBeside(database, options), await openBeside(database, options)]
 })
 

@@ -347,7 +347,7 @@ describe('an account that somebody else has locked', () => {
     const patient = await openBeside(ledger.test, { operationDeadlineMs: 600_000 })
     const holder = await lockAccounts(ledger.test, locked)
     const answer = patient.posting.post(deposit(locked, 1n)).catch((error) => error)
-    // Once it is in a waiting room, its time is over at once: the clock of this process is put forward.
+    // Once it is in a lock queue, its time is over at once: the clock of this process is put forward.
     await vi.waitFor(() => expect(patient.posting.counts.lockWaits).toBe(1), { interval: 5 })
     await untilBlocked(ledger.test)
     const { now } = performance

@@ -144,11 +144,11 @@ describe('the clock', () => {
   test('too far behind an account: refused as retryable, and reported', async () => {
     const [payer, payee] = (await makeAccounts(ledger, 2)) as [string, string]
     const troubles: unknown[] = []
-    const onTrouble = (error: unknown) => troubles.push(error)
+    const onError = (error: unknown) => troubles.push(error)
     const row = { ...deposit(payer, 100n), destinationSequence: 1, createdAt: `clock_timestamp() + interval '1 hour'` }
     await insertByHand(ledger.test.pool, row)
     // Given up after ten attempts: a deadline could be over before the first one.
-    const beside = await openBeside(ledger.test, { onTrouble })
+    const beside = await openBeside(ledger.test, { onError })
     try {
       const code = 'RETRIES_EXHAUSTED'
       await expect(beside.posting.post(transfer(payer, payee, 1n))).rejects.toMatchObject({ code, retryable: true })

@@ -27,7 +27,7 @@ const wish = fc.record({
   destination: fc.constantFrom(1, 1, 2, 3, 4, 5, 6, 7),
   amount: fc.oneof({ weight: 9, arbitrary: fc.bigInt(1n, 50n) }, fc.constantFrom(CENTS_MAX, CENTS_MAX - 20n)),
 })
-type Wish = typeof wish extends fc.Arbitrary<infer Value> ? Value : never
+type PostingItem = typeof wish extends fc.Arbitrary<infer Value> ? Value : never
 
 /** One posting mostly; sometimes several together, each with a key of its own. */
 const operation = fc.oneof(
@@ -50,7 +50,7 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
       const nobody = randomUUID()
       const keys = Array.from({ length: 151 }, () => randomUUID())
       const idOf = (place: number) => (place === 7 ? nobody : (accounts[place - 1] as string))
-      const requestOf = ({ key, source, destination, amount }: Wish): PostingRequest => ({
+      const requestOf = ({ key, source, destination, amount }: PostingItem): PostingRequest => ({
         idempotencyKey: keys[key] as string,
         sourceUserId: source === 0 ? null : idOf(source),
         destinationUserId: idOf(destination),

@@ -279,7 +279,7 @@ test('a ledger that was restored from a dump tells nothing until its era is rene
   await server.close()
   expect([data, errors?.[0]?.extensions?.code]).toEqual([{ ledger: null }, 'FEED_CLOSED'])
   const troubles: unknown[] = []
-  await (await openBeside(ledger.test, { onTrouble: (error) => troubles.push(error) })).close()
+  await (await openBeside(ledger.test, { onError: (error) => troubles.push(error) })).close()
   expect(troubles).toMatchObject([{ message: expect.stringContaining('npm run era:renew') }])
 
   await ledger.renewEra()

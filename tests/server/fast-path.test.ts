@@ -12,7 +12,7 @@ import { createTestConnections } from '../support/connections.ts'
 import { OPERATOR, openTestGraphql, silentRequestLog } from '../support/graphql.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
-/* Every request is answered alike, to the byte, with and without the slim path. */
+/* Every request is answered alike, to the byte, with and without the fast path. */
 
 let ledger: TestLedger
 let close: () => Promise<void>
@@ -25,7 +25,7 @@ beforeAll(async () => {
   const test = await openTestGraphql(ledger)
   close = test.close
   const graphiql = createGraphiqlPage({ endpoint: '/graphql', title: 'Thesaurum', defaultQuery: '' })
-  for (const slimPath of [true, false]) {
+  for (const fastPath of [true, false]) {
     const connections = createTestConnections()
     const options: HttpOptions = {
       log: silentRequestLog(),
@@ -35,12 +35,12 @@ beforeAll(async () => {
       metrics: createMetrics(ledger, test.auth),
       readiness: new Readiness(ledger),
       graphiql,
-      slimPath,
+      fastPath,
       visitorOf: () => ({}),
       authenticate: () => OPERATOR,
       tokenHint: () => '',
       admit: () => {},
-      onTrouble: () => {},
+      onError: () => {},
       allowedOrigins: ['https://app.example.com'],
       bodyBytesMax: 64 * 1024,
       keepAliveMs: 75_000,
@@ -224,6 +224,6 @@ const REQUESTS: readonly (readonly [name: string, sent: () => Sent])[] = [
 ]
 
 test.each(REQUESTS)('%s', async (_name, sent) => {
-  const [withSlimPath, without] = await Promise.all(servers.map((server) => answerOf(server, sent())))
-  expect(withSlimPath).toEqual(without)
+  const [withFastPath, without] = await Promise.all(servers.map((server) => answerOf(server, sent())))
+  expect(withFastPath).toEqual(without)
 })

@@ -20,7 +20,7 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
     batchLockWaitMs: 100,
     filterScanMax: 10_000,
     failedTransactionsPerHourMax: 1_000_000,
-    onTrouble: () => {},
+    onError: () => {},
     ...options,
   })
 }

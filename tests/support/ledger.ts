@@ -24,7 +24,7 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
     batchLockWaitMs: 100,
     filterScanMax: 10_000,
     failedTransactionsPerHourMax: 1_000_000,
-    onTrouble: (error) => troubles.push(error),
+    onError: (error) => troubles.push(error),
     ...options,
   })
   return {

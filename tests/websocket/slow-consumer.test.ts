@@ -153,7 +153,7 @@ test('a peer that is gone without a word is let go after two pings, and its subs
     authenticator: auth.authenticator,
     authenticate: () => OPERATOR,
     allowedOrigins: [],
-    onTrouble: () => {},
+    onError: () => {},
     persistedOperations: undefined,
     subscriptionsMax: 10,
     socketsPerViewerMax: 10,

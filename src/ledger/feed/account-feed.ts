@@ -41,7 +41,7 @@ interface Channel {
 
 export class Feed {
   readonly #read: ReadEntries
-  readonly #onTrouble: (error: unknown) => void
+  readonly #onError: (error: unknown) => void
   readonly #catchUp: CatchUp
   /** Of what is read for all channels. */
   readonly #patience = new Patience()
@@ -55,11 +55,11 @@ export class Feed {
   #poll: NodeJS.Timeout | undefined
   #isClosed = false
 
-  /** @param onTrouble called when reads fail, once for as long as they do. */
-  constructor(readEntries: ReadEntries, catchUp: CatchUp, onTrouble: (error: unknown) => void) {
+  /** @param onError called when reads fail, once for as long as they do. */
+  constructor(readEntries: ReadEntries, catchUp: CatchUp, onError: (error: unknown) => void) {
     this.#catchUp = catchUp
-    this.#read = reportingOnce(readEntries, onTrouble)
-    this.#onTrouble = onTrouble
+    this.#read = reportingOnce(readEntries, onError)
+    this.#onError = onError
   }
 
   get subscriberCount(): number {
@@ -89,7 +89,7 @@ export class Feed {
       if (channel) this.#dirty.add(channel)
     }
     if (this.#dirty.size > 0) this.#behindSince ??= performance.now()
-    this.#look().catch(this.#onTrouble)
+    this.#look().catch(this.#onError)
   }
 
   /**

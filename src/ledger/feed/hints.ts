@@ -25,7 +25,7 @@ export interface HintsOptions {
   url: string
   /** Another process posted, or may have: hints were missed. */
   onHint: (accountIds: string[] | 'any') => void
-  onTrouble: (error: unknown) => void
+  onError: (error: unknown) => void
 }
 
 export class Hints {
@@ -36,7 +36,7 @@ export class Hints {
   #telling: Promise<void> | undefined
   readonly #closing = new AbortController()
 
-  constructor({ url, onHint, onTrouble }: HintsOptions) {
+  constructor({ url, onHint, onError }: HintsOptions) {
     this.#listener = openListener({
       url,
       channel: CHANNEL,
@@ -45,7 +45,7 @@ export class Hints {
         if (sender !== this.#sender) onHint(accountIds)
       },
       onListening: () => onHint('any'),
-      onTrouble,
+      onError,
     })
   }
 

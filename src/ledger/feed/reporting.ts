@@ -3,7 +3,7 @@
  */
 export function reportingOnce<Request, Answer>(
   work: (request: Request) => Promise<Answer>,
-  onTrouble: (error: unknown) => void,
+  onError: (error: unknown) => void,
 ): (request: Request) => Promise<Answer> {
   let isFailing = false
   return async (request) => {
@@ -12,7 +12,7 @@ export function reportingOnce<Request, Answer>(
       isFailing = false
       return answer
     } catch (error) {
-      if (!isFailing) onTrouble(error)
+      if (!isFailing) onError(error)
       isFailing = true
       throw error
     }

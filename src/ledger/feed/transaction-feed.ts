@@ -59,11 +59,11 @@ export class TransactionFeed {
   #poll: NodeJS.Timeout | undefined
   #isClosed = false
 
-  /** @param onTrouble called when reads fail, once for as long as they do. */
-  constructor(database: Database, catchUp: CatchUp, onTrouble: (error: unknown) => void) {
+  /** @param onError called when reads fail, once for as long as they do. */
+  constructor(database: Database, catchUp: CatchUp, onError: (error: unknown) => void) {
     this.#database = database
     this.#catchUp = catchUp
-    this.#reading = reportingOnce((request: StepRequest) => readStepPage(database, request), onTrouble)
+    this.#reading = reportingOnce((request: StepRequest) => readStepPage(database, request), onError)
   }
 
   get subscriberCount(): number {

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { microsecondsOf } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { sqlstateOf } from '../../db/sqlstate.ts'
-import { inOrder, inTransaction, inTransactionByTurns, type TransactionLimits } from '../../db/transaction.ts'
+import { inOrder, inPipelinedTransaction, inTransaction, type TransactionLimits } from '../../db/transaction.ts'
 import { CENTS_MAX } from '../model/money.ts'
 import type { LedgerTransaction } from '../model/transaction.ts'
 import { findRecorded } from '../statements/find-recorded.ts'
@@ -88,7 +88,7 @@ export function runBatch(
             : error
         },
       )
-  return inTransactionByTurns(
+  return inPipelinedTransaction(
     pool,
     limits,
     (tx) => look(tx, calls, lock),

@@ -8,7 +8,7 @@ import { AccountsLockedError, type BatchLimits, type BatchResult, runBatch, runB
 import { PostingCounts } from './counts.ts'
 import type { CallOutcome, Outcome, Posting } from './fold.ts'
 import { Lanes } from './lanes.ts'
-import { WaitingRooms } from './lock-queues.ts'
+import { LockQueues } from './lock-queues.ts'
 import type { PostingOptions } from './options.ts'
 import { PendingCall } from './pending-call.ts'
 import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './retry.ts'
@@ -22,7 +22,7 @@ import { Submitters } from './submitters.ts'
  * A call is a posting, or several that are posted together or not at all. Where it is:
  *
  *   lanes           queued, or in flight in a batch
- *   waiting rooms   somebody else has locked an account of it
+ *   lock queues   somebody else has locked an account of it
  *   a pause         its batch failed, and it is tried again in a moment, holding nothing
  *
  * Promises: every call is answered, once. Success is answered after COMMIT. A call that fails fails alone. Calls of one
@@ -35,7 +35,7 @@ const SIFT_INTERVAL_MS = 250
 /** The longest that a batch waits for each lock. */
 const LOCK_WAIT_MAX_MS = 1_000
 /** The part of the queue that may wait for one locked account. */
-const ROOM_SHARE = 0.1
+const LOCK_QUEUE_SHARE = 0.1
 
 /** The submitter of what the server posts by itself. */
 const SERVER = 'server'
@@ -45,7 +45,7 @@ export type PostingRequest = Omit<Posting, 'id'>
 export class PostingEngine {
   readonly #options: PostingOptions
   readonly #lanes: Lanes
-  readonly #rooms: WaitingRooms
+  readonly #lockQueues: LockQueues
   readonly #submitters: Submitters
   readonly counts = new PostingCounts()
   #sifting: NodeJS.Timeout | undefined
@@ -56,7 +56,7 @@ export class PostingEngine {
     const { batchSizeMax, queueLengthMax } = options
     this.#submitters = new Submitters(queueLengthMax)
     this.#lanes = new Lanes({ run: (batch) => this.#run(batch), divert: (call) => this.#divert(call) }, options)
-    this.#rooms = new WaitingRooms(
+    this.#lockQueues = new LockQueues(
       {
         run: (accountIds, waitMs, take) =>
           runBatchAround(options.waitingPool, this.#limits(waitMs, waitMs + options.deadlineMs), accountIds, take),
@@ -66,7 +66,7 @@ export class PostingEngine {
         expired: (call) => this.#giveUp(call),
         refused: (call) => call.giveUp(new UnavailableError('OVERLOADED')),
       },
-      { lengthMax: Math.ceil(queueLengthMax * ROOM_SHARE), batchSizeMax },
+      { lengthMax: Math.ceil(queueLengthMax * LOCK_QUEUE_SHARE), batchSizeMax },
     )
   }
 
@@ -131,7 +131,7 @@ export class PostingEngine {
 
   #sift(): void {
     this.#lanes.sift()
-    this.#rooms.expire()
+    this.#lockQueues.expire()
   }
 
   /** What need not be tried in a lane: its time is over, or it would find an account locked. */
@@ -140,9 +140,9 @@ export class PostingEngine {
       this.#giveUp(call)
       return true
     }
-    const lockedAccountId = this.#rooms.accountFor(call)
+    const lockedAccountId = this.#lockQueues.accountFor(call)
     if (lockedAccountId === undefined) return false
-    this.#rooms.enter(lockedAccountId, call)
+    this.#lockQueues.enter(lockedAccountId, call)
     return true
   }
 
@@ -176,7 +176,7 @@ export class PostingEngine {
     }
   }
 
-  #settle(calls: readonly PendingCall[], { verdicts, tails }: BatchResult, isOfRoom = false): void {
+  #settle(calls: readonly PendingCall[], { verdicts, tails }: BatchResult, isFromLockQueue = false): void {
     const { onPosted, checkpoints } = this.#options
     this.counts.noteBatch(calls.reduce((size, { postings }) => size + postings.length, 0))
     const posted = verdicts.flatMap((verdict) =>
@@ -186,9 +186,9 @@ export class PostingEngine {
     for (const [index, verdict] of verdicts.entries()) {
       const call = calls[index] as PendingCall
       if ('lockedAccountId' in verdict) {
-        // A room that meets a lane of ours: that is over in a moment. Anybody else's lock may last.
-        if (isOfRoom && this.#lanes.isClaimed(verdict.lockedAccountId)) this.#lanes.reenter([call])
-        else this.#rooms.enter(verdict.lockedAccountId, call)
+        // A lock queue that meets a lane of ours: that is over in a moment. Anybody else's lock may last.
+        if (isFromLockQueue && this.#lanes.isClaimed(verdict.lockedAccountId)) this.#lanes.reenter([call])
+        else this.#lockQueues.enter(verdict.lockedAccountId, call)
       }
       if ('failure' in verdict) this.#failed([call], verdict.failure)
       if ('outcome' in verdict) {
@@ -227,13 +227,13 @@ export class PostingEngine {
   }
 
   #fault(call: PendingCall, error: unknown): void {
-    this.#options.onTrouble(error)
+    this.#options.onError(error)
     call.giveUp(error)
     if (call.isDefinitelyNotPosted) this.#record(call, 'INTERNAL_SERVER_ERROR', 'Server error. Nothing was posted.')
   }
 
   #giveUp(call: PendingCall): void {
-    if (call.alert) this.#options.onTrouble(call.alert)
+    if (call.alert) this.#options.onError(call.alert)
     call.giveUp()
     if (call.isDefinitelyNotPosted)
       this.#record(call, 'RETRIES_EXHAUSTED', 'The ledger could not be reached, or was busy for too long.')

@@ -3,7 +3,7 @@ import { CENTS_MAX, type Cents } from '../model/money.ts'
 import type { PayloadField, Refusal } from '../model/refusal.ts'
 import { kindOf, type LedgerTransaction } from '../model/transaction.ts'
 
-/** A wish to move money. Its id is made once, before the first attempt, and kept through every re-run. */
+/** A request to move money. Its id is made once, before the first attempt, and kept through every re-run. */
 export interface Posting {
   id: string
   idempotencyKey: string

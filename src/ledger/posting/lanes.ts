@@ -18,7 +18,7 @@ import { LIGHT_MAX } from './submitters.ts'
  * flight themselves: they need not wait for the end of a large batch of somebody else.
  */
 
-export interface LaneKeeper {
+export interface LaneHandlers {
   /** Runs a batch to its end; must not throw. */
   run(batch: PendingCall[]): Promise<void>
   /** Asked before a call is taken: true when it was taken elsewhere. */
@@ -26,7 +26,7 @@ export interface LaneKeeper {
 }
 
 export class Lanes {
-  readonly #keeper: LaneKeeper
+  readonly #handlers: LaneHandlers
   readonly #lanesMax: number
   readonly #queue: FairQueue
   readonly #claimed = new Set<string>()
@@ -35,10 +35,10 @@ export class Lanes {
   #bulkRunning = 0
   #isScheduled = false
 
-  constructor(keeper: LaneKeeper, { lanesMax, batchSizeMax }: { lanesMax: number; batchSizeMax: number }) {
-    this.#keeper = keeper
+  constructor(handlers: LaneHandlers, { lanesMax, batchSizeMax }: { lanesMax: number; batchSizeMax: number }) {
+    this.#handlers = handlers
     this.#lanesMax = lanesMax
-    this.#queue = new FairQueue({ batchSizeMax, claimed: this.#claimed, divert: (call) => keeper.divert(call) })
+    this.#queue = new FairQueue({ batchSizeMax, claimed: this.#claimed, divert: (call) => handlers.divert(call) })
   }
 
   enter(call: PendingCall): void {
@@ -57,7 +57,7 @@ export class Lanes {
     return this.#claimed.has(claim)
   }
 
-  /** Takes out of the queue whatever the keeper diverts. */
+  /** Takes out of the queue whatever the handlers diverts. */
   sift(): void {
     this.#queue.sift()
   }
@@ -91,7 +91,7 @@ export class Lanes {
     this.#running++
     if (isBulk) this.#bulkRunning++
     try {
-      await this.#keeper.run(batch)
+      await this.#handlers.run(batch)
     } finally {
       for (const call of batch) {
         for (const claim of call.claims) this.#claimed.delete(claim)

@@ -4,95 +4,95 @@ import type { Posting } from './fold.ts'
 import type { PendingCall } from './pending-call.ts'
 
 /*
- * Waiting rooms, one for each account that somebody else holds locked. A call in one waits for that account and holds
- * up nobody else: no other account is locked meanwhile, and whoever comes later for the account waits behind it.
+ * Lock queues, one for each account that another process has locked. A call in a lock queue waits for that account and
+ * locks no other account meanwhile, so it delays nobody else. Later calls for the account wait behind it.
  *
- *   no room → waiting      the first call comes that found the account locked
- *   waiting → running      the account is had: all that wait are one batch, around what else may be locked
- *   running → waiting      more have come, or the account was lost again
- *   waiting → no room      the last one left: the account's calls go the common way again
+ *   no queue → waiting     a first call finds the account locked
+ *   waiting → running      the account is locked by us: all waiting calls run as one batch, without accounts that are locked
+ *   running → waiting      more calls have come, or another process locked the account again
+ *   waiting → no queue     the queue is empty: the account's calls go through the lanes again
  *
- * A call of two locked accounts moves from one room to the other when it had the first and not the second. One that has
- * moved a few times might for ever: it waits for both, in the order of their ids as every poster does, for a while.
+ * A call for two locked accounts moves to the other queue when it got the first lock and not the second. A call that moved
+ * MOVES_MAX times could go on for ever, so it then waits for both accounts, in the order of their ids, as all callers do.
  */
 
-export interface RoomKeeper {
+export interface LockQueueHandlers {
   /** Waits `waitMs` for each of the accounts, then runs the calls that `take` gives. */
   run(accountIds: readonly string[], waitMs: number, take: () => (readonly Posting[])[]): Promise<BatchResult>
-  /** Answers the calls of a batch that ran; those that found another account locked come back by `enter`. */
+  /** Answers the calls of a batch that ran. Calls that found another account locked come back through `enter`. */
   settle(calls: readonly PendingCall[], result: BatchResult): void
-  /** Calls whose batch failed: they are tried again the common way, or answered. */
+  /** Called with calls whose batch failed: they go back to the lanes, or are answered. */
   failed(calls: readonly PendingCall[], error: unknown): void
-  /** A call waits for an account from now on. */
+  /** Called when a call begins to wait. */
   entered(): void
-  /** Their deadline is over. */
+  /** Called when a call's deadline is over. */
   expired(call: PendingCall): void
-  /** There is no room left. */
+  /** Called when the queue is full. */
   refused(call: PendingCall): void
 }
 
-/** Rooms that a call may have been in before it waits for all its accounts together. */
+/** A call that was in this many queues waits for all its accounts together. */
 const MOVES_MAX = 2
-/** How long it waits for each of them at first; twice as long every time that was not enough, up to a bound. */
+/** How long it waits for each of them at first. Each further attempt waits twice as long, up to BOTH_WAIT_MAX_MS. */
 const BOTH_WAIT_MS = 200
 const BOTH_WAIT_MAX_MS = 2_000
 /**
- * A room is not full before its account was out of reach for so long: a lane and a room of ours that meet lock an account for
- * each other too, and that may be one that all the calls want.
+ * The length limit applies only once the account has been locked for this long: our own lanes and lock queues also lock
+ * accounts, for moments, and all callers may want that account.
  */
 const MOMENT_MS = 1_000
 /** New calls come all the time: it does not pay to wait for less. */
 const WAIT_MIN_MS = 1_000
 
-export class WaitingRooms {
-  readonly #keeper: RoomKeeper
+export class LockQueues {
+  readonly #handlers: LockQueueHandlers
   readonly #lengthMax: number
   readonly #batchSizeMax: number
-  readonly #rooms = new Map<string, PendingCall[]>()
-  /** When each room last had its account, or was opened. */
+  readonly #queues = new Map<string, PendingCall[]>()
+  /** When each queue last had its account, or was opened. */
   readonly #hadAt = new Map<string, number>()
 
   /** @param lengthMax how many calls may wait for one account. */
-  constructor(keeper: RoomKeeper, { lengthMax, batchSizeMax }: { lengthMax: number; batchSizeMax: number }) {
-    this.#keeper = keeper
+  constructor(handlers: LockQueueHandlers, { lengthMax, batchSizeMax }: { lengthMax: number; batchSizeMax: number }) {
+    this.#handlers = handlers
     this.#lengthMax = lengthMax
     this.#batchSizeMax = batchSizeMax
   }
 
   /** The account that a call would have to wait for, if any. */
   accountFor(call: PendingCall): string | undefined {
-    return this.#rooms.size === 0 ? undefined : call.accountIds.find((id) => this.#rooms.has(id))
+    return this.#queues.size === 0 ? undefined : call.accountIds.find((id) => this.#queues.has(id))
   }
 
   enter(accountId: string, call: PendingCall): void {
-    this.#keeper.entered()
-    if (call.lastRoom !== accountId) call.moves++
-    call.lastRoom = accountId
-    const room = this.#rooms.get(accountId)
-    if (!room) {
-      this.#rooms.set(accountId, [call])
+    this.#handlers.entered()
+    if (call.lastLockQueue !== accountId) call.moves++
+    call.lastLockQueue = accountId
+    const queue = this.#queues.get(accountId)
+    if (!queue) {
+      this.#queues.set(accountId, [call])
       this.#hadAt.set(accountId, performance.now())
       void this.#keep(accountId)
-    } else if (room.length < this.#lengthMax || performance.now() < (this.#hadAt.get(accountId) ?? 0) + MOMENT_MS)
-      room.push(call)
-    else this.#keeper.refused(call)
+    } else if (queue.length < this.#lengthMax || performance.now() < (this.#hadAt.get(accountId) ?? 0) + MOMENT_MS)
+      queue.push(call)
+    else this.#handlers.refused(call)
   }
 
   /** Answers those whose time is over, also while their account is waited for. */
   expire(): void {
-    for (const room of this.#rooms.values()) this.#expire(room)
+    for (const queue of this.#queues.values()) this.#expire(queue)
   }
 
   async #keep(accountId: string): Promise<void> {
-    const room = this.#rooms.get(accountId) as PendingCall[]
+    const queue = this.#queues.get(accountId) as PendingCall[]
     try {
       for (;;) {
-        this.#expire(room)
-        const [first] = room
+        this.#expire(queue)
+        const [first] = queue
         if (!first) break
         // For the last of them, whatever becomes of the others: who gives up and comes again loses the place in PostgreSQL's
         // own queue.
-        const leftMs = Math.max(...room.map(({ deadlineAt }) => deadlineAt)) - performance.now()
+        const leftMs = Math.max(...queue.map(({ deadlineAt }) => deadlineAt)) - performance.now()
         const hasMovedOften = first.moves > MOVES_MAX
         const accountIds = hasMovedOften ? first.accountIds : [accountId]
         const waitMs = hasMovedOften
@@ -101,44 +101,44 @@ export class WaitingRooms {
         let taken: PendingCall[] | undefined
         const take = () => {
           this.#hadAt.set(accountId, performance.now())
-          this.#expire(room)
-          taken = room.splice(0, this.#sizeOfBatch(room))
+          this.#expire(queue)
+          taken = queue.splice(0, this.#sizeOfBatch(queue))
           return taken.map(({ postings }) => postings)
         }
-        await this.#keeper.run(accountIds, waitMs, take).then(
-          (result) => this.#keeper.settle(taken ?? [], result),
+        await this.#handlers.run(accountIds, waitMs, take).then(
+          (result) => this.#handlers.settle(taken ?? [], result),
           (error) => {
             const wasNotHad = taken === undefined && sqlstateOf(error) === '55P03'
-            if (!wasNotHad) this.#keeper.failed(taken ?? room.splice(0), error)
+            if (!wasNotHad) this.#handlers.failed(taken ?? queue.splice(0), error)
             else if (hasMovedOften) {
               // The others may have better luck.
               first.moves++
-              room.push(...room.splice(0, 1))
+              queue.push(...queue.splice(0, 1))
             }
           },
         )
       }
     } finally {
-      this.#rooms.delete(accountId)
+      this.#queues.delete(accountId)
       this.#hadAt.delete(accountId)
     }
   }
 
   /** As many as make a batch, from the front; one that is to be alone is. */
-  #sizeOfBatch(room: readonly PendingCall[]): number {
+  #sizeOfBatch(queue: readonly PendingCall[]): number {
     let postings = 0
-    const end = room.findIndex((call) => {
+    const end = queue.findIndex((call) => {
       postings += call.postings.length
       return call.isAlone || postings > this.#batchSizeMax
     })
-    return end === -1 ? room.length : Math.max(1, end)
+    return end === -1 ? queue.length : Math.max(1, end)
   }
 
-  #expire(room: PendingCall[]): void {
+  #expire(queue: PendingCall[]): void {
     const now = performance.now()
-    const late = room.filter(({ deadlineAt }) => deadlineAt <= now)
+    const late = queue.filter(({ deadlineAt }) => deadlineAt <= now)
     if (late.length === 0) return
-    room.splice(0, room.length, ...room.filter(({ deadlineAt }) => deadlineAt > now))
-    for (const call of late) this.#keeper.expired(call)
+    queue.splice(0, queue.length, ...queue.filter(({ deadlineAt }) => deadlineAt > now))
+    for (const call of late) this.#handlers.expired(call)
   }
 }

@@ -25,5 +25,5 @@ export interface PostingOptions {
   /** Called with what was posted, in order: after COMMIT, before the callers are answered. */
   onPosted: (posted: readonly Posted[]) => void
   /** Called with faults and alerts; never with anything secret. */
-  onTrouble: (error: unknown) => void
+  onError: (error: unknown) => void
 }

@@ -10,7 +10,7 @@ const LOCKED: ReadonlySet<string> = new Set(['55P03', '57014'])
 
 /**
  * A call that has no answer yet: one posting, or several that are posted together or not at all. It knows how often it
- * was tried and its final answer; where it is (the queue, a batch, a waiting room, a pause) is known to
+ * was tried and its final answer; where it is (the queue, a batch, a lock queue, a pause) is known to
  * whoever holds it.
  */
 export class PendingCall {
@@ -25,9 +25,9 @@ export class PendingCall {
   attempts = 0
   /** The same, and connections that could not be had: pauses grow with these. */
   failures = 0
-  /** How often it went into another waiting room, and which was the last. */
+  /** How often it went into another lock queue, and which was the last. */
   moves = 0
-  lastRoom: string | undefined
+  lastLockQueue: string | undefined
   /** Attempts that failed since something stayed locked. */
   lockFailures = 0
   /** To be run in a batch of its own, since a batch with it has failed. */

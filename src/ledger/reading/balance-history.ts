@@ -4,7 +4,7 @@ import { takeTurn } from '../../turns.ts'
 import { type BucketSize, bucketStarts } from '../model/calendar.ts'
 import type { Cents } from '../model/money.ts'
 import { type MovedBucket, parseMovedBuckets, readBalanceBuckets } from '../statements/read-balance-buckets.ts'
-import { STRETCH_MAX, type Stretch } from '../upkeep/checkpoints.ts'
+import { type CheckpointGap, GAP_LENGTH_MIN } from '../upkeep/checkpoints.ts'
 import type { Balances } from './balances.ts'
 import { FutureMomentError, type Settling } from './settling.ts'
 
@@ -64,18 +64,18 @@ export class BalanceHistories {
   readonly #database: Database
   readonly #settling: Settling
   readonly #balances: Balances
-  readonly #onStretch: (stretch: Stretch) => void
+  readonly #onGap: (gap: CheckpointGap) => void
 
-  /** @param onStretch called with every stretch of entries that was summed up to find an opening balance. */
-  constructor(database: Database, settling: Settling, balances: Balances, onStretch: (stretch: Stretch) => void) {
+  /** @param onGap called with each gap between checkpoints that was summed up for an opening balance. */
+  constructor(database: Database, settling: Settling, balances: Balances, onGap: (gap: CheckpointGap) => void) {
     this.#database = database
     this.#settling = settling
     this.#balances = balances
-    this.#onStretch = onStretch
+    this.#onGap = onGap
   }
 
   /**
-   * The buckets of each request, in its order: the stretch from `from` to `to`, cut where the hours, days, weeks or months
+   * The buckets of each request, in its order: the time from `from` to `to`, cut where the hours, days, weeks or months
    * of its time zone begin. One statement for all (and more only while postings in flight could still change an answer);
    * like `balance(asOf)` it does not move, but for a last bucket that is not over.
    *
@@ -151,8 +151,8 @@ export class BalanceHistories {
     const before = buckets.get(0)
     const inside = [...buckets.values()].reduce((sum, { entryCount }) => sum + entryCount, 0)
     // What was looked through before the window, and behind it, for want of a checkpoint.
-    this.#onStretch({ accountId, low, high: low + (before?.entryCount ?? 0) })
-    if (high - low - inside >= STRETCH_MAX) this.#onStretch({ accountId, low, high })
+    this.#onGap({ accountId, low, high: low + (before?.entryCount ?? 0) })
+    if (high - low - inside >= GAP_LENGTH_MIN) this.#onGap({ accountId, low, high })
     let balance = base + (before ? before.credited - before.debited : 0n)
     return bounds.slice(1).map((end, index) => {
       const { entryCount, credited, debited, lowest, highest } = buckets.get(index + 1) ?? NOTHING

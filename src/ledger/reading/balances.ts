@@ -4,7 +4,7 @@ import type { Database } from '../../db/pool.ts'
 import type { Cents } from '../model/money.ts'
 import { readBalancesAsOf } from '../statements/read-balances-as-of.ts'
 import { readHeads } from '../statements/read-heads.ts'
-import type { Stretch } from '../upkeep/checkpoints.ts'
+import type { CheckpointGap } from '../upkeep/checkpoints.ts'
 import { type AccountMoment, FutureMomentError, type Settling } from './settling.ts'
 
 /** The balance of one account at one moment, computed from the ledger as it was asked. */
@@ -23,14 +23,14 @@ export class Balances {
   readonly #readHeads: (accountIds: readonly string[]) => Promise<AccountBalance[]>
   readonly #sumAt: (moments: readonly AccountMoment[]) => Promise<(AccountBalance & { final: boolean })[]>
 
-  /** @param onStretch called with every stretch between two checkpoints that was summed up. */
-  constructor(database: Database, settling: Settling, onStretch: (stretch: Stretch) => void) {
+  /** @param onGap called with each gap between checkpoints that was summed up. */
+  constructor(database: Database, settling: Settling, onGap: (gap: CheckpointGap) => void) {
     this.#settling = settling
     this.#readHeads = jointStatement(async (accountIds) => {
       const rows = await readHeads(database).execute({ ids: [...new Set(accountIds)] })
       const balances = new Map<string, AccountBalance>()
       for (const { userId: accountId, balance, checkpointSequence, lastSequence, createdAt } of rows) {
-        onStretch({ accountId, low: checkpointSequence, high: lastSequence })
+        onGap({ accountId, low: checkpointSequence, high: lastSequence })
         balances.set(accountId, { accountId, amount: balance, sequence: lastSequence, asOf: createdAt })
       }
       return accountIds.map((id) => balances.get(id) as AccountBalance)
@@ -42,7 +42,7 @@ export class Balances {
       })
       return moments.map(({ accountId, asOf }, index) => {
         const { balance, sequence, final, low, high } = rows[index] as (typeof rows)[number]
-        onStretch({ accountId, low, high })
+        onGap({ accountId, low, high })
         return { accountId, amount: balance, sequence, asOf, final }
       })
     })

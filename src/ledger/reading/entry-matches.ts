@@ -4,7 +4,7 @@ import { type EntryFilter, filterValues } from '../model/entry-filter.ts'
 import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
 import { readMatchCounts } from '../statements/read-match-counts.ts'
 import { readMatchingEntries } from '../statements/read-matching-entries.ts'
-import type { Stretch } from '../upkeep/checkpoints.ts'
+import type { CheckpointGap } from '../upkeep/checkpoints.ts'
 import { inChunks } from './chunks.ts'
 import type { EntryRange, PageRequest } from './history.ts'
 
@@ -28,23 +28,23 @@ const NONE = { low: 1, high: 0 }
  * One page of each list, with running balances; one statement for many. A page looks through at most `scanMax` entries
  * on either side of where it starts: numbers have no gaps, so that is plain arithmetic too.
  *
- * @param onStretch called with what was summed up for each running balance.
+ * @param onGap called with what was summed up for each running balance.
  */
 export function loadMatches(
   database: Database,
   requests: readonly MatchRequest[],
   scanMax: number,
-  onStretch: (stretch: Stretch) => void,
+  onGap: (gap: CheckpointGap) => void,
 ): Promise<FilteredPage<LedgerEntry, number>[]> {
   const rowsOf = ({ page }: MatchRequest) => sizeOf(page) + 1
-  return inChunks(requests, rowsOf, (requests) => loadChunk(database, requests, scanMax, onStretch))
+  return inChunks(requests, rowsOf, (requests) => loadChunk(database, requests, scanMax, onGap))
 }
 
 async function loadChunk(
   database: Database,
   requests: readonly MatchRequest[],
   scanMax: number,
-  onStretch: (stretch: Stretch) => void,
+  onGap: (gap: CheckpointGap) => void,
 ): Promise<FilteredPage<LedgerEntry, number>[]> {
   const scans = requests.map((request) => scanOf(request, scanMax))
   const rows = await readMatchingEntries(database).execute({
@@ -64,7 +64,7 @@ async function loadChunk(
     one.matchesBehind = other
     if (sequence !== null) {
       one.entries.push({ accountId, sequence, change, balanceAfter, transaction })
-      onStretch({ accountId, low: checkpointSequence, high: sequence })
+      onGap({ accountId, low: checkpointSequence, high: sequence })
     }
   }
   return requests.map(({ page }, index) => {

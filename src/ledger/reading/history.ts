@@ -1,7 +1,7 @@
 import type { Database } from '../../db/pool.ts'
 import type { LedgerEntry } from '../model/entry.ts'
 import { readEntries } from '../statements/read-entries.ts'
-import type { Stretch } from '../upkeep/checkpoints.ts'
+import type { CheckpointGap } from '../upkeep/checkpoints.ts'
 import { inChunks } from './chunks.ts'
 
 /** Entries `low` … `high` of an account, both included; none when low is above high. */
@@ -50,21 +50,21 @@ export function pageRange({ first, last, after, before }: PageRequest, list: Ent
 /**
  * The entries of each range, newest first, with their running balances; one statement for many ranges.
  *
- * @param onStretch called with what was summed up for the balance before each range.
+ * @param onGap called with what was summed up for the balance before each range.
  */
 export function loadEntries(
   database: Database,
   ranges: readonly EntryRange[],
-  onStretch: (stretch: Stretch) => void,
+  onGap: (gap: CheckpointGap) => void,
 ): Promise<LedgerEntry[][]> {
   const lengthOf = ({ low, high }: EntryRange) => Math.max(0, high - low + 1)
-  return inChunks(ranges, lengthOf, (ranges) => loadChunk(database, ranges, onStretch))
+  return inChunks(ranges, lengthOf, (ranges) => loadChunk(database, ranges, onGap))
 }
 
 async function loadChunk(
   database: Database,
   ranges: readonly EntryRange[],
-  onStretch: (stretch: Stretch) => void,
+  onGap: (gap: CheckpointGap) => void,
 ): Promise<LedgerEntry[][]> {
   const pages = ranges.map((): LedgerEntry[] => [])
   if (ranges.every(({ low, high }) => low > high)) return pages
@@ -75,7 +75,7 @@ async function loadChunk(
   })
   for (const { request, checkpointSequence, sequence, change, balanceAfter, ...transaction } of rows) {
     const { accountId, low } = ranges[request - 1] as EntryRange
-    if (sequence === low) onStretch({ accountId, low: checkpointSequence, high: low - 1 })
+    if (sequence === low) onGap({ accountId, low: checkpointSequence, high: low - 1 })
     pages[request - 1]?.push({ accountId, sequence, change, balanceAfter, transaction })
   }
   return pages

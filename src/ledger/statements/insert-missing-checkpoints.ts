@@ -5,7 +5,7 @@ import { balanceCheckpoints } from '../../db/tables.ts'
 /**
  * Checkpoints of one account at every `interval`th entry after `low` up to `high`, counted on from the checkpoint at
  * `low` (0: from the beginning). One that is there already stays. Where the one at `low` is gone by now nothing is written:
- * the next run finds that stretch longer.
+ * the next run finds that gap longer.
  */
 export const insertMissingCheckpoints = preparedOnce((database) =>
   database

@@ -5,7 +5,7 @@ import { preparedOnce } from '../../db/prepared.ts'
  * The balance of each account at its own moment, entries at that very moment included, and how many entries that is.
  * `final`: an entry at or after the moment is there already, so whatever is still in flight comes later, for ever.
  *
- * The checkpoint after the moment bounds the scan: the cost is that of one stretch between two checkpoints, which ends
+ * The checkpoint after the moment bounds the scan: the cost is that of one gap between two checkpoints, which ends
  * with the entries `low` (0: from the beginning) and `high` (the last entry, where there is no checkpoint after).
  */
 export const readBalancesAsOf = preparedOnce((database) =>

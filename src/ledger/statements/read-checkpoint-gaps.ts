@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
- * Stretches of at least `length` entries without a checkpoint in between: (`low`, `high`], where `low` is a checkpoint
+ * Gaps of at least `length` entries without a checkpoint in between: (`low`, `high`], where `low` is a checkpoint
  * or 0 and `high` a checkpoint or the last entry.
  */
 export const readCheckpointGaps = preparedOnce((database) =>

@@ -50,7 +50,7 @@ type Row = FailedAttempt & { id: string; failedAt: number; submitter: string }
 
 export class Attempts {
   readonly #database: Database
-  readonly #onTrouble: (error: unknown) => void
+  readonly #onError: (error: unknown) => void
   readonly #perHourMax: number
   readonly #closing = new AbortController()
   #waiting: Row[] = []
@@ -67,9 +67,9 @@ export class Attempts {
   skipped = 0
 
   /** @param perHourMax how many attempts of one submitter are recorded in an hour. */
-  constructor(database: Database, onTrouble: (error: unknown) => void, perHourMax: number) {
+  constructor(database: Database, onError: (error: unknown) => void, perHourMax: number) {
     this.#database = database
-    this.#onTrouble = onTrouble
+    this.#onError = onError
     this.#perHourMax = perHourMax
   }
 
@@ -144,7 +144,7 @@ export class Attempts {
     this.skipped++
     if (this.#isSkipReported) return
     this.#isSkipReported = true
-    this.#onTrouble(
+    this.#onError(
       new AttemptsSkippedError(
         `one viewer had more than ${this.#perHourMax} failed attempts in an hour: the others are counted, but not recorded`,
       ),
@@ -154,9 +154,7 @@ export class Attempts {
   #lose(count: number, cause?: unknown): void {
     // Reported once while they are lost one by one.
     if (cause !== undefined || this.lost === 0) {
-      this.#onTrouble(
-        new AttemptsLostError(`failed attempts are not recorded (${this.lost + count} so far)`, { cause }),
-      )
+      this.#onError(new AttemptsLostError(`failed attempts are not recorded (${this.lost + count} so far)`, { cause }))
     }
     this.lost += count
   }

@@ -7,29 +7,28 @@ import { insertMissingCheckpoints } from '../statements/insert-missing-checkpoin
 import { readCheckpointGaps } from '../statements/read-checkpoint-gaps.ts'
 
 /*
- * Checkpoints: the memoised sums that keep the cost of a balance flat as its account grows. They are written after
- * posting, outside the money's transaction and never in its way: one that is not written is noted again by the next
- * posting to its account, and no answer depends on it. Those that somebody deleted are written again where a read meets
- * the long stretch that they left.
+ * Checkpoints are memoised sums: they keep the cost of a balance flat as its account grows. They are written after a
+ * posting, outside its database transaction, so they never delay it. No answer depends on them: the next posting to the
+ * account notes a checkpoint that was not written, and a read that meets a long gap fills it.
  */
 
-/** A tail of so many entries gets a checkpoint: fewer make heads cheaper, and more rows to keep (docs/performance.md). */
+/** Entries between checkpoints. Fewer make heads cheaper to read, and cost more rows (docs/performance.md). */
 export const CHECKPOINT_INTERVAL = 16
-/** Written in one statement. */
+/** Checkpoints written in one statement. */
 const ROWS_MAX = 500
-/** A read that met a stretch of so many entries has it filled: shorter ones are what a busy account leaves by itself. */
-export const STRETCH_MAX = 8 * CHECKPOINT_INTERVAL
-/** A tail that no busy account comes to: its checkpoints were deleted. */
-const TAIL_MAX = 16 * STRETCH_MAX
-/** Stretches that wait to be filled; another read will meet those that are passed over. */
-const STRETCHES_MAX = 1_000
-/** For how long nothing is filled after that has failed. */
+/** Entries in a gap that is filled. A busy account has shorter gaps by itself, for moments. */
+export const GAP_LENGTH_MIN = 8 * CHECKPOINT_INTERVAL
+/** A tail is never this long, unless its checkpoints were deleted. */
+const TAIL_MAX = 16 * GAP_LENGTH_MIN
+/** Gaps that wait to be filled. Later reads find the others again. */
+const GAPS_MAX = 1_000
+/** How long filling pauses after an error. */
 const PAUSE_MS = 60_000
-/** Somebody may have locked what is filled: that is no reason to wait long, and none to keep the server from closing. */
+/** Another process may have locked the rows: filling must not wait long, nor keep the server from closing. */
 const FILL_LIMITS = { lockTimeoutMs: 1_000, statementTimeoutMs: 10_000, idleTimeoutMs: 10_000 }
 
 /** The entries after number `low` (a checkpoint, or 0) up to `high`, without a checkpoint in between. */
-export interface Stretch {
+export interface CheckpointGap {
   accountId: string
   low: number
   high: number
@@ -38,33 +37,33 @@ export interface Stretch {
 export class Checkpoints {
   readonly #database: Database
   readonly #fillingPool: pg.Pool
-  readonly #onTrouble: (error: unknown) => void
-  /** The newest tail of each account that is to have a checkpoint. */
+  readonly #onError: (error: unknown) => void
+  /** The newest tail of each account that needs a checkpoint. */
   readonly #due = new Map<string, Tail>()
   #inFlight: ReadonlySet<string> = new Set()
   #writing: Promise<void> | undefined
-  /** One an account, the one being filled among them. */
-  readonly #stretches = new Map<string, Stretch>()
+  /** At most one an account, including the one being filled. */
+  readonly #gaps = new Map<string, CheckpointGap>()
   #filling: Promise<void> | undefined
   #pausedUntil = 0
   #closed = false
 
-  /** @param fillingPool for long work that must not stand in the way of what is written after each posting. */
-  constructor(database: Database, fillingPool: pg.Pool, onTrouble: (error: unknown) => void) {
+  /** @param fillingPool for long work, which must not delay what is written after each posting. */
+  constructor(database: Database, fillingPool: pg.Pool, onError: (error: unknown) => void) {
     this.#database = database
     this.#fillingPool = fillingPool
-    this.#onTrouble = onTrouble
+    this.#onError = onError
   }
 
-  /** Takes what a posting found, and writes those that are due when it can. */
+  /** Notes the tails that a posting found, and writes the checkpoints that are due, in the background. */
   note(tails: readonly Tail[]): void {
     for (const tail of tails) {
-      // What is being written now makes the tail short: the posting did not see it yet.
+      // The checkpoint being written now will shorten this tail. The posting did not see it.
       const { accountId, sequence, length } = tail
       const isDue = length >= CHECKPOINT_INTERVAL && !this.#inFlight.has(accountId)
       if (isDue) this.#due.set(accountId, tail)
-      // One checkpoint at its end would leave the stretch before it to whoever asks about the past.
-      if (length >= TAIL_MAX) this.noteStretch({ accountId, low: sequence - length, high: sequence })
+      // One checkpoint at its end would leave a long gap for reads of the past.
+      if (length >= TAIL_MAX) this.noteGap({ accountId, low: sequence - length, high: sequence })
     }
     if (this.#due.size > 0) {
       this.#writing ??= this.#write().finally(() => {
@@ -73,15 +72,15 @@ export class Checkpoints {
     }
   }
 
-  /** Takes a stretch that a read has summed up, and fills it with checkpoints, in the background, where it is long. */
-  noteStretch(stretch: Stretch): void {
-    if (stretch.high - stretch.low < STRETCH_MAX || this.#closed || performance.now() < this.#pausedUntil) return
-    if (this.#stretches.has(stretch.accountId) || this.#stretches.size >= STRETCHES_MAX) return
-    this.#stretches.set(stretch.accountId, stretch)
+  /** Notes a gap that a read had to sum up. A long one is filled with checkpoints, in the background. */
+  noteGap(gap: CheckpointGap): void {
+    if (gap.high - gap.low < GAP_LENGTH_MIN || this.#closed || performance.now() < this.#pausedUntil) return
+    if (this.#gaps.has(gap.accountId) || this.#gaps.size >= GAPS_MAX) return
+    this.#gaps.set(gap.accountId, gap)
     this.#filling ??= this.#fill()
   }
 
-  /** Waits for those that are being written. */
+  /** Waits for the checkpoints that are being written. */
   async close(): Promise<void> {
     this.#closed = true
     await Promise.all([this.#writing, this.#filling])
@@ -90,15 +89,15 @@ export class Checkpoints {
   async #fill(): Promise<void> {
     const insert: InsertMissing = (part) =>
       inTransaction(this.#fillingPool, FILL_LIMITS, (tx) => insertMissingCheckpoints(tx).execute(part))
-    for (const [accountId, stretch] of this.#stretches) {
+    for (const [accountId, gap] of this.#gaps) {
       try {
-        await fillStretch(insert, stretch, () => this.#closed)
+        await fillGap(insert, gap, () => this.#closed)
       } catch (error) {
-        this.#onTrouble(error)
+        this.#onError(error)
         this.#pausedUntil = performance.now() + PAUSE_MS
-        this.#stretches.clear()
+        this.#gaps.clear()
       }
-      this.#stretches.delete(accountId)
+      this.#gaps.delete(accountId)
     }
     this.#filling = undefined
   }
@@ -117,7 +116,7 @@ export class Checkpoints {
           transactionIds: tails.map((tail) => tail.transactionId),
         })
       } catch (error) {
-        this.#onTrouble(error)
+        this.#onError(error)
         return
       } finally {
         this.#inFlight = new Set()
@@ -126,24 +125,24 @@ export class Checkpoints {
   }
 }
 
-/** Entries summed up in one statement: while it runs, no reader can be sure of the moment it began at. */
+/** Entries summed up in one statement. While a statement runs, no read as of a later moment is settled, so it must be short. */
 const ENTRIES_AT_ONCE = 5_000
 
 /**
- * Writes the checkpoints that are missing, where an account has a long stretch without one. Postings go on beside it.
+ * Fills every long gap with checkpoints, while postings go on.
  *
- * @returns how many stretches were filled.
+ * @returns how many gaps were filled.
  */
 export async function rebuildCheckpoints(database: Database): Promise<number> {
   const gaps = await readCheckpointGaps(database).execute({ length: 2 * CHECKPOINT_INTERVAL })
-  for (const gap of gaps) await fillStretch((part) => insertMissingCheckpoints(database).execute(part), gap)
+  for (const gap of gaps) await fillGap((part) => insertMissingCheckpoints(database).execute(part), gap)
   return gaps.length
 }
 
 type InsertMissing = (part: { accountId: string; low: number; high: number; interval: number }) => Promise<unknown>
 
-async function fillStretch(insert: InsertMissing, stretch: Stretch, isOver = () => false): Promise<void> {
-  const { accountId, low, high } = stretch
+async function fillGap(insert: InsertMissing, gap: CheckpointGap, isOver = () => false): Promise<void> {
+  const { accountId, low, high } = gap
   for (let start = low; start < high && !isOver(); start += ENTRIES_AT_ONCE) {
     await insert({
       accountId,

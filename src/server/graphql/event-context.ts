@@ -41,13 +41,13 @@ export function contextPerEvent({ createContext, authenticator, subscriptionsMax
       setSubscribeFn(async (args: ExecutionArgs) => {
         const context = args.contextValue as Context
         const { token, viewer } = context
-        const giveBack = subscriptionCount.take(context)
-        if (!giveBack) return { errors: [tooMany(subscriptionsMax)] }
+        const release = subscriptionCount.take(context)
+        if (!release) return { errors: [tooMany(subscriptionsMax)] }
         const source = await createSourceEventStream(args).catch(
-          (error): ExecutionResult => ({ errors: [toldOf(error)] }),
+          (error): ExecutionResult => ({ errors: [clientErrorOf(error)] }),
         )
         if (!(Symbol.asyncIterator in source)) {
-          giveBack()
+          release()
           return source
         }
         const question = questionOf(args)
@@ -63,7 +63,7 @@ export function contextPerEvent({ createContext, authenticator, subscriptionsMax
           return answer
         }
         const events = new Answers(source[Symbol.asyncIterator]() as AsyncIterator<object>, answerTo, () => {
-          giveBack()
+          release()
           stopWatching?.()
         })
         const stopWatching =
@@ -109,7 +109,7 @@ function variablesOf(document: DocumentNode): Set<string> {
 }
 
 /** What is no word for clients is masked and logged later on, by its original. */
-function toldOf(error: unknown): GraphQLError {
+function clientErrorOf(error: unknown): GraphQLError {
   return error instanceof GraphQLError
     ? error
     : new GraphQLError('Unexpected error.', { originalError: error as Error })
@@ -131,7 +131,7 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
   readonly #onOver: () => void
   #ended = false
   /** Sent as the last event. */
-  #farewell: GraphQLError | undefined
+  #finalError: GraphQLError | undefined
   /** Lets whoever waits for an event wait no longer. */
   #stopWaiting: (() => void) | undefined
 
@@ -142,9 +142,9 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
   }
 
   /** Ends the subscription from here, with an error as its last event. */
-  end(farewell: GraphQLError): void {
-    if (this.#ended || this.#farewell) return
-    this.#farewell = farewell
+  end(finalError: GraphQLError): void {
+    if (this.#ended || this.#finalError) return
+    this.#finalError = finalError
     // At once: the source has its own time to end, and a socket is closed soon after.
     this.#stopWaiting?.()
     void this.#events.return?.()
@@ -158,11 +158,11 @@ class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
     if (this.#ended) return { done: true, value: undefined }
     let event: IteratorResult<object> = { done: true, value: undefined }
     try {
-      if (!this.#farewell) event = await this.#nextEvent()
+      if (!this.#finalError) event = await this.#nextEvent()
     } catch (error) {
-      return this.#last(toldOf(error))
+      return this.#last(clientErrorOf(error))
     }
-    if (this.#farewell) return this.#last(this.#farewell)
+    if (this.#finalError) return this.#last(this.#finalError)
     if (!event.done) return { done: false, value: await this.#answerTo(event.value) }
     this.#over()
     return { done: true, value: undefined }

@@ -101,7 +101,7 @@ class PlainResponse {
   }
 }
 
-export interface SlimPathOptions {
+export interface FastPathOptions {
   graphql: GraphqlServer
   /** As Yoga was given it. */
   maskError: (error: unknown) => Error
@@ -114,11 +114,11 @@ export interface SlimPathOptions {
  *
  * @returns whether it is: if not, nothing was done.
  */
-export function answerOnSlimPath(
+export function answerOnFastPath(
   request: IncomingMessage,
   response: ServerResponse,
   body: string,
-  { graphql, maskError, headers }: SlimPathOptions,
+  { graphql, maskError, headers }: FastPathOptions,
 ): boolean {
   const mediaType = mediaTypeOf(request.headers.accept)
   const params = mediaType && paramsOf(body)

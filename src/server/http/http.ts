@@ -11,7 +11,7 @@ import { BAD_TOKEN, badTokenMessage } from './bearer.ts'
 import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
 import { Answer } from './connection.ts'
 import type { Connections } from './connections.ts'
-import { answerOnSlimPath } from './fast-path.ts'
+import { answerOnFastPath } from './fast-path.ts'
 import { namesOneHost } from './host-header.ts'
 import { HttpRequest } from './http-request.ts'
 import type { Metrics } from './metrics.ts'
@@ -36,7 +36,7 @@ export interface HttpOptions {
   /** In development, a further sentence that says where the demo operator's token is, for callers without one. */
   tokenHint: () => string
   /** Called when the caller of a request could not be authenticated. */
-  onTrouble: (error: unknown) => void
+  onError: (error: unknown) => void
   /** Called with the caller of a request, before GraphQL runs. */
   admit: (request: HttpRequest, caller: Caller) => void
   allowedOrigins: readonly string[]
@@ -44,7 +44,7 @@ export interface HttpOptions {
   /** How long a connection is kept after an answer, for the next request. */
   keepAliveMs: number
   /** Whether common requests are answered without Yoga's layer of requests and responses. Their answers are the same. */
-  slimPath: boolean
+  fastPath: boolean
   maskError: (error: unknown) => Error
   isProduction: boolean
 }
@@ -119,7 +119,7 @@ function answerGraphql(request: HttpRequest, response: Answer, options: HttpOpti
   return caller.then(
     (caller) => answerCaller(caller, request, response, options),
     (error) => {
-      options.onTrouble(error)
+      options.onError(error)
       response.setHeader('retry-after', '1')
       answer(response, 503, 'The ledger could not answer. Try again later.', {
         code: 'UNAVAILABLE',
@@ -148,10 +148,10 @@ function answerCaller(
   return readBody(request, options.bodyBytesMax, onReceived, (body) => {
     if (body === undefined) return response.destroy()
     if (typeof body === 'object') return answerBodyRefusal(response, body)
-    const { graphql, slimPath, maskError } = options
+    const { graphql, fastPath, maskError } = options
     const isCommon =
-      slimPath &&
-      answerOnSlimPath(request, response, body, { graphql, maskError, headers: securityHeaders(options.isProduction) })
+      fastPath &&
+      answerOnFastPath(request, response, body, { graphql, maskError, headers: securityHeaders(options.isProduction) })
     if (isCommon) return
     secure(response, options.isProduction)
     // Yoga knows the type in lower case alone.

@@ -9,7 +9,7 @@ import type { Readiness } from './readiness.ts'
 
 /* What machines ask: whether the server lives, whether it is to be sent requests, and how much it does. */
 
-type Options = Pick<HttpOptions, 'authenticate' | 'ledger' | 'metrics' | 'onTrouble' | 'readiness'>
+type Options = Pick<HttpOptions, 'authenticate' | 'ledger' | 'metrics' | 'onError' | 'readiness'>
 
 export const PROBES: ReadonlyMap<
   string,
@@ -45,7 +45,7 @@ async function answerMetrics(request: IncomingMessage, response: ServerResponse,
       { code: 'UNAUTHENTICATED' },
     )
   }
-  const metrics = await options.metrics.read().catch(options.onTrouble)
+  const metrics = await options.metrics.read().catch(options.onError)
   if (metrics === undefined) return answer(response, 500, 'Unexpected error.')
   response.writeHead(200, { 'content-type': options.metrics.contentType }).end(metrics)
 }

@@ -27,7 +27,7 @@ import { SocketLog } from './socket-log.ts'
 import { asksForWebSocket } from './upgrade-offers.ts'
 
 /** How long a socket whose session is over is kept open, at most, to tell its subscriptions. */
-const FAREWELL_MAX_MS = 200
+const FINAL_ERROR_MAX_MS = 200
 
 /** How often a client is pinged. One that has not answered by the next time is let go. */
 const PING_INTERVAL_MS = 12_000
@@ -38,7 +38,7 @@ export interface WebSocketOptions {
   authenticate: (request: IncomingMessage, authorization: unknown) => MaybePromise<Caller | typeof BAD_TOKEN>
   allowedOrigins: readonly string[]
   /** Called when the caller of a socket could not be authenticated. */
-  onTrouble: (error: unknown) => void
+  onError: (error: unknown) => void
   log: RequestLog
   connections: Connections
   /** Called with what goes wrong on a socket, and the socket's id in the log. */
@@ -68,32 +68,32 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
   const callers = new WeakMap<WebSocket, Caller>()
   const socketCount = new ViewerCount(socketsPerViewerMax)
   /** Closes a socket whose session has ended, once every operation on it has got its error. */
-  const onTold = new WeakMap<WebSocket, () => void>()
+  const onAnswered = new WeakMap<WebSocket, () => void>()
   /** Lets a caller have a socket, for as long as their session lasts. */
   const admit = (context: SocketContext, caller: Caller): boolean => {
     const { socket } = context.extra
     const { viewer, token } = caller
     if (socket.readyState !== socket.OPEN) return false
-    const giveBack = socketCount.take(caller)
-    if (!giveBack) {
+    const release = socketCount.take(caller)
+    if (!release) {
       socket.close(TRY_AGAIN_LATER, 'Too many sockets')
       return false
     }
     callers.set(socket, caller)
     context.extra.connection.caller = caller
     socketLog.connected(socket, caller)
-    let farewellTimer: NodeJS.Timeout | undefined
+    let finalErrorTimer: NodeJS.Timeout | undefined
     const close = () => socket.close(CloseCode.Forbidden, 'Forbidden')
     const onEnd = () => {
-      farewellTimer ??= setTimeout(close, FAREWELL_MAX_MS)
-      onTold.set(socket, () => Object.keys(context.subscriptions).length === 0 && close())
-      setImmediate(() => onTold.get(socket)?.())
+      finalErrorTimer ??= setTimeout(close, FINAL_ERROR_MAX_MS)
+      onAnswered.set(socket, () => Object.keys(context.subscriptions).length === 0 && close())
+      setImmediate(() => onAnswered.get(socket)?.())
     }
     const stopWatching = token === null ? undefined : authenticator.watch(token, viewer, onEnd)
     socket.once('close', () => {
-      clearTimeout(farewellTimer)
+      clearTimeout(finalErrorTimer)
       stopWatching?.()
-      giveBack()
+      release()
     })
     return true
   }
@@ -167,7 +167,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         try {
           caller = await options.authenticate(context.extra.request, authorization)
         } catch (error) {
-          options.onTrouble(error)
+          options.onError(error)
           // The database is away. Thrown on, it would be 4500, after which clients give up.
           context.extra.socket.close(TRY_AGAIN_LATER, 'Try again later')
           return false
@@ -185,7 +185,7 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       onNext: (_context, _id, _payload, _args, result) =>
         result.errors && ({ ...result, errors: result.errors.map(withoutHttp) } as never),
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
-      onComplete: ({ extra }) => void setImmediate(() => onTold.get(extra.socket)?.()),
+      onComplete: ({ extra }) => void setImmediate(() => onAnswered.get(extra.socket)?.()),
     },
     sockets,
   )

@@ -45,9 +45,9 @@ export async function openPageServer(
     authenticate: () => OPERATOR,
     tokenHint: () => '',
     admit: () => {},
-    onTrouble: () => {},
+    onError: () => {},
     allowedOrigins: [],
-    slimPath: true,
+    fastPath: true,
     maskError: () => new Error('a test failed'),
     isProduction: false,
   })
