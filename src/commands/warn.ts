@@ -1,4 +1,4 @@
-import { RestoredLedgerError } from '../ledger/feed/transaction-feed.ts'
+import { RestoredLedgerError } from '../ledger/model/feed-errors.ts'
 import { explain } from '../startup-errors.ts'
 
 /** Prints an error that does not end the command. */

@@ -9,13 +9,10 @@ import type { Cents } from '../ledger/model/money.ts'
 import type { Context } from './context.ts'
 import { costOfEdges, costOfIds } from './cost.ts'
 import { decodeNodeId, encodeNodeId, nodeIdRule } from './ids.ts'
+import { PAGE_SIZE_MAX, PAGE_SIZE_STANDARD } from './page-size.ts'
 import RefusalNotesPlugin from './refusal-notes.ts'
 import { type Scopes, scopesOf, unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
-
-/** The largest page of any connection, and the longest list of ids of any field. */
-export const PAGE_SIZE_MAX = 100
-export const PAGE_SIZE_STANDARD = 20
 
 const pageSize = {
   validate: {

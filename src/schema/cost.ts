@@ -1,6 +1,5 @@
 import { microsecondsOf } from '../db/instant.ts'
-import { PAGE_SIZE_MAX, PAGE_SIZE_STANDARD } from './builder.ts'
-import type { PageArguments } from './pages.ts'
+import { PAGE_SIZE_MAX, PAGE_SIZE_STANDARD, type PageArguments } from './page-size.ts'
 
 /*
  * What an operation costs: about as many points as its answer can have fields, and some more for what the database has to do.

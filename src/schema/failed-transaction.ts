@@ -1,8 +1,5 @@
-import {
-  type FailedTransaction as Attempt,
-  addressFailedTransaction,
-  pageFailedTransactions,
-} from '../ledger/reading/failed-transactions.ts'
+import type { FailedTransaction as Attempt } from '../ledger/model/failed-transaction.ts'
+import { addressFailedTransaction, pageFailedTransactions } from '../ledger/reading/failed-transactions.ts'
 import { builder } from './builder.ts'
 import { costOfConnection } from './cost.ts'
 import { ErrorCode, FailedTransactionNotFoundError } from './errors.ts'

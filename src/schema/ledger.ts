@@ -1,5 +1,6 @@
-import { type LedgerTotals, loadTotals } from '../ledger/reading/journal.ts'
-import type { Finding } from '../ledger/upkeep/verify.ts'
+import type { Finding } from '../ledger/model/finding.ts'
+import type { LedgerTotals } from '../ledger/model/totals.ts'
+import { loadTotals } from '../ledger/reading/journal.ts'
 import { builder } from './builder.ts'
 import { feedCursor, feedError } from './transaction-posted.ts'
 import { User } from './user.ts'

@@ -1,20 +1,12 @@
 import type { Instant } from '../db/instant.ts'
 import { decodeIdCursor, decodeTransactionCursor, encodeIdCursor, type IdCursor } from '../ledger/model/cursor.ts'
 import type { FilteredPage } from '../ledger/model/filtered-page.ts'
+import type { IdPage, IdPageRequest } from '../ledger/model/id-page.ts'
 import type { Cents } from '../ledger/model/money.ts'
-import type { IdPage, IdPageRequest } from '../ledger/reading/id-page.ts'
-import type { TransactionPageRequest } from '../ledger/reading/transaction-list.ts'
-import { PAGE_SIZE_STANDARD } from './builder.ts'
+import type { TransactionPageRequest } from '../ledger/model/transaction-page.ts'
 import { costOfTotalCount } from './cost.ts'
+import { type PageArguments, pageSizeOf } from './page-size.ts'
 import { invalidArgument } from './validation-error.ts'
-
-/** The arguments of a connection, as GraphQL gives them. */
-export interface PageArguments {
-  first?: number | null | undefined
-  last?: number | null | undefined
-  after?: string | null | undefined
-  before?: string | null | undefined
-}
 
 /** For the `validate` of every connection. */
 export const oneDirection: [(page: PageArguments) => boolean, { message: string; path: string[] }] = [
@@ -36,12 +28,6 @@ export const timeRange: [
   (filter: { from?: Instant | null | undefined; to?: Instant | null | undefined }) => boolean,
   { message: string; path: string[] },
 ] = [({ from, to }) => from == null || to == null || from <= to, { message: 'is after `to`', path: ['from'] }]
-
-/** `first` or `last`; the standard page when neither is asked for. */
-export function pageSizeOf({ first, last }: PageArguments): { first?: number; last?: number } {
-  if (last != null) return { last }
-  return { first: first ?? PAGE_SIZE_STANDARD }
-}
 
 /** Which list, of which ledger. */
 export type ListOfIds = Pick<IdCursor, 'list' | 'era'>

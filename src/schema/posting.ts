@@ -1,16 +1,20 @@
 import { z } from 'zod'
 import { holdsAccount } from '../auth/viewer.ts'
-import type { LedgerEntry as Entry } from '../ledger/model/entry.ts'
-import { entriesOf } from '../ledger/model/entry.ts'
+import { type LedgerEntry as Entry, entriesOf } from '../ledger/model/entry.ts'
+import type { Posted, PostingRequest } from '../ledger/model/posting.ts'
 import type { PayloadField } from '../ledger/model/refusal.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
-import type { PostingRequest } from '../ledger/posting/engine.ts'
-import type { Posted } from '../ledger/posting/fold.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import { BalanceLimitError, errorOf, IdempotencyConflictError, POSTING_ERRORS, UserNotFoundError } from './errors.ts'
 import { userId } from './ids.ts'
 import { LedgerEntry, loadEntry } from './ledger-entry.ts'
+import {
+  BalanceLimitError,
+  errorOf,
+  IdempotencyConflictError,
+  POSTING_ERRORS,
+  UserNotFoundError,
+} from './posting-errors.ts'
 import { Transaction } from './transaction.ts'
 import { ValidationError } from './validation-error.ts'
 

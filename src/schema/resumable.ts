@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql'
-import { FeedFailedError, SlowConsumerError } from '../ledger/feed/subscriber.ts'
+import { FeedFailedError, SlowConsumerError } from '../ledger/model/feed-errors.ts'
 
 /**
  * The events of a subscription. One that ends early says why, and from where to resume.

@@ -1,7 +1,7 @@
 import { GraphQLError } from 'graphql'
 import { holdsAccount, runsLedger, type Viewer } from '../auth/viewer.ts'
+import type { FailedTransaction } from '../ledger/model/failed-transaction.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
-import type { FailedTransaction } from '../ledger/reading/failed-transactions.ts'
 import type { Context } from './context.ts'
 
 /*

@@ -1,6 +1,6 @@
 import { GraphQLError } from 'graphql'
-import { PositionNotReachedError, RestoredLedgerError } from '../ledger/feed/transaction-feed.ts'
 import { decodeFeedCursor, encodeFeedCursor } from '../ledger/model/cursor.ts'
+import { PositionNotReachedError, RestoredLedgerError } from '../ledger/model/feed-errors.ts'
 import type { FeedEvent, FeedPosition } from '../ledger/model/feed-step.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'

@@ -1,6 +1,7 @@
 import { encodeTransactionCursor } from '../ledger/model/cursor.ts'
 import { kindOf, type LedgerTransaction } from '../ledger/model/transaction.ts'
-import { countTransactions, pageTransactions, type TransactionPosition } from '../ledger/reading/transaction-list.ts'
+import type { TransactionPosition } from '../ledger/model/transaction-page.ts'
+import { countTransactions, pageTransactions } from '../ledger/reading/transaction-list.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import type { Logger } from 'pino'
 import type { BoundedLog } from './bounded-log.ts'
 import type { Answer } from './http/connection.ts'
+import { keepRecord } from './http-request.ts'
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts'
-import { keepRecord, RequestRecord, type Result } from './request-record.ts'
+import { RequestRecord, type Result } from './request-record.ts'
 
 /** Asked for every few seconds, by machines: a line for each would hide the others. */
 const ROUTINE_ROUTES: ReadonlySet<string> = new Set(['livez', 'readyz', 'health', 'metrics', 'graphiql'])

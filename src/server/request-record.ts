@@ -1,7 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import type { ExecutionResult, GraphQLError, VariableDefinitionNode } from 'graphql'
 import { type Fault, faultBehind } from './graphql/masked-errors.ts'
-import { HttpRequest } from './http/http-request.ts'
 
 export type Transport = 'http' | 'event-stream' | 'websocket'
 export type OperationType = 'query' | 'mutation' | 'subscription'
@@ -110,25 +108,4 @@ export class RequestRecord {
     if (status === 503 || codes.some((code) => PASSING_CODES.has(code))) return 'unavailable'
     return codes.length > 0 || (status ?? 200) >= 400 ? 'refused' : 'ok'
   }
-}
-
-export function keepRecord(request: IncomingMessage, record: RequestRecord): void {
-  if (request instanceof HttpRequest) request.record = record
-}
-
-/** The record of a request over HTTP. */
-export function recordOf(request: IncomingMessage): RequestRecord | undefined {
-  return request instanceof HttpRequest ? request.record : undefined
-}
-
-/** What is known of where an operation comes from. */
-export interface Recorded {
-  req?: IncomingMessage
-  /** Of an operation on a socket; over HTTP it is found by the request. */
-  record?: RequestRecord
-}
-
-/** The record of the operation that a context is for, if one is kept. */
-export function recordFor({ record, req }: Recorded): RequestRecord | undefined {
-  return record ?? (req && recordOf(req))
 }

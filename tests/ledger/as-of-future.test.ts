@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { FutureMomentError } from '../../src/ledger/reading/settling.ts'
+import { FutureMomentError } from '../../src/ledger/model/balance.ts'
 import { databaseClock, deposit, insertByHand, openBeside, readAccount, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openProxy } from '../support/proxy.ts'

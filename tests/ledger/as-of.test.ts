@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import { remedyFor } from '../../src/db/sqlstate.ts'
+import { FutureMomentError } from '../../src/ledger/model/balance.ts'
 import { SettledClock } from '../../src/ledger/reading/settled-clock.ts'
-import { FutureMomentError } from '../../src/ledger/reading/settling.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import {
   databaseClock,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
-import type { PostingRequest } from '../../src/ledger/posting/engine.ts'
+import type { PostingRequest } from '../../src/ledger/model/posting.ts'
 import { Attempts, type FailedAttempt } from '../../src/ledger/upkeep/attempts.ts'
 import { deposit, failInserts, lockAccounts, openBeside, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { FeedFailedError } from '../../src/ledger/feed/subscriber.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
+import { FeedFailedError } from '../../src/ledger/model/feed-errors.ts'
 import type { FeedPosition } from '../../src/ledger/model/feed-step.ts'
 import { deposit, holdSession, openBeside } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'

@@ -6,13 +6,9 @@ import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import { directionOf } from '../../src/ledger/model/entry.ts'
 import type { EntryFilter } from '../../src/ledger/model/entry-filter.ts'
 import { kindOf } from '../../src/ledger/model/transaction.ts'
+import type { TransactionFilter, TransactionPosition } from '../../src/ledger/model/transaction-page.ts'
 import { countMatches, loadMatches } from '../../src/ledger/reading/entry-matches.ts'
-import {
-  countTransactions,
-  pageTransactions,
-  type TransactionFilter,
-  type TransactionPosition,
-} from '../../src/ledger/reading/transaction-list.ts'
+import { countTransactions, pageTransactions } from '../../src/ledger/reading/transaction-list.ts'
 import { deposit, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { insertRows, type PlainEntry, plainEntries, type Row, randomOf, randomRows } from '../support/random-ledger.ts'

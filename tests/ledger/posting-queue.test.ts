@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
+import type { PostingRequest } from '../../src/ledger/model/posting.ts'
 import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
-import type { PostingRequest } from '../../src/ledger/posting/engine.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import {
   deposit,

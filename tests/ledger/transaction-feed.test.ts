@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { SlowConsumerError } from '../../src/ledger/feed/subscriber.ts'
-import { PositionNotReachedError, RestoredLedgerError } from '../../src/ledger/feed/transaction-feed.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
+import { PositionNotReachedError, RestoredLedgerError, SlowConsumerError } from '../../src/ledger/model/feed-errors.ts'
 import type { FeedEvent, FeedPosition } from '../../src/ledger/model/feed-step.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, holdSession, insertByHand, openBeside, transfer } from '../support/faults.ts'

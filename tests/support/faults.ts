@@ -2,9 +2,8 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { vi } from 'vitest'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
+import type { Outcome, PostingRequest } from '../../src/ledger/model/posting.ts'
 import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
-import type { PostingRequest } from '../../src/ledger/posting/engine.ts'
-import type { Outcome } from '../../src/ledger/posting/fold.ts'
 import type { TestDatabase } from './database.ts'
 
 /** Another server process on the same database: a ledger with pools and lanes of its own. Its caller closes it. */

@@ -1,6 +1,5 @@
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
-import type { PostingRequest } from '../../src/ledger/posting/engine.ts'
-import type { CallOutcome } from '../../src/ledger/posting/fold.ts'
+import type { CallOutcome, PostingRequest } from '../../src/ledger/model/posting.ts'
 
 /** What a posting became, without what no model can know: ids and times. */
 export type Expected =

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { isFairShare } from '../../src/ledger/model/fair-share.ts'
 import { FairQueue } from '../../src/ledger/posting/fair-queue.ts'
 import { PendingCall } from '../../src/ledger/posting/pending-call.ts'
-import { isBulk, isFairShare, type Submitter, Submitters } from '../../src/ledger/posting/submitters.ts'
+import { isBulk, type Submitter, Submitters } from '../../src/ledger/posting/submitters.ts'
 
 const BATCH_SIZE_MAX = 64
 

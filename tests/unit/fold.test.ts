@@ -1,14 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
+import type { Head } from '../../src/ledger/model/head.ts'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
-import {
-  fold as foldCalls,
-  type Head,
-  type LedgerState,
-  type Outcome,
-  type Posting,
-} from '../../src/ledger/posting/fold.ts'
+import type { Outcome, Posting } from '../../src/ledger/model/posting.ts'
+import { fold as foldCalls, type LedgerState } from '../../src/ledger/posting/fold.ts'
 
 const ACCOUNTS = ['ada', 'grace', 'linus'] as const
 const NOBODY = 'nobody'

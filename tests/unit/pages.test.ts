@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { pageRange } from '../../src/ledger/reading/history.ts'
-import { pageInfoOf, pageSizeOf } from '../../src/schema/pages.ts'
+import { pageRange } from '../../src/ledger/model/entry-range.ts'
+import { pageSizeOf } from '../../src/schema/page-size.ts'
+import { pageInfoOf } from '../../src/schema/pages.ts'
 
 const HEAD_MAX = 6
 

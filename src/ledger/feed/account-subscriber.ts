@@ -1,5 +1,5 @@
 import type { LedgerEntry } from '../model/entry.ts'
-import type { EntryRange } from '../reading/history.ts'
+import type { EntryRange } from '../model/entry-range.ts'
 import type { CatchUp } from './catch-up.ts'
 import { Subscriber } from './subscriber.ts'
 

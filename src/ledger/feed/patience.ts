@@ -1,7 +1,5 @@
 import { isTimeout, remedyFor } from '../../db/sqlstate.ts'
-
-/** Why a feed cannot be read on. */
-export type FeedFailure = 'timed-out' | 'failed'
+import type { FeedFailure } from '../model/feed-errors.ts'
 
 /** Reads in a row that fail although the database can be reached. */
 const FAILURES_MAX = 3

@@ -1,5 +1,6 @@
+import { FeedFailedError, type FeedFailure, SlowConsumerError } from '../model/feed-errors.ts'
 import { type CatchUp, EVENTS_PER_TURN_MAX } from './catch-up.ts'
-import { type FeedFailure, Patience } from './patience.ts'
+import { Patience } from './patience.ts'
 
 /*
  * What all subscribers have in common. A subscriber reads for itself while it is behind, and is pushed what is new once
@@ -18,28 +19,6 @@ function wakeSoon(wake: () => void): void {
 function wakeSome(): void {
   for (const wake of toWake.splice(0, WOKEN_AT_ONCE)) wake()
   if (toWake.length > 0) setImmediate(wakeSome)
-}
-
-/** A subscriber that stopped reading. It may resume from `position`, that of the last item it took. */
-export class SlowConsumerError<Position> extends Error {
-  override name = 'SlowConsumerError'
-  readonly position: Position
-  constructor(position: Position) {
-    super('the subscriber stopped reading')
-    this.position = position
-  }
-}
-
-/** What comes next cannot be read. The subscriber may resume from `position`. */
-export class FeedFailedError<Position> extends Error {
-  override name = 'FeedFailedError'
-  readonly position: Position
-  readonly reason: FeedFailure
-  constructor(position: Position, reason: FeedFailure) {
-    super(reason === 'timed-out' ? 'reading the feed timed out' : 'reading the feed failed')
-    this.position = position
-    this.reason = reason
-  }
 }
 
 export abstract class Subscriber<Item, Position> implements AsyncIterableIterator<Item, undefined> {

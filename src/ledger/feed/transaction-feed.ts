@@ -1,5 +1,6 @@
 import type { Database } from '../../db/pool.ts'
 import { NotConnectedError } from '../../db/transaction.ts'
+import { PositionNotReachedError, RestoredLedgerError } from '../model/feed-errors.ts'
 import {
   eventsOf,
   type FeedEvent,
@@ -27,19 +28,6 @@ import { TransactionSubscriber } from './transaction-subscriber.ts'
  */
 
 const POLL_INTERVAL_MS = 1_000
-
-/** A position later than all that is committed. */
-export class PositionNotReachedError extends Error {
-  override name = 'PositionNotReachedError'
-}
-
-/** Rows bear database transactions that this PostgreSQL has not come to: it was restored from a dump. */
-export class RestoredLedgerError extends Error {
-  override name = 'RestoredLedgerError'
-  constructor() {
-    super('the ledger was restored from a dump: run `npm run era:renew` once, so that it can be watched again')
-  }
-}
 
 export class TransactionFeed {
   readonly #database: Database

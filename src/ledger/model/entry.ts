@@ -1,5 +1,5 @@
-import type { Posted } from '../posting/fold.ts'
 import type { Cents } from './money.ts'
+import type { Posted } from './posting.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
 export type EntryDirection = 'CREDIT' | 'DEBIT'

@@ -3,14 +3,16 @@ import { microsecondsOf } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { sqlstateOf } from '../../db/sqlstate.ts'
 import { inOrder, inPipelinedTransaction, inTransaction, type TransactionLimits } from '../../db/transaction.ts'
+import type { Head, Tail } from '../model/head.ts'
 import { CENTS_MAX } from '../model/money.ts'
+import { accountsOf, type CallOutcome, type Posting } from '../model/posting.ts'
 import type { LedgerTransaction } from '../model/transaction.ts'
 import { findRecorded } from '../statements/find-recorded.ts'
 import { insertTransactions } from '../statements/insert-transactions.ts'
 import { lockAccounts } from '../statements/lock-accounts.ts'
 import { lockFreeAccounts } from '../statements/lock-free-accounts.ts'
 import { readHeads } from '../statements/read-heads.ts'
-import { type CallOutcome, fold, type Head, type Posting } from './fold.ts'
+import { fold } from './fold.ts'
 
 /*
  * A batch of calls, as one database transaction with ordered row locks. A call is one posting or more, all or none.
@@ -49,14 +51,6 @@ export class AccountsLockedError extends Error {
 
 /** What became of a call: an outcome, committed; or nothing, since an account of it is locked or cannot be built on. */
 export type Verdict = { outcome: CallOutcome } | { lockedAccountId: string } | { failure: Error }
-
-/** An account's last entry, and how many entries follow its last checkpoint. */
-export interface Tail extends Head {
-  accountId: string
-  createdAt: string
-  transactionId: string
-  length: number
-}
 
 export interface BatchResult {
   /** One for each call, in its place. */
@@ -206,11 +200,4 @@ function tailsOf(
     const { sequence, balance } = head
     return [{ sequence, balance, accountId: userId, createdAt, transactionId, length: sequence - checkpointSequence }]
   })
-}
-
-export function accountsOf({
-  sourceUserId,
-  destinationUserId,
-}: Pick<Posting, 'sourceUserId' | 'destinationUserId'>): string[] {
-  return sourceUserId === null ? [destinationUserId] : [sourceUserId, destinationUserId]
 }

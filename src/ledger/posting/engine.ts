@@ -1,12 +1,12 @@
 import { EventEmitter, once } from 'node:events'
 import { OutcomeUnknownError } from '../../db/transaction.ts'
+import type { FailureCode } from '../model/failed-transaction.ts'
+import type { CallOutcome, Outcome, PostingRequest } from '../model/posting.ts'
+import { PostingCounts } from '../model/posting-counts.ts'
 import { REFUSAL_MESSAGES } from '../model/refusal.ts'
 import { makeRowId } from '../model/row-id.ts'
 import { UnavailableError } from '../model/unavailable.ts'
-import type { FailureCode } from '../upkeep/attempts.ts'
 import { AccountsLockedError, type BatchLimits, type BatchResult, runBatch, runBatchAround } from './batch.ts'
-import { PostingCounts } from './counts.ts'
-import type { CallOutcome, Outcome, Posting } from './fold.ts'
 import { Lanes } from './lanes.ts'
 import { LockQueues } from './lock-queues.ts'
 import type { PostingOptions } from './options.ts'
@@ -39,8 +39,6 @@ const LOCK_QUEUE_SHARE = 0.1
 
 /** The submitter of what the server posts by itself. */
 const SERVER = 'server'
-
-export type PostingRequest = Omit<Posting, 'id'>
 
 export class PostingEngine {
   readonly #options: PostingOptions

@@ -1,37 +1,9 @@
-import { type Instant, instantOf, microsecondsOf } from '../../db/instant.ts'
-import { CENTS_MAX, type Cents } from '../model/money.ts'
-import type { PayloadField, Refusal } from '../model/refusal.ts'
+import { instantOf, microsecondsOf } from '../../db/instant.ts'
+import type { Head } from '../model/head.ts'
+import { CENTS_MAX } from '../model/money.ts'
+import type { CallOutcome, Outcome, Posted, Posting } from '../model/posting.ts'
+import type { PayloadField } from '../model/refusal.ts'
 import { kindOf, type LedgerTransaction } from '../model/transaction.ts'
-
-/** A request to move money. Its id is made once, before the first attempt, and kept through every re-run. */
-export interface Posting {
-  id: string
-  idempotencyKey: string
-  /** null: a deposit. */
-  sourceUserId: string | null
-  destinationUserId: string
-  amount: Cents
-}
-
-/** The head of an account: its last entry. An account without entries is at sequence 0. */
-export interface Head {
-  sequence: number
-  balance: Cents
-  createdAt: Instant | null
-}
-
-export interface Posted {
-  transaction: LedgerTransaction
-  /** True when an earlier attempt with this key had posted it. */
-  replayed: boolean
-  /** Balances right after the transaction; absent on a replay from before this batch. */
-  balancesAfter?: { source: Cents | null; destination: Cents }
-}
-
-export type Outcome = { posted: Posted } | { refusal: Refusal }
-
-/** The outcome of postings that are posted together or not at all: what each became, or the first that was refused. */
-export type CallOutcome = { posted: Posted[] } | { refusal: Refusal; index: number }
 
 export interface LedgerState {
   /** PostgreSQL's clock, in microseconds, read after the locks. */

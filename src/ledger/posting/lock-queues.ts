@@ -1,6 +1,6 @@
 import { sqlstateOf } from '../../db/sqlstate.ts'
+import type { Posting } from '../model/posting.ts'
 import type { BatchResult } from './batch.ts'
-import type { Posting } from './fold.ts'
 import type { PendingCall } from './pending-call.ts'
 
 /*

@@ -1,7 +1,7 @@
 import type pg from 'pg'
+import type { Posted } from '../model/posting.ts'
 import type { Attempts } from '../upkeep/attempts.ts'
 import type { Checkpoints } from '../upkeep/checkpoints.ts'
-import type { Posted } from './fold.ts'
 
 /** What a posting engine works with, and its limits. */
 export interface PostingOptions {

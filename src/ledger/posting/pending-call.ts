@@ -1,8 +1,8 @@
 import { sqlstateOf } from '../../db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../../db/transaction.ts'
+import { accountsOf, type CallOutcome, type Posting } from '../model/posting.ts'
 import { UnavailableError } from '../model/unavailable.ts'
-import { accountsOf, ClockBehindError } from './batch.ts'
-import type { CallOutcome, Posting } from './fold.ts'
+import { ClockBehindError } from './batch.ts'
 import type { Submitter } from './submitters.ts'
 
 /** lock_not_available, and query_canceled by the statement's own timeout. */

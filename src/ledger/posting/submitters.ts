@@ -1,3 +1,4 @@
+import { isFairShare } from '../model/fair-share.ts'
 /** Somebody who posts. The ledger knows no more of them than a name. */
 export interface Submitter {
   readonly key: string
@@ -13,17 +14,6 @@ export interface Submitter {
 export const LIGHT_MAX = 16
 
 export const isBulk = ({ unanswered }: Pick<Submitter, 'unanswered'>): boolean => unanswered > LIGHT_MAX
-
-/**
- * The one rule by which submitters share a bounded space: each may hold as much as is still free. One alone gets half of
- * the space, two a third each, and so on. So there is always space for one more, and only those who hold much are refused.
- *
- * @param held what this submitter holds already.
- * @param taken what all submitters hold.
- */
-export function isFairShare(held: number, count: number, taken: number, spaceMax: number): boolean {
-  return held + count <= spaceMax - taken
-}
 
 /** Counts the postings without an answer, and decides whether there is space for more. */
 export class Submitters {

@@ -1,54 +1,18 @@
 import { type Instant, justAfter, justBefore } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { takeTurn } from '../../turns.ts'
-import { type BucketSize, bucketStarts } from '../model/calendar.ts'
-import type { Cents } from '../model/money.ts'
+import { FutureMomentError } from '../model/balance.ts'
+import { type BalanceBucket, BUCKETS_MAX, type HistoryRequest, TooManyBucketsError } from '../model/balance-history.ts'
+import { bucketStarts } from '../model/calendar.ts'
 import { type MovedBucket, parseMovedBuckets, readBalanceBuckets } from '../statements/read-balance-buckets.ts'
 import { type CheckpointGap, GAP_LENGTH_MIN } from '../upkeep/checkpoints.ts'
 import type { Balances } from './balances.ts'
-import { FutureMomentError, type Settling } from './settling.ts'
-
-/** What happened to a balance from `start` up to `end`, `end` excluded. */
-export interface BalanceBucket {
-  start: Instant
-  end: Instant
-  /** False when the bucket is not over: it ends at the moment it was asked for. */
-  complete: boolean
-  /** The balance right before `start`: an entry at it is in the bucket. */
-  opening: Cents
-  /** The balance after the last entry before `end`. */
-  closing: Cents
-  /** Of the balances from `opening` to `closing`, both included. */
-  lowest: Cents
-  highest: Cents
-  /** Sums of what came in and what went out, both positive; they may pass 64 bits. */
-  credited: Cents
-  debited: Cents
-  entryCount: number
-}
-
-export interface HistoryRequest {
-  accountId: string
-  /** Included. */
-  from: Instant
-  /** Excluded. Not before `from`; in the future it means now. */
-  to: Instant
-  bucket: BucketSize
-  /** By its name. */
-  timeZone: string
-}
+import type { Settling } from './settling.ts'
 
 const NOTHING: MovedBucket = { entryCount: 0, credited: 0n, debited: 0n, lowest: 0n, highest: 0n }
 
-/** The longest history that is answered. */
-export const BUCKETS_MAX = 1_000
-
 /** See `takeTurn`: a thousand buckets take 5 ms to fill. */
 const BUCKETS_PER_UNIT = 20
-
-export class TooManyBucketsError extends Error {
-  override name = 'TooManyBucketsError'
-}
 
 /** The bounds of all buckets: one more than there are; none for an empty history. */
 interface Window {

@@ -1,21 +1,10 @@
-import type { Instant } from '../../db/instant.ts'
 import { jointStatement } from '../../db/joint-statement.ts'
 import type { Database } from '../../db/pool.ts'
-import type { Cents } from '../model/money.ts'
+import { type AccountBalance, type AccountMoment, FutureMomentError } from '../model/balance.ts'
 import { readBalancesAsOf } from '../statements/read-balances-as-of.ts'
 import { readHeads } from '../statements/read-heads.ts'
 import type { CheckpointGap } from '../upkeep/checkpoints.ts'
-import { type AccountMoment, FutureMomentError, type Settling } from './settling.ts'
-
-/** The balance of one account at one moment, computed from the ledger as it was asked. */
-export interface AccountBalance {
-  accountId: string
-  amount: Cents
-  /** How many of the account's entries it counts. */
-  sequence: number
-  /** The moment asked for, or the time of the last entry counted (null: none). */
-  asOf: Instant | null
-}
+import type { Settling } from './settling.ts'
 
 /** Reads balances. Accounts are not checked to exist: one without entries has a balance of 0. */
 export class Balances {

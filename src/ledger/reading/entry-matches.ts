@@ -1,22 +1,13 @@
 import type { Database } from '../../db/pool.ts'
 import type { LedgerEntry } from '../model/entry.ts'
-import { type EntryFilter, filterValues } from '../model/entry-filter.ts'
+import { filterValues } from '../model/entry-filter.ts'
+import type { EntryList, MatchRequest } from '../model/entry-list.ts'
+import type { EntryRange, PageRequest } from '../model/entry-range.ts'
 import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
 import { readMatchCounts } from '../statements/read-match-counts.ts'
 import { readMatchingEntries } from '../statements/read-matching-entries.ts'
 import type { CheckpointGap } from '../upkeep/checkpoints.ts'
 import { inChunks } from './chunks.ts'
-import type { EntryRange, PageRequest } from './history.ts'
-
-/** A list: of the entries of a range those that match. */
-export interface EntryList extends EntryRange {
-  filter: EntryFilter
-}
-
-export interface MatchRequest {
-  list: EntryList
-  page: PageRequest
-}
 
 /** The longest range that is counted. */
 export const COUNTED_MAX = 1_000_000

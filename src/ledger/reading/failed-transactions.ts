@@ -2,36 +2,9 @@ import { and, eq, isNotNull, isNull, or, sql } from 'drizzle-orm'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { failedTransactions } from '../../db/tables.ts'
-import type { Cents } from '../model/money.ts'
-import type { FailureCode } from '../upkeep/attempts.ts'
-import { type IdPage, type IdPageRequest, pageById } from './id-page.ts'
-
-/** An attempt that was definitely not posted. Its users need not exist. */
-export interface FailedTransaction {
-  id: string
-  idempotencyKey: string
-  /** null: a deposit. */
-  sourceUserId: string | null
-  destinationUserId: string
-  amount: Cents
-  code: FailureCode
-  message: string
-  /** How often it was tried before it was given up. */
-  attempts: number
-  failedAt: Instant
-  /** When it was marked as addressed. Null: it is not. */
-  addressedAt: Instant | null
-}
-
-export interface FailedTransactionFilter {
-  /** As the source or the destination. */
-  userId?: string | null | undefined
-  code?: FailureCode | null | undefined
-  addressed?: boolean | null | undefined
-}
-
-/** Whose attempts: those that would have been paid from these accounts, and perhaps deposits to them. null: everybody's. */
-export type Posters = { accountIds: readonly string[]; withDeposits: boolean } | null
+import type { FailedTransaction, FailedTransactionFilter, FailureCode, Posters } from '../model/failed-transaction.ts'
+import type { IdPage, IdPageRequest } from '../model/id-page.ts'
+import { pageById } from './id-page.ts'
 
 const columns = {
   id: failedTransactions.id,

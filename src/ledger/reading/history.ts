@@ -1,51 +1,9 @@
 import type { Database } from '../../db/pool.ts'
 import type { LedgerEntry } from '../model/entry.ts'
+import type { EntryRange } from '../model/entry-range.ts'
 import { readEntries } from '../statements/read-entries.ts'
 import type { CheckpointGap } from '../upkeep/checkpoints.ts'
 import { inChunks } from './chunks.ts'
-
-/** Entries `low` … `high` of an account, both included; none when low is above high. */
-export interface EntryRange {
-  accountId: string
-  low: number
-  high: number
-}
-
-export interface PageRequest {
-  /** The newest so many of the window; or … */
-  first?: number | undefined
-  /** … the oldest so many of it. */
-  last?: number | undefined
-  /** Only entries older than this position. */
-  after?: number | undefined
-  /** Only entries newer than this position. */
-  before?: number | undefined
-}
-
-/** The entries of one page, and what lies around it. */
-export interface PageRange extends EntryRange {
-  hasOlder: boolean
-  hasNewer: boolean
-}
-
-/**
- * The entries of one page of a list, which is a range too. An account is shown newest first, so `after` goes down and
- * `before` goes up. Numbers have no gaps: a page is plain arithmetic, as fast at the end of a long account as at its start.
- */
-export function pageRange({ first, last, after, before }: PageRequest, list: EntryRange): PageRange {
-  let low = Math.max(list.low, (before ?? 0) + 1)
-  let high = Math.min(list.high, (after ?? Number.POSITIVE_INFINITY) - 1)
-  if (last === undefined) low = Math.max(low, high - (first ?? 0) + 1)
-  else high = Math.min(high, low + last - 1)
-  const hasAny = list.low <= list.high
-  return {
-    accountId: list.accountId,
-    low,
-    high,
-    hasOlder: hasAny && low > list.low,
-    hasNewer: hasAny && high < list.high,
-  }
-}
 
 /**
  * The entries of each range, newest first, with their running balances; one statement for many ranges.

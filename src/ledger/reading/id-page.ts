@@ -1,23 +1,7 @@
 import { and, asc, desc, gt, gte, lt, lte, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { Database } from '../../db/pool.ts'
-
-/** A page of a list shown newest first, by id (version 7: ids rise with time, to the millisecond). */
-export interface IdPageRequest {
-  first?: number | undefined
-  last?: number | undefined
-  /** Only rows older than this id. */
-  after?: string | undefined
-  /** Only rows newer than this id. */
-  before?: string | undefined
-}
-
-export interface IdPage<Row> {
-  /** Newest first. */
-  rows: Row[]
-  hasOlder: boolean
-  hasNewer: boolean
-}
+import type { IdPage, IdPageRequest } from '../model/id-page.ts'
 
 type SelectRows<Row> = (where: SQL | undefined, order: SQL, limit: number) => Promise<Row[]>
 

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import type { Database } from '../../db/pool.ts'
 import { transactions } from '../../db/tables.ts'
-import type { Cents } from '../model/money.ts'
+import type { LedgerTotals } from '../model/totals.ts'
 import { type LedgerTransaction, transactionColumns } from '../model/transaction.ts'
 
 /** In the order of the ids; undefined where there is none. */
@@ -28,16 +28,6 @@ export async function findTransactionsByKey(
     .where(sql`${transactions.idempotencyKey} = any(${sql.param(keys)}::uuid[])`)
   const byKey = new Map(rows.map((transaction) => [transaction.idempotencyKey, transaction]))
   return keys.map((key) => byKey.get(key))
-}
-
-/** Sums over the whole ledger, of one moment. They may pass 64 bits. */
-export interface LedgerTotals {
-  userCount: number
-  transactionCount: number
-  /** Money that came in from the world outside. */
-  deposited: Cents
-  /** The sum of every account's balance, each as it is served (checkpoint and tail). Equal to `deposited`, or the ledger is broken. */
-  balances: Cents
 }
 
 /** Reads everything: for operators and checks, not for every request. */

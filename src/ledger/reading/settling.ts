@@ -4,6 +4,7 @@ import type { Instant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { noteStatement } from '../../db/statement-count.ts'
 import { inTransaction } from '../../db/transaction.ts'
+import { type AccountMoment, FutureMomentError } from '../model/balance.ts'
 import { shareAccounts } from '../statements/share-accounts.ts'
 import { SettledClock, type SettledReading } from './settled-clock.ts'
 
@@ -17,22 +18,6 @@ import { SettledClock, type SettledReading } from './settled-clock.ts'
  *   else      the clock is read again every few milliseconds, and then the answer; after a while the accounts are
  *             locked once, for the time it takes, and then summed up in a new statement.
  */
-
-/** What an answer is about: entries at the moment count. */
-export interface AccountMoment {
-  accountId: string
-  asOf: Instant
-}
-
-/** A moment later than PostgreSQL's clock and than the account's last entry: nobody knows yet. */
-export class FutureMomentError extends Error {
-  override name = 'FutureMomentError'
-  readonly now: Instant
-  constructor(now: Instant) {
-    super('the moment is in the future')
-    this.now = now
-  }
-}
 
 /** How long to wait for a moment to settle by itself, and how often to look. */
 const SETTLE_WAIT_MS = 50

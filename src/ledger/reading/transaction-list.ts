@@ -1,40 +1,14 @@
 import { and, asc, desc, gte, isNotNull, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
-import type { Instant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { transactions } from '../../db/tables.ts'
 import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
-import type { Cents } from '../model/money.ts'
-import { type LedgerTransaction, type TransactionKind, transactionColumns } from '../model/transaction.ts'
+import { type LedgerTransaction, transactionColumns } from '../model/transaction.ts'
+import type { TransactionFilter, TransactionPageRequest, TransactionPosition } from '../model/transaction-page.ts'
 
 /*
  * The whole ledger, newest first by time and then by id. Entries of one account stand in their order; transactions that
  * were in flight together stand by the time they were given, whichever was committed first.
  */
-
-/** A place in the ledger. */
-export interface TransactionPosition {
-  createdAt: Instant
-  id: string
-}
-
-/** Which transactions: those that match all that is given. */
-export interface TransactionFilter {
-  kind?: TransactionKind | null | undefined
-  /** Both included. */
-  amountMin?: Cents | null | undefined
-  amountMax?: Cents | null | undefined
-  /** Included. */
-  from?: Instant | null | undefined
-  /** Excluded. */
-  to?: Instant | null | undefined
-}
-
-export interface TransactionPageRequest {
-  first?: number | undefined
-  last?: number | undefined
-  after?: TransactionPosition | undefined
-  before?: TransactionPosition | undefined
-}
 
 /** The longest list that is counted. */
 const COUNTED_MAX = 1_000_000

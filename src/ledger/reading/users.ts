@@ -1,37 +1,10 @@
-import { type Instant, selectInstant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { users } from '../../db/tables.ts'
+import type { IdPage, IdPageRequest } from '../model/id-page.ts'
 import { makeRowId } from '../model/row-id.ts'
+import { type NewUser, type User, type UserKey, userColumns } from '../model/user.ts'
 import { readUsers } from '../statements/read-users.ts'
-import { type IdPage, type IdPageRequest, pageById } from './id-page.ts'
-
-export type Role = 'USER' | 'OPERATOR'
-
-/** One user is one account. */
-export interface User {
-  id: string
-  /** In its canonical form. */
-  email: string
-  role: Role
-  createdAt: Instant
-  updatedAt: Instant
-}
-
-export const userColumns = {
-  id: users.id,
-  email: users.email,
-  role: users.role,
-  createdAt: selectInstant(users.createdAt),
-  updatedAt: selectInstant(users.updatedAt),
-}
-
-export interface NewUser {
-  /** Canonical already. */
-  email: string
-  /** null: cannot sign in (a house account). */
-  passwordHash: string | null
-  role: Role
-}
+import { pageById } from './id-page.ts'
 
 /** @returns the user, or undefined when the e-mail is taken. */
 export async function createUser(database: Database, user: NewUser): Promise<User | undefined> {
@@ -42,9 +15,6 @@ export async function createUser(database: Database, user: NewUser): Promise<Use
     .returning(userColumns)
   return created
 }
-
-/** How a user is looked up; e-mails are canonical. */
-export type UserKey = { id: string; email?: never } | { email: string; id?: never }
 
 /** In the order of the keys, in one statement; undefined where there is none. */
 export async function findUsersByKey(database: Database, keys: readonly UserKey[]): Promise<(User | undefined)[]> {

@@ -1,7 +1,7 @@
 import { or, sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { users } from '../../db/tables.ts'
-import { userColumns } from '../reading/users.ts'
+import { userColumns } from '../model/user.ts'
 
 /** The users who have any of these ids or (canonical) e-mail addresses. */
 export const readUsers = preparedOnce((database) =>

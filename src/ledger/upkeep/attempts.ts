@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../../db/pool.ts'
 import { remedyFor } from '../../db/sqlstate.ts'
-import type { RefusalCode } from '../model/refusal.ts'
+import type { FailureCode } from '../model/failed-transaction.ts'
+import { isFairShare } from '../model/fair-share.ts'
+import type { Posting } from '../model/posting.ts'
 import { makeRowId } from '../model/row-id.ts'
-import type { Posting } from '../posting/fold.ts'
-import { isFairShare } from '../posting/submitters.ts'
 import { insertFailedTransactions } from '../statements/insert-failed-transactions.ts'
 
 /*
@@ -14,9 +14,6 @@ import { insertFailedTransactions } from '../statements/insert-failed-transactio
  * Each submitter may have so many recorded in an hour: refusals are cheap to provoke. Those beyond are counted, and not
  * recorded. Submitters also share what waits (see `isFairShare`), so one cannot push out the attempts of another.
  */
-
-/** Why: a refusal, or what an operator should look into. An unknown outcome is none, nor is a queue that was full. */
-export type FailureCode = RefusalCode | 'RETRIES_EXHAUSTED' | 'INTERNAL_SERVER_ERROR'
 
 /** A posting that was definitely not posted, and why. */
 export interface FailedAttempt {

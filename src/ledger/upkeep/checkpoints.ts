@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Database } from '../../db/pool.ts'
 import { inTransaction } from '../../db/transaction.ts'
-import type { Tail } from '../posting/batch.ts'
+import type { Tail } from '../model/head.ts'
 import { insertCheckpoints } from '../statements/insert-checkpoints.ts'
 import { insertMissingCheckpoints } from '../statements/insert-missing-checkpoints.ts'
 import { readCheckpointGaps } from '../statements/read-checkpoint-gaps.ts'

@@ -3,6 +3,7 @@ import type pg from 'pg'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { inSnapshot } from '../../db/transaction.ts'
+import type { Finding, FindingCode } from '../model/finding.ts'
 import { readBalancesAsOf } from '../statements/read-balances-as-of.ts'
 import { readHeads } from '../statements/read-heads.ts'
 
@@ -11,27 +12,6 @@ import { readHeads } from '../statements/read-heads.ts'
  * that it may run beside postings. It sees whatever contradicts itself; it cannot see a transaction that was altered,
  * removed or invented consistently (with everything after it renumbered), which only a copy kept elsewhere could show.
  */
-
-export type FindingCode =
-  | 'ROW_INVALID'
-  | 'ACCOUNT_UNKNOWN'
-  | 'BALANCE_TOO_LARGE'
-  | 'SEQUENCE_BROKEN'
-  | 'TIME_NOT_RISING'
-  | 'BALANCE_NEGATIVE'
-  | 'CHECKPOINT_WRONG'
-  | 'SERVED_BALANCE_WRONG'
-  | 'SERVED_HEAD_WRONG'
-  | 'FUNCTION_WRONG'
-
-/** One thing that is wrong, and where. */
-export interface Finding {
-  code: FindingCode
-  accountId: string
-  /** The entry it was seen at; null for the account as a whole. */
-  sequence: number | null
-  message: string
-}
 
 /** Enough to see what is wrong; the rest usually follows from the first. */
 const FINDINGS_MAX_PER_CHECK = 100

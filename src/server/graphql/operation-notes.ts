@@ -1,8 +1,9 @@
 import { type ExecutionArgs, type ExecutionResult, getOperationAST } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import type { Context } from '../../schema/context.ts'
+import { type Recorded, recordFor } from '../http-request.ts'
 import type { RequestLog } from '../request-log.ts'
-import { NAME_LENGTH_MAX, type Recorded, type RequestRecord, recordFor } from '../request-record.ts'
+import { NAME_LENGTH_MAX, type RequestRecord } from '../request-record.ts'
 
 function note({ document, operationName, contextValue }: ExecutionArgs): void {
   const context = contextValue as Context & Recorded

@@ -1,4 +1,4 @@
-import { isFairShare } from '../../ledger/posting/submitters.ts'
+import { isFairShare } from '../../ledger/model/fair-share.ts'
 
 /*
  * Turns for operations that keep the event loop busy for long. Each viewer has a line of its own, and is paced: how long the

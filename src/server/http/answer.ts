@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
+import { recordOf } from '../http-request.ts'
 import { REQUEST_ID_HEADER } from '../request-id.ts'
-import { recordOf } from '../request-record.ts'
 
 /** For answers that are data and no pages: nothing of them is to be shown, framed, referred to or kept. GraphiQL has its own. */
 const SECURITY_HEADERS = {

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ExecutionResult } from 'graphql'
 import { type GraphQLParams, processRegularResult } from 'graphql-yoga'
 import type { GraphqlServer } from '../graphql/yoga.ts'
+import { recordOf } from '../http-request.ts'
 import { REQUEST_ID_HEADER } from '../request-id.ts'
-import { recordOf } from '../request-record.ts'
 import { atEndOfTurn } from './end-of-turn.ts'
 
 /*

@@ -1,11 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Ledger } from '../../ledger/ledger.ts'
 import type { Caller } from '../../schema/context.ts'
 import type { GraphiqlPage, Visitor } from '../graphiql/page.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from '../graphql/yoga.ts'
+import { HttpRequest, recordOf } from '../http-request.ts'
 import type { RequestLog } from '../request-log.ts'
-import { recordOf } from '../request-record.ts'
 import { answer, secure, securityHeaders } from './answer.ts'
 import { BAD_TOKEN, badTokenMessage } from './bearer.ts'
 import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
@@ -13,30 +12,20 @@ import { Answer } from './connection.ts'
 import type { Connections } from './connections.ts'
 import { answerOnFastPath } from './fast-path.ts'
 import { namesOneHost } from './host-header.ts'
-import { HttpRequest } from './http-request.ts'
-import type { Metrics } from './metrics.ts'
 import { allowOrigin, answerPreflight } from './origins.ts'
-import { PROBES } from './probes.ts'
+import { PROBES, type ProbeOptions } from './probes.ts'
 import { isUtf8Url } from './query-string.ts'
-import type { Readiness } from './readiness.ts'
 
-export interface HttpOptions {
+export interface HttpOptions extends ProbeOptions {
   log: RequestLog
   connections: Connections
-  ledger: Ledger
   graphql: GraphqlServer
-  metrics: Metrics
-  readiness: Readiness
   /** null: off. */
   graphiql: GraphiqlPage | null
   /** What a page on this machine finds in its header editor, if anything. */
   visitorOf: (request: IncomingMessage) => Visitor
-  /** Who sends a request, from what its header Authorization shows. */
-  authenticate: (request: IncomingMessage) => Caller | typeof BAD_TOKEN | Promise<Caller | typeof BAD_TOKEN>
   /** In development, a further sentence that says where the demo operator's token is, for callers without one. */
   tokenHint: () => string
-  /** Called when the caller of a request could not be authenticated. */
-  onError: (error: unknown) => void
   /** Called with the caller of a request, before GraphQL runs. */
   admit: (request: HttpRequest, caller: Caller) => void
   allowedOrigins: readonly string[]

@@ -1,7 +1,7 @@
 import { type CollectFunction, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { Auth } from '../../auth/auth.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
-import { BATCH_SIZES } from '../../ledger/posting/counts.ts'
+import { BATCH_SIZES } from '../../ledger/model/posting-counts.ts'
 import type { RequestRecord, Result } from '../request-record.ts'
 import { PlainHistogram } from './plain-histogram.ts'
 

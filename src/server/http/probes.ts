@@ -1,19 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { runsLedger } from '../../auth/viewer.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
+import type { Caller } from '../../schema/context.ts'
 import { answer } from './answer.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import { isHealthy } from './health.ts'
-import type { HttpOptions } from './http.ts'
+import type { Metrics } from './metrics.ts'
 import type { Readiness } from './readiness.ts'
 
 /* What machines ask: whether the server lives, whether it is to be sent requests, and how much it does. */
 
-type Options = Pick<HttpOptions, 'authenticate' | 'ledger' | 'metrics' | 'onError' | 'readiness'>
+export interface ProbeOptions {
+  ledger: Ledger
+  metrics: Metrics
+  readiness: Readiness
+  /** Who sends a request, from what its header Authorization shows. */
+  authenticate: (request: IncomingMessage) => Caller | typeof BAD_TOKEN | Promise<Caller | typeof BAD_TOKEN>
+  /** Called when the caller of a request could not be authenticated. */
+  onError: (error: unknown) => void
+}
 
 export const PROBES: ReadonlyMap<
   string,
-  (request: IncomingMessage, response: ServerResponse, options: Options) => Promise<void>
+  (request: IncomingMessage, response: ServerResponse, options: ProbeOptions) => Promise<void>
 > = new Map([
   // Whoever restarts the server goes by it: a database that is away is no reason to.
   ['livez', async (_request, response) => answerJson(response, 200, { status: 'ok' })],
@@ -34,7 +43,7 @@ async function answerHealth(response: ServerResponse, ledger: Ledger): Promise<v
 }
 
 /** For whoever runs the ledger. */
-async function answerMetrics(request: IncomingMessage, response: ServerResponse, options: Options): Promise<void> {
+async function answerMetrics(request: IncomingMessage, response: ServerResponse, options: ProbeOptions): Promise<void> {
   const caller = await Promise.resolve(options.authenticate(request)).catch((): typeof BAD_TOKEN => BAD_TOKEN)
   if (caller === BAD_TOKEN || !runsLedger(caller.viewer)) {
     response.setHeader('www-authenticate', 'Bearer')

@@ -5,9 +5,10 @@ import type { WebSocket } from 'ws'
 import type { Caller } from '../../schema/context.ts'
 import { maskError } from '../graphql/masked-errors.ts'
 import { followEvents } from '../graphql/operation-notes.ts'
+import { keepRecord, recordOf } from '../http-request.ts'
 import { REQUEST_ID_HEADER, requestIdOf } from '../request-id.ts'
 import type { RequestLog } from '../request-log.ts'
-import { keepRecord, RequestRecord, recordOf } from '../request-record.ts'
+import { RequestRecord } from '../request-record.ts'
 import type { SocketContext } from './socket-adapter.ts'
 
 /** The codes that are counted by themselves: a client may send any other. */

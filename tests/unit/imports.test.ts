@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
-/* The rooms of the house, and who may know whom. Read from the sources: an import that crosses a wall fails here. */
+/* Which folder may import which. The test reads the sources. */
 
-/** From the top down. Arrows point down only, or stay in their room; rooms of one floor never meet. */
+/** From the top down. A room imports only from itself and from lower floors; rooms of one floor never import each other. */
 const FLOORS = [
   ['main'],
   ['commands'],
@@ -15,6 +15,12 @@ const FLOORS = [
   ['db'],
   ['config', 'turns', 'releasers'],
 ] as const
+
+/** The same for the folders inside a room. The ledger's only file outside of them is ledger.ts. */
+const INNER_FLOORS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  server: [['websocket'], ['http'], ['graphql', 'graphiql']],
+  ledger: [['ledger.ts'], ['feed'], ['reading'], ['posting'], ['upkeep'], ['statements'], ['model']],
+}
 
 /** Which rooms know a library. Types cost nothing at run time, and still are knowledge. */
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
@@ -105,6 +111,49 @@ test('arrows point down only, and rooms of one floor never meet', () => {
     return from !== to && floorOf(from) >= floorOf(to)
   })
   expect(wrong.map(shown)).toEqual([])
+})
+
+const innerFloorOf = (path: string): number => {
+  const [room, place] = path.split('/') as [string, string]
+  return INNER_FLOORS[room]?.findIndex((places) => places.includes(place)) ?? -1
+}
+
+test('inside the server and the ledger too, imports point down only', () => {
+  const wrong = IMPORTS.filter(isOurs).filter((arrow) => {
+    const target = targetOf(arrow)
+    if (roomOf(arrow.from) !== roomOf(target) || arrow.from.split('/')[1] === target.split('/')[1]) return false
+    const [from, to] = [innerFloorOf(arrow.from), innerFloorOf(target)]
+    return from !== -1 && to !== -1 && from >= to
+  })
+  expect(wrong.map(shown)).toEqual([])
+})
+
+test('every file of the ledger but ledger.ts is in one of its folders', () => {
+  const files = SOURCES.filter(({ path }) => path.startsWith('ledger/'))
+  expect(files.filter(({ path }) => innerFloorOf(path) === -1).map(({ path }) => path)).toEqual([])
+})
+
+test('only db/embedded knows the PostgreSQL of our own: nothing else in db imports it', () => {
+  const wrong = IMPORTS.filter(isOurs).filter(
+    (arrow) => /^db\/[^/]+$/.test(arrow.from) && targetOf(arrow).startsWith('db/embedded/'),
+  )
+  expect(wrong.map(shown)).toEqual([])
+})
+
+test('no file imports itself by way of others, not even for a type', () => {
+  const ours = IMPORTS.filter(isOurs)
+  const finished = new Set<string>()
+  /** The first circle that is reached from a file, as a chain of files. */
+  const circleFrom = (path: string, chain: readonly string[] = []): readonly string[] | undefined => {
+    if (chain.includes(path)) return [...chain.slice(chain.indexOf(path)), path]
+    if (finished.has(path)) return undefined
+    let circle: readonly string[] | undefined
+    for (const arrow of ours.filter(({ from }) => from === path))
+      circle ??= circleFrom(targetOf(arrow), [...chain, path])
+    finished.add(path)
+    return circle
+  }
+  expect(SOURCES.flatMap(({ path }) => circleFrom(path)?.join(' → ') ?? [])).toEqual([])
 })
 
 test('what is imported is there, by its whole name', () => {

@@ -1,7 +1,7 @@
-import type { RefusalCode } from '../model/refusal.ts'
-import { kindOf } from '../model/transaction.ts'
-import { type UnavailableCode, UnavailableError } from '../model/unavailable.ts'
-import type { CallOutcome } from './fold.ts'
+import type { CallOutcome } from './posting.ts'
+import type { RefusalCode } from './refusal.ts'
+import { kindOf } from './transaction.ts'
+import { type UnavailableCode, UnavailableError } from './unavailable.ts'
 
 export type PostingOutcome = 'POSTED' | 'REPLAYED' | RefusalCode | UnavailableCode | 'INTERNAL_SERVER_ERROR'
 

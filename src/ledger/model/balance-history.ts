@@ -1,0 +1,40 @@
+import type { Instant } from '../../db/instant.ts'
+import type { BucketSize } from './calendar.ts'
+import type { Cents } from './money.ts'
+
+/** What happened to a balance from `start` up to `end`, `end` excluded. */
+export interface BalanceBucket {
+  start: Instant
+  end: Instant
+  /** False when the bucket is not over: it ends at the moment it was asked for. */
+  complete: boolean
+  /** The balance right before `start`: an entry at it is in the bucket. */
+  opening: Cents
+  /** The balance after the last entry before `end`. */
+  closing: Cents
+  /** Of the balances from `opening` to `closing`, both included. */
+  lowest: Cents
+  highest: Cents
+  /** Sums of what came in and what went out, both positive; they may pass 64 bits. */
+  credited: Cents
+  debited: Cents
+  entryCount: number
+}
+
+export interface HistoryRequest {
+  accountId: string
+  /** Included. */
+  from: Instant
+  /** Excluded. Not before `from`; in the future it means now. */
+  to: Instant
+  bucket: BucketSize
+  /** By its name. */
+  timeZone: string
+}
+
+/** The longest history that is answered. */
+export const BUCKETS_MAX = 1_000
+
+export class TooManyBucketsError extends Error {
+  override name = 'TooManyBucketsError'
+}

@@ -1,0 +1,20 @@
+export type FindingCode =
+  | 'ROW_INVALID'
+  | 'ACCOUNT_UNKNOWN'
+  | 'BALANCE_TOO_LARGE'
+  | 'SEQUENCE_BROKEN'
+  | 'TIME_NOT_RISING'
+  | 'BALANCE_NEGATIVE'
+  | 'CHECKPOINT_WRONG'
+  | 'SERVED_BALANCE_WRONG'
+  | 'SERVED_HEAD_WRONG'
+  | 'FUNCTION_WRONG'
+
+/** One thing that is wrong, and where. */
+export interface Finding {
+  code: FindingCode
+  accountId: string
+  /** The entry it was seen at; null for the account as a whole. */
+  sequence: number | null
+  message: string
+}

@@ -1,0 +1,17 @@
+import type { Instant } from '../../db/instant.ts'
+import type { Cents } from './money.ts'
+
+/** The head of an account: its last entry. An account without entries is at sequence 0. */
+export interface Head {
+  sequence: number
+  balance: Cents
+  createdAt: Instant | null
+}
+
+/** An account's last entry, and how many entries follow its last checkpoint. */
+export interface Tail extends Head {
+  accountId: string
+  createdAt: string
+  transactionId: string
+  length: number
+}

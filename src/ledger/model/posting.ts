@@ -1,0 +1,37 @@
+import type { Cents } from './money.ts'
+import type { Refusal } from './refusal.ts'
+import type { LedgerTransaction } from './transaction.ts'
+
+/** A request to move money. Its id is made once, before the first attempt, and every further attempt keeps it. */
+export interface Posting {
+  id: string
+  idempotencyKey: string
+  /** null: a deposit. */
+  sourceUserId: string | null
+  destinationUserId: string
+  amount: Cents
+}
+
+export interface Posted {
+  transaction: LedgerTransaction
+  /** True when an earlier attempt with this key had posted it. */
+  replayed: boolean
+  /** Balances right after the transaction; absent on a replay from before this batch. */
+  balancesAfter?: { source: Cents | null; destination: Cents }
+}
+
+export type Outcome = { posted: Posted } | { refusal: Refusal }
+
+/** The outcome of postings that are posted together or not at all: what each became, or the first that was refused. */
+export type CallOutcome = { posted: Posted[] } | { refusal: Refusal; index: number }
+
+/** What a caller asks for: the engine gives it an id. */
+export type PostingRequest = Omit<Posting, 'id'>
+
+/** The one or two accounts whose money moves. */
+export function accountsOf({
+  sourceUserId,
+  destinationUserId,
+}: Pick<Posting, 'sourceUserId' | 'destinationUserId'>): string[] {
+  return sourceUserId === null ? [destinationUserId] : [sourceUserId, destinationUserId]
+}

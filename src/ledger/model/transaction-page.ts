@@ -1,0 +1,28 @@
+import type { Instant } from '../../db/instant.ts'
+import type { Cents } from './money.ts'
+import type { TransactionKind } from './transaction.ts'
+
+/** A place in the ledger. */
+export interface TransactionPosition {
+  createdAt: Instant
+  id: string
+}
+
+/** Which transactions: those that match all that is given. */
+export interface TransactionFilter {
+  kind?: TransactionKind | null | undefined
+  /** Both included. */
+  amountMin?: Cents | null | undefined
+  amountMax?: Cents | null | undefined
+  /** Included. */
+  from?: Instant | null | undefined
+  /** Excluded. */
+  to?: Instant | null | undefined
+}
+
+export interface TransactionPageRequest {
+  first?: number | undefined
+  last?: number | undefined
+  after?: TransactionPosition | undefined
+  before?: TransactionPosition | undefined
+}

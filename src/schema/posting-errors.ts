@@ -1,0 +1,140 @@
+import type { Viewer } from '../auth/viewer.ts'
+import type { Cents } from '../ledger/model/money.ts'
+import { type PayloadField, REFUSAL_MESSAGES, type Refusal } from '../ledger/model/refusal.ts'
+import type { LedgerTransaction } from '../ledger/model/transaction.ts'
+import { UnavailableError } from '../ledger/model/unavailable.ts'
+import { builder } from './builder.ts'
+import { ErrorInterface, MutationError } from './errors.ts'
+import { encodeNodeId } from './ids.ts'
+import { seesKey } from './rights.ts'
+import { Transaction } from './transaction.ts'
+
+/* What the ledger refuses a posting for, as typed errors. */
+
+export class InsufficientFundsError extends MutationError {
+  readonly code = 'INSUFFICIENT_FUNDS'
+  readonly available: Cents
+  readonly required: Cents
+  readonly shortfall: Cents
+  constructor({ available, required, shortfall }: { available: Cents; required: Cents; shortfall: Cents }) {
+    super(REFUSAL_MESSAGES.INSUFFICIENT_FUNDS)
+    this.available = available
+    this.required = required
+    this.shortfall = shortfall
+  }
+}
+
+export class UserNotFoundError extends MutationError {
+  readonly code = 'USER_NOT_FOUND'
+  readonly userId: string
+  constructor(userId: string) {
+    super(REFUSAL_MESSAGES.USER_NOT_FOUND)
+    this.userId = userId
+  }
+}
+
+export class SameUserError extends MutationError {
+  readonly code = 'SAME_USER'
+  constructor() {
+    super(REFUSAL_MESSAGES.SAME_USER)
+  }
+}
+
+export class BalanceLimitError extends MutationError {
+  readonly code = 'BALANCE_LIMIT'
+  constructor() {
+    super(REFUSAL_MESSAGES.BALANCE_LIMIT)
+  }
+}
+
+export class IdempotencyConflictError extends MutationError {
+  readonly code = 'IDEMPOTENCY_CONFLICT'
+  readonly differingFields: string[]
+  readonly transaction: LedgerTransaction | null
+  constructor(differingFields: string[], transaction: LedgerTransaction | null) {
+    super(REFUSAL_MESSAGES.IDEMPOTENCY_CONFLICT)
+    this.differingFields = differingFields
+    this.transaction = transaction
+  }
+}
+
+builder.objectType(InsufficientFundsError, {
+  name: 'InsufficientFundsError',
+  description:
+    'The source holds less than the amount. Nothing was written; after a deposit the same transfer may be sent again, with the same key.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    available: t.expose('available', { type: 'Cents', description: 'What the source held when it was judged.' }),
+    required: t.expose('required', { type: 'Cents', description: 'The amount asked for.' }),
+    shortfall: t.expose('shortfall', { type: 'Cents', description: '`required` less `available`.' }),
+  }),
+})
+
+builder.objectType(UserNotFoundError, {
+  name: 'UserNotFoundError',
+  description: 'There is no such user. Nothing was written.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    userId: t.id({ description: 'The id that was not found.', resolve: (error) => encodeNodeId('User', error.userId) }),
+  }),
+})
+
+builder.objectType(SameUserError, {
+  name: 'SameUserError',
+  description: 'Source and destination are one account. Nothing was written.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(BalanceLimitError, {
+  name: 'BalanceLimitError',
+  description: 'The balance of the destination would pass 2^63-1 cents. Nothing was written.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(IdempotencyConflictError, {
+  name: 'IdempotencyConflictError',
+  description:
+    'The idempotency key was already used with a different payload. Nothing was written. Make a new key for a new payload.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    differingFields: t.exposeStringList('differingFields', {
+      description:
+        'The input fields that differ from the first posting; `kind` when one was a deposit and the other a transfer. Empty when somebody else used the key.',
+    }),
+    transaction: t.expose('transaction', {
+      type: Transaction,
+      nullable: true,
+      description: 'The transaction that holds the key. Null when somebody else used the key.',
+    }),
+  }),
+})
+
+/** All that a posting can be answered with in place of success, once its input is valid. */
+export const POSTING_ERRORS = [
+  InsufficientFundsError,
+  UserNotFoundError,
+  SameUserError,
+  BalanceLimitError,
+  IdempotencyConflictError,
+  UnavailableError,
+] as const
+
+/** The typed error of a ledger's refusal. `names` gives the input field for each part of the payload. */
+export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, string>>, viewer: Viewer): MutationError {
+  switch (refusal.code) {
+    case 'IDEMPOTENCY_CONFLICT':
+      if (!seesKey(viewer, refusal.transaction)) return new IdempotencyConflictError([], null)
+      return new IdempotencyConflictError(
+        refusal.differingFields.map((field) => names[field] ?? field),
+        refusal.transaction,
+      )
+    case 'SAME_USER':
+      return new SameUserError()
+    case 'USER_NOT_FOUND':
+      return new UserNotFoundError(refusal.userId)
+    case 'INSUFFICIENT_FUNDS':
+      return new InsufficientFundsError(refusal)
+    case 'BALANCE_LIMIT':
+      return new BalanceLimitError()
+  }
+}
