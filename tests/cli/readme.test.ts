@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readConfig } from '../../src/config.ts'
@@ -10,27 +10,24 @@ import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openStream } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
-describe('the README, from top to bottom', { shuffle: false }, async () => {
+describe('the README and the docs', { shuffle: false }, async () => {
   const root = fileURLToPath(new URL('../..', import.meta.url))
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  const pages = ['README.md', ...(await readdir(join(root, 'docs'))).map((name) => `docs/${name}`), 'ARCHITECTURE.md']
+  const textOf = new Map<string, string>()
+  for (const page of pages) textOf.set(page, await readFile(join(root, page), 'utf8'))
+  const text = (page: string) => textOf.get(page) as string
 
-  /** A block of the first five minutes, under its heading. */
+  /** A block of the tutorial, under its heading. */
   interface Block {
     heading: string
     language: string
     text: string
   }
 
-  const blocks = blocksOf(sectionOf('The first five minutes'))
+  const blocks = blocksOf(text('docs/tutorial.md'))
 
-  function sectionOf(title: string): string {
-    const section = readme.split(/^## /m).find((text) => text.startsWith(`${title}\n`))
-    if (!section) throw new Error(`the README has no section "${title}"`)
-    return section
-  }
-
-  function blocksOf(section: string): Block[] {
-    return section.split(/^### /m).flatMap((part) =>
+  function blocksOf(page: string): Block[] {
+    return page.split(/^## /m).flatMap((part) =>
       [...part.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({
         heading: part.slice(0, part.indexOf('\n')),
         language,
@@ -41,7 +38,7 @@ describe('the README, from top to bottom', { shuffle: false }, async () => {
 
   function block(heading: string, language: string, index = 0): string {
     const found = blocks.filter((one) => one.heading === heading && one.language === language)[index]
-    if (!found) throw new Error(`the README has no ${language} block ${index} under "${heading}"`)
+    if (!found) throw new Error(`the tutorial has no ${language} block ${index} under "${heading}"`)
     return found.text
   }
 
@@ -60,7 +57,7 @@ describe('the README, from top to bottom', { shuffle: false }, async () => {
   // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
   const answered: any = {}
 
-  /** Does what the README tells the reader to: `<marie.user.id>` is what an answer had at marie, user, id. */
+  /** Does what the tutorial says: `<marie.user.id>` is what an answer had at marie, user, id. */
   function filled(text: string): string {
     return text.replaceAll(/<([\w.]+)>/g, (_, path: string) => {
       // biome-ignore lint/suspicious/noExplicitAny: see above
@@ -92,7 +89,7 @@ describe('the README, from top to bottom', { shuffle: false }, async () => {
     return data.deposit.entry
   }
 
-  test('the first five minutes go as the README says', async () => {
+  test('the tutorial runs from top to bottom', async () => {
     const { marie, emmy } = await runUnder('Make two users')
     expect(marie.user.id).toMatch(/^user_/)
     expect(emmy.user.id).not.toBe(marie.user.id)
@@ -212,12 +209,12 @@ describe('the README, from top to bottom', { shuffle: false }, async () => {
     await waitToSee(['3000', '11', '22', '33'])
   })
 
-  test('its table of configuration has every variable, with the value it has when it is not set', () => {
-    const rows = [...sectionOf('Configuration').matchAll(/^\| `(\w+)` \| (?:`(.*?)`)? ?\| \S/gm)]
-    const told = Object.fromEntries(rows.map(([, name, standard]) => [name, standard]))
-    const standards = Object.entries(readConfig({})).map(([name, value]) => [name, String(value)])
-    expect(told).toEqual({
-      ...Object.fromEntries(standards),
+  test('the table of configuration has every variable, with its default', () => {
+    const rows = [...text('docs/configuration.md').matchAll(/^\| `(\w+)` \| (?:`(.*?)`)? ?\| \S/gm)]
+    const documented = Object.fromEntries(rows.map(([, name, value]) => [name, value]))
+    const defaults = Object.entries(readConfig({})).map(([name, value]) => [name, String(value)])
+    expect(documented).toEqual({
+      ...Object.fromEntries(defaults),
       DATABASE_URL: undefined,
       DIRECT_DATABASE_URL: undefined,
       ALLOWED_ORIGINS: undefined,
@@ -227,15 +224,42 @@ describe('the README, from top to bottom', { shuffle: false }, async () => {
     })
   })
 
-  test('what it names is there', async () => {
-    const links = [...readme.matchAll(/\]\((?!http)([^)]+)\)/g)].map(([, path = '']) => path)
-    expect(links).toContain('ARCHITECTURE.md')
-    for (const path of links) await readFile(new URL(`../../${path}`, import.meta.url))
-    const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  test('the operations of the README run on the demo data, and answer with its table', async () => {
+    const demo = await openTestServer({
+      NODE_ENV: 'development',
+      DATA_DIR: await mkdtemp(join(tmpdir(), 'thesaurum-readme-')),
+    })
+    onTestFinished(() => demo.close())
+    const operations = blocksOf(text('README.md')).filter(({ language }) => language === 'graphql')
+    expect(operations).toHaveLength(3)
+    const [account, months, sound] = await Promise.all(operations.map((operation) => demo.ask(operation.text)))
+    const rows = [...text('README.md').matchAll(/^\| (\d+) \| (-?\d+) \| (\d+) \| (\w+) \|$/gm)]
+    expect(account?.data.user).toEqual({
+      balance: { amount: '178755' },
+      transactions: {
+        edges: rows.map(([, sequence, change, balanceAfter, kind]) => ({
+          sequence: Number(sequence),
+          change,
+          balanceAfter,
+          node: { kind },
+        })),
+      },
+    })
+    expect(months?.data.user.balanceHistory.at(-1)).toMatchObject({ closing: '178755' })
+    expect(sound?.data).toEqual({ ledger: { verification: { sound: true, findings: [] } } })
+  })
+
+  test('the README is short', () => {
+    expect(text('README.md').split('\n').length).toBeLessThanOrEqual(121)
+  })
+
+  test.each(pages)('what %s names is there', async (page) => {
+    const links = [...text(page).matchAll(/\]\((?!http)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path = '']) => path)
+    for (const path of links) await access(join(root, dirname(page), path))
+    const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
     const named = [
-      ...readme.matchAll(/\bnpm (?:run )?(start|test|seed|verify|checkpoints|operator|[a-z]+:[a-z]+)\b/g),
+      ...text(page).matchAll(/\bnpm (?:run )?(start|test|seed|verify|checkpoints|operator|[a-z]+:[a-z]+)\b/g),
     ].map(([, name]) => name)
-    expect(named).toContain('db:migrate')
     for (const name of named) expect(scripts).toHaveProperty([name as string])
   })
 })
