@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createApiToken } from '../../src/auth/api-tokens.ts'
 import { databaseOf } from '../../src/db/pool.ts'
 import { DEPTH_MAX } from '../../src/server/graphql/depth.ts'
@@ -370,4 +370,20 @@ test('an operation of a user may cost 50,000 points, and one of an operator 500,
     /exceeds the limit of 500000/,
   )
   expect((await server.ask(query(5))).errors).toBeUndefined()
+})
+
+test('an operation that there is no memory for is refused with 503, and a time to wait', async () => {
+  const roomy = await openTestServer({ BODY_BYTES_MAX: String(2 ** 23) }, server.database)
+  onTestFinished(() => roomy.close())
+  const response = await fetch(roomy.endpoint, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...roomy.authorization },
+    // More values than there is memory for, of all viewers together.
+    body: JSON.stringify({ query: '{ __typename }', variables: { list: Array(1_000_000).fill(0) } }),
+  })
+  expect(response.status).toBe(503)
+  expect(response.headers.get('retry-after')).toBe('1')
+  expect(await response.json()).toEqual({
+    errors: [{ message: expect.any(String), extensions: { code: 'OVERLOADED', retryable: true } }],
+  })
 })

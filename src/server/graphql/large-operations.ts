@@ -1,7 +1,6 @@
-import { GraphQLError } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
-import { UnavailableError } from '../../ledger/model/unavailable.ts'
 import type { Context } from '../../schema/context.ts'
+import { overloaded } from './overloaded.ts'
 import { countedAs } from './viewer-count.ts'
 import { ViewerTurns } from './viewer-turns.ts'
 
@@ -39,8 +38,7 @@ export function paceLargeOperations(deadlineMs: number): Plugin {
       if (bytes < LARGE_BYTES) return
       return turns.take(countedAs(args.contextValue as unknown as Context), bytes).then((release) => {
         if (release) return { onExecuteDone: release }
-        const { code, message, retryable } = new UnavailableError('OVERLOADED')
-        setResultAndStopExecution({ errors: [new GraphQLError(message, { extensions: { code, retryable } })] })
+        setResultAndStopExecution({ errors: [overloaded()] })
         return undefined
       })
     },

@@ -14,11 +14,11 @@ import {
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
 import { runsLedger } from '../../auth/viewer.ts'
-import { UnavailableError } from '../../ledger/model/unavailable.ts'
 import type { Context } from '../../schema/context.ts'
 import { type Recorded, recordFor } from '../http-request.ts'
 import { CostTurns } from './cost-turns.ts'
 import { DOCUMENT_LENGTH_MAX, excessOfVariables, TOKENS_MAX } from './excess.ts'
+import { overloaded } from './overloaded.ts'
 import { withoutArgumentValue } from './request-errors.ts'
 import { countedAs } from './viewer-count.ts'
 
@@ -71,8 +71,7 @@ export function limitsCost(limits: CostLimits & { operationDeadlineMs: number })
       if (cost instanceof GraphQLError) return setResultAndStopExecution({ errors: [cost] })
       return turns.take(countedAs(args.contextValue as unknown as Context), cost)?.then((release) => {
         if (release) return { onExecuteDone: release }
-        const { code, message, retryable } = new UnavailableError('OVERLOADED')
-        setResultAndStopExecution({ errors: [new GraphQLError(message, { extensions: { code, retryable } })] })
+        setResultAndStopExecution({ errors: [overloaded()] })
         return undefined
       })
     },
