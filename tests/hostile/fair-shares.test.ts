@@ -147,6 +147,10 @@ test('beside single transfers that another one sends side by side', async () => 
   await attack('100 single', body, 100, 'INSUFFICIENT_FUNDS')
 })
 
+test('beside cheap queries that another one sends side by side', async () => {
+  await attack('100 queries', JSON.stringify({ query: '{ __typename }' }), 100, 'Query')
+})
+
 test('an operation keeps the event loop for less than 50 ms', async () => {
   const token = await tokenOf(crowd)
   const variables = JSON.parse(thousand(crowd, friend).replaceAll('KEY', () => crypto.randomUUID())).variables

@@ -2,7 +2,10 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { networkOf } from '../../auth/throttle.ts'
 import type { Config } from '../../config.ts'
+import type { Caller } from '../../schema/context.ts'
 import { noteConnection } from '../../turns.ts'
+import { countedAs } from '../graphql/viewer-count.ts'
+import { RequestTurns } from '../request-turns.ts'
 import { type Answer, Connection } from './connection.ts'
 import { Unread, type UnreadLimits } from './unread.ts'
 
@@ -47,6 +50,7 @@ export class Connections {
   /** The bytes that each client had taken at the last look. */
   #taken = new Map<Connection, number>()
   readonly #timer: NodeJS.Timeout
+  readonly #turns = new RequestTurns()
   #http: Server | undefined
   #isLeaving = false
 
@@ -131,6 +135,15 @@ export class Connections {
     const { requestsMax } = this.#limits
     if (connection.answers.size > 2 * requestsMax) connection.cut()
     return connection.answers.size <= requestsMax
+  }
+
+  /**
+   * Asks to work on a request, or on an operation of a WebSocket.
+   *
+   * @returns undefined when its caller may go on at once; else resolves when they may.
+   */
+  takeTurn(caller: Caller): Promise<void> | undefined {
+    return this.#turns.take(countedAs(caller))
   }
 
   /**

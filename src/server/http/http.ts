@@ -132,6 +132,13 @@ function answerCaller(
   const record = recordOf(request)
   if (record) record.viewer = caller.viewer.key
   options.admit(request, caller)
+  const turn = options.connections.takeTurn(caller)
+  return turn
+    ? turn.then(() => !request.socket.destroyed && answerInTurn(request, response, options))
+    : answerInTurn(request, response, options)
+}
+
+function answerInTurn(request: HttpRequest, response: Answer, options: HttpOptions): unknown {
   if (request.method !== 'POST') return options.graphql(request, response)
   const onReceived = (bytes: number) => response.owner?.received(bytes)
   return readBody(request, options.bodyBytesMax, onReceived, (body) => {
