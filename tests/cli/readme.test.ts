@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { access, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildSchema, parse, validate } from 'graphql'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -247,6 +249,13 @@ describe('the README and the docs', { shuffle: false }, async () => {
     })
     expect(months?.data.user.balanceHistory.at(-1)).toMatchObject({ closing: '178755' })
     expect(sound?.data).toEqual({ ledger: { verification: { sound: true, findings: [] } } })
+  })
+
+  test.each(pages)('every operation of %s is valid', (page) => {
+    const schema = buildSchema(readFileSync(join(root, 'schema.graphql'), 'utf8'))
+    for (const { language, text: document } of blocksOf(text(page))) {
+      if (language === 'graphql') expect(validate(schema, parse(document)), document).toEqual([])
+    }
   })
 
   test('the README is short', () => {

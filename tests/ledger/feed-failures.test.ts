@@ -15,8 +15,8 @@ beforeEach(async () => {
   ledger = await openTestLedger()
   ;[account] = (await makeAccounts(ledger, 1)) as [string]
   await ledger.posting.post(deposit(account, 1n))
-  // A statement may take as long as an operation, and a second more.
-  beside = await openBeside(ledger.test, { operationDeadlineMs: 100 })
+  // A statement may take as long as an operation, and a second more. Within it a busy machine must also connect.
+  beside = await openBeside(ledger.test, { operationDeadlineMs: 2_000 })
 })
 afterEach(async () => {
   await beside.close()
