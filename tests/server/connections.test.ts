@@ -68,7 +68,8 @@ async function readToEnd(socket: Socket): Promise<string> {
   socket.on('data', (data) => {
     text += data
   })
-  await once(socket.resume(), 'close')
+  // Not `once`, which fails when the connection is reset.
+  await new Promise((resolve) => socket.resume().once('close', resolve))
   return text
 }
 
