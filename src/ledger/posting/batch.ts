@@ -15,54 +15,54 @@ import { readHeads } from '../statements/read-heads.ts'
 import { fold } from './fold.ts'
 
 /*
- * A batch of calls, as one database transaction with ordered row locks. A call is one posting or more, all or none.
+ * A batch of calls is one database transaction with ordered row locks. A call is one or more postings, all or none.
  *
  *   begin    isolation and timeouts                                                        ┐
  *   lock     the accounts, in the order of their ids                                       │ one round trip
  *   keys     which keys are taken already: replays and conflicts                           │
  *   heads    balance, last number and time of each account, and the clock; after the lock  ┘
  *   fold     in memory, in arrival order
- *   insert   what was accepted
+ *   insert   the accepted transactions
  *   commit
  *
- * Each step is a statement of its own, which sees what was committed before it began: so heads are read from after the
- * lock was had.
+ * Each step is a separate statement, and sees what was committed before it began. So heads are read as they are once the
+ * locks are held.
  */
 
-/** Another process took one of the batch's keys between our look and our insert. Run the batch again. */
+/** Another process used one of the batch's keys after it was looked up. The batch must run again. */
 export class KeyTakenError extends Error {
   override name = 'KeyTakenError'
 }
 
-/** An account's last entry is further ahead of PostgreSQL's clock than is allowed. Only time fixes that. */
+/** An account's last entry is further ahead of PostgreSQL's clock than `clockAheadMaxMs`. Only time fixes that. */
 export class ClockBehindError extends Error {
   override name = 'ClockBehindError'
 }
 
-/** The ledger contradicts itself. Nothing is written on top of it. */
+/** The stored ledger is inconsistent. Nothing is written to the account. */
 export class LedgerFaultError extends Error {
   override name = 'LedgerFaultError'
 }
 
-/** Some account stayed locked by somebody else. Run the batch again without waiting, to learn which. */
+/** Another process kept an account locked. The batch must run again without waiting, to find out which account. */
 export class AccountsLockedError extends Error {
   override name = 'AccountsLockedError'
 }
 
-/** What became of a call: an outcome, committed; or nothing, since an account of it is locked or cannot be built on. */
+/** The result of a call: a committed outcome, or nothing, because an account is locked or inconsistent. */
 export type Verdict = { outcome: CallOutcome } | { lockedAccountId: string } | { failure: Error }
 
 export interface BatchResult {
-  /** One for each call, in its place. */
+  /** One for each call, in the same order. */
   verdicts: Verdict[]
-  /** The heads of the accounts that have new entries. */
+  /** One for each account with new entries. */
   tails: Tail[]
 }
 
 export type BatchLimits = TransactionLimits & { clockAheadMaxMs: number }
 
 /**
- * Judges and writes the calls, and answers when they are committed.
+ * Judges and writes the calls. Resolves when they are committed.
  *
  * @throws {AccountsLockedError} {KeyTakenError} {OutcomeUnknownError} {NotConnectedError} and PostgreSQL's own.
  */
@@ -91,10 +91,10 @@ export function runBatch(
 }
 
 /**
- * The same where some accounts are locked by somebody else: it waits for the awaited ones alone, while it holds nothing
- * else. What it cannot lock then, its calls do without.
+ * Runs a batch while other processes have locked some accounts. It first waits for the awaited accounts, and holds no other
+ * lock meanwhile. Calls for accounts that it cannot lock then are not judged.
  *
- * @param take the calls, once the awaited accounts are locked: what came meanwhile is among them.
+ * @param take called once the awaited accounts are locked; returns the calls, including those that have come meanwhile.
  */
 export function runBatchAround(
   pool: pg.Pool,
@@ -132,7 +132,7 @@ async function judge(
   { users, recorded, heads: rows }: Seen,
 ): Promise<BatchResult> {
   const locked = new Set(users.filter(({ isLocked }) => isLocked).map(({ id }) => id))
-  /** Why nothing can be judged over an account. */
+  /** Why calls for an account cannot be judged. */
   const obstacles = new Map<string, Exclude<Verdict, { outcome: CallOutcome }>>()
   for (const { id, isLocked } of users) if (!isLocked) obstacles.set(id, { lockedAccountId: id })
   const heads = new Map<string, Head>()

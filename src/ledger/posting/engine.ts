@@ -15,29 +15,28 @@ import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './
 import { Submitters } from './submitters.ts'
 
 /*
- * The posting engine. Postings gather while the batch before them is in flight, and a batch is one database transaction
- * with ordered row locks (batch.ts). It trades a little time of each posting for the time of all: locks, round trips, the
- * flush to disk and the queue at a busy account are paid once a batch.
+ * The posting engine. Postings gather while the batch before them is in flight. A batch is one database transaction with
+ * ordered row locks (batch.ts), so its postings share the cost of locks, round trips and the flush to disk.
  *
- * A call is a posting, or several that are posted together or not at all. Where it is:
+ * A call is one posting, or several that are posted together or not at all. A call is in one of these places:
  *
- *   lanes           queued, or in flight in a batch
- *   lock queues   somebody else has locked an account of it
- *   a pause         its batch failed, and it is tried again in a moment, holding nothing
+ *   lanes         it is queued, or in flight in a batch
+ *   lock queues   another process has locked one of its accounts
+ *   a pause       its batch failed; it is tried again soon, and holds no lock meanwhile
  *
- * Promises: every call is answered, once. Success is answered after COMMIT. A call that fails fails alone. Calls of one
- * submitter that share an account or a key are judged in the order they came, except those that wait for a lock or in a
- * pause. Submitters share the queue fairly (fair-queue.ts): between them the order is that in which batches take the calls.
+ * Promises: every call is answered once. Success is answered after COMMIT. A call that fails does not make others fail.
+ * Calls of one submitter that share an account or a key are judged in the order of their arrival, except those that wait
+ * for a lock or pause. Submitters share the queue fairly (fair-queue.ts).
  */
 
-/** How often calls are looked through for those whose deadline is over, while no lane is free to take them. */
+/** How often the queues are searched for calls whose deadline is over. */
 const SIFT_INTERVAL_MS = 250
-/** The longest that a batch waits for each lock. */
+/** The longest time that a batch waits for one lock. */
 const LOCK_WAIT_MAX_MS = 1_000
-/** The part of the queue that may wait for one locked account. */
+/** The share of the queue that may wait for one locked account. */
 const LOCK_QUEUE_SHARE = 0.1
 
-/** The submitter of what the server posts by itself. */
+/** The submitter of the server's own postings. */
 const SERVER = 'server'
 
 export class PostingEngine {
@@ -71,8 +70,8 @@ export class PostingEngine {
   /**
    * Posts, replays or refuses.
    *
-   * @param submitter whose call it is: submitters share the queue fairly. Any name that stands for one of them.
-   * @throws {UnavailableError} when it could not be posted in time, or when whether it was is not known.
+   * @param submitter the key of whoever posts. Submitters share the queue fairly.
+   * @throws {UnavailableError} when the posting could not be made in time, or its outcome is unknown.
    */
   async post(request: PostingRequest, submitter = SERVER): Promise<Outcome> {
     const outcome = await this.#call([request], submitter)
@@ -80,10 +79,10 @@ export class PostingEngine {
   }
 
   /**
-   * Posts all or none, in the order given. What was posted before with the same key and payload is replayed; the first
-   * that is refused refuses them all. No key may be there twice.
+   * Posts all or none, in the given order. A posting with a known key and the same payload is replayed. The first posting
+   * that is refused refuses them all. Each key may occur only once.
    *
-   * @throws {UnavailableError} as `post` does, for all of them.
+   * @throws {UnavailableError} as `post` does, for all postings together.
    */
   async postTogether(requests: readonly PostingRequest[], submitter = SERVER): Promise<CallOutcome> {
     if (new Set(requests.map(({ idempotencyKey }) => idempotencyKey)).size < requests.length)
@@ -91,12 +90,12 @@ export class PostingEngine {
     return requests.length === 0 ? { posted: [] } : this.#call(requests, submitter)
   }
 
-  /** How many postings wait for their answer. */
+  /** Postings that are not answered yet. */
   get unansweredCount(): number {
     return this.#submitters.unanswered
   }
 
-  /** Resolves when every call is answered. New ones are still taken. */
+  /** Resolves when every call is answered. New calls are still accepted. */
   async idle(): Promise<void> {
     while (this.unansweredCount > 0) await once(this.#events, 'idle')
   }
@@ -132,7 +131,7 @@ export class PostingEngine {
     this.#lockQueues.expire()
   }
 
-  /** What need not be tried in a lane: its time is over, or it would find an account locked. */
+  /** Takes a call out of the lanes when its deadline is over, or when one of its accounts is known to be locked. */
   #divert(call: PendingCall): boolean {
     if (call.deadlineAt <= performance.now()) {
       this.#giveUp(call)
@@ -144,11 +143,11 @@ export class PostingEngine {
     return true
   }
 
-  /** One batch: first in order, waiting a little; if an account stays locked, then around what is. */
+  /** Runs a batch. If an account stays locked, it runs again without the calls for locked accounts. */
   async #run(batch: PendingCall[]): Promise<void> {
     const { pool, batchLockWaitMs } = this.#options
     const leftMs = Math.max(...batch.map(({ deadlineAt }) => deadlineAt)) - performance.now()
-    // What is locked may be a table: a batch that has all been through that may wait longer.
+    // The whole table may be locked: a batch whose calls all met a lock before waits longer.
     const lockFailures = Math.min(...batch.map((call) => call.lockFailures))
     const limits = this.#limits(Math.min(LOCK_WAIT_MAX_MS, batchLockWaitMs * 2 ** lockFailures), leftMs)
     const calls = batch.map(({ postings }) => postings)
@@ -165,7 +164,7 @@ export class PostingEngine {
 
   #limits(lockTimeoutMs: number, statementTimeoutMs: number): BatchLimits {
     const { deadlineMs, clockAheadMaxMs } = this.#options
-    // The lock's own timeout must be the first: it tells what is the matter.
+    // The lock timeout must fire first: its error says that a lock is the cause.
     return {
       lockTimeoutMs: Math.min(lockTimeoutMs, statementTimeoutMs - 10),
       statementTimeoutMs,
@@ -184,7 +183,7 @@ export class PostingEngine {
     for (const [index, verdict] of verdicts.entries()) {
       const call = calls[index] as PendingCall
       if ('lockedAccountId' in verdict) {
-        // A lock queue that meets a lane of ours: that is over in a moment. Anybody else's lock may last.
+        // The lock is one of our own lanes' and ends soon. A lock of another process may last.
         if (isFromLockQueue && this.#lanes.isClaimed(verdict.lockedAccountId)) this.#lanes.reenter([call])
         else this.#lockQueues.enter(verdict.lockedAccountId, call)
       }
@@ -200,7 +199,7 @@ export class PostingEngine {
     checkpoints.note(tails)
   }
 
-  /** Nothing of these calls was written by this attempt, or that is not known. Each is tried again, or answered. */
+  /** Called when an attempt wrote nothing, or its outcome is unknown. Each call is tried again or answered. */
   #failed(calls: readonly PendingCall[], error: unknown): void {
     const isFault = !isPassing(error)
     for (const call of calls) call.note(error)
@@ -210,7 +209,7 @@ export class PostingEngine {
     else this.#again(calls, isFault)
   }
 
-  /** A fault may be the doing of one call alone: at once, each by itself. Anything else passes with time. */
+  /** Tries calls again: after a fault each one alone and at once, since one of them may be the cause; else after a pause. */
   #again(calls: readonly PendingCall[], isFault: boolean): void {
     for (const call of calls) call.isAlone ||= isFault || call.attempts >= ATTEMPTS_TOGETHER_MAX
     const again = calls.filter((call) => {
@@ -237,7 +236,7 @@ export class PostingEngine {
       this.#record(call, 'RETRIES_EXHAUSTED', 'The ledger could not be reached, or was busy for too long.')
   }
 
-  /** @param index the posting of the call that failed; without it, all did. */
+  /** @param index which posting of the call failed; undefined: all of them. */
   #record(call: PendingCall, code: FailureCode, message: string, index?: number): void {
     const failed = index === undefined ? call.postings : call.postings.slice(index, index + 1)
     const attempts = index === undefined ? Math.max(1, call.attempts) : call.attempts + 1

@@ -2,35 +2,35 @@ import type { PendingCall } from './pending-call.ts'
 import { isBulk, type Submitter } from './submitters.ts'
 
 /*
- * The queue of calls that are in no batch yet. Each submitter has a line of its own, and the lines take turns (deficit round
- * robin, counted in postings): a submitter with a thousand calls does not keep one with a single call waiting.
+ * The queue of calls that are in no batch yet. Each submitter has a line, and the lines take turns (deficit round robin,
+ * counted in postings). So a submitter with one call does not wait behind another's thousand calls.
  *
- * Within a line, calls that share an account or a key are taken in the order they came. Between lines the order is that of
- * the turns. A call that is passed over because a batch in flight works on its accounts or keys keeps its place, and holds
- * back what comes after it and shares them, whoever's it is.
+ * Within a line, calls that share an account or a key are taken in the order of their arrival. Between lines, the turns decide.
+ * A call is skipped while a batch in flight works on one of its accounts or keys. It keeps its place, and later calls that
+ * share an account or a key with it are skipped too, in all lines.
  *
- * While light submitters post, a bulk one gives way: it has at most GIVING_WAY_MAX postings in flight. So there is a free
- * lane, and some processor time, when the next call of a light one comes.
+ * While light submitters post, a bulk submitter has at most GIVING_WAY_MAX postings in flight. So a lane and some processor
+ * time are free for the next call of a light submitter.
  */
 
 export interface FairQueueOptions {
-  /** Postings in a batch; a call with more is a batch of its own. */
+  /** Postings in a batch. A call with more has a batch of its own. */
   batchSizeMax: number
-  /** What the batches in flight work on. */
+  /** The accounts and keys of the batches in flight. */
   claimed: ReadonlySet<string>
-  /** Asked before a call is taken: true when it was taken elsewhere. */
+  /** Called before a batch takes a call. Returns true if it took the call itself. */
   divert: (call: PendingCall) => boolean
 }
 
-/** How many batches' worth of calls are looked through for some that no batch in flight has a claim to. */
+/** How many batches' worth of calls are searched for calls that are not claimed. */
 const BATCHES_SEEN_MAX = 4
-/** So many calls of each line may be passed over, however many lines there are. */
+/** Calls of each line that may be skipped, however many lines there are. */
 const PASSED_OVER_MIN = 16
 /** Postings that a line may add to a batch in one round. */
 const QUANTUM = 16
-/** Postings in flight of a bulk submitter that gives way. With 16, a light one beside it had 2.2 times its latency. */
+/** Postings in flight of a bulk submitter that gives way. With 16, a light submitter beside it had 2.2 times its latency. */
 const GIVING_WAY_MAX = 8
-/** How long a bulk submitter gives way after a light one was served. */
+/** How long a bulk submitter gives way after a light submitter was served. */
 const GIVE_WAY_MS = 10_000
 
 /** The calls of one submitter, oldest first. */
@@ -50,7 +50,7 @@ type Prospect = 'more' | 'blocked' | 'done'
 
 export class FairQueue {
   readonly #options: FairQueueOptions
-  /** By the key of the submitter, in the order of their turns. */
+  /** By submitter, in the order of their turns. */
   readonly #lines = new Map<string, Line>()
   /** The last two light submitters that were served, and when. */
   #lights: { key: string; at: number }[] = []
@@ -60,7 +60,7 @@ export class FairQueue {
     this.#options = options
   }
 
-  /** How many calls are in it. */
+  /** Calls in the queue. */
   get length(): number {
     return this.#length
   }
@@ -70,13 +70,13 @@ export class FairQueue {
     this.#length++
   }
 
-  /** To the heads of their lines. */
+  /** Puts calls back at the heads of their lines. */
   unshift(calls: readonly PendingCall[]): void {
     for (const call of calls.toReversed()) this.#lineOf(call.submitter).calls.unshift(call)
     this.#length += calls.length
   }
 
-  /** Takes out whatever is diverted. */
+  /** Removes the calls that are diverted. */
   sift(): void {
     for (const line of [...this.#lines.values()]) {
       line.kept = line.calls.filter((call) => !this.#options.divert(call))
@@ -88,7 +88,7 @@ export class FairQueue {
   /**
    * Takes the calls of the next batch.
    *
-   * @param lanesFree lanes that share what is there. 0: only submitters that have nothing in flight are served.
+   * @param lanesFree how many lanes share the calls. 0: only submitters with nothing in flight are served.
    */
   gather(lanesFree: number): PendingCall[] {
     const now = performance.now()
@@ -109,14 +109,14 @@ export class FairQueue {
       })
     }
     for (const line of lines) {
-      // The last postings of a bulk submitter are no light one's: bulk submitters would give way to each other for ever.
+      // A bulk submitter is not light in its last postings: otherwise bulk submitters would give way to each other for ever.
       if (line.taken > 0 && !line.submitter.hasBeenBulk) this.#noteLight(line.submitter.key, now)
       this.#endTurn(line)
     }
     return batch.calls
   }
 
-  /** One line's part of a round. */
+  /** Serves one line in a round. */
   #serve(line: Line, batch: Batch, passedOverMax: number, now: number): Prospect {
     const { submitter, calls, kept } = line
     const inFlightMax = this.#givesWay(submitter, now) ? GIVING_WAY_MAX : Number.POSITIVE_INFINITY
@@ -134,7 +134,7 @@ export class FairQueue {
       const inFlight = submitter.inFlight + line.taken
       if (inFlight > 0 && inFlight + size > inFlightMax) return 'done'
       if (!batch.hasSpaceFor(size)) {
-        // It is a batch of its own, once it has the credit: that grows while others add to this batch.
+        // It needs a batch of its own. Its credit grows while other lines add to this batch.
         line.credit = Math.min(line.credit, size)
         return 'blocked'
       }
@@ -167,7 +167,7 @@ export class FairQueue {
       if (isServed || calls.length === 0) this.#lines.delete(submitter.key)
       if (isServed && calls.length > 0) this.#lines.set(submitter.key, line)
     }
-    // Credit is for the next call. More is not saved up.
+    // Credit beyond the next call is not saved.
     line.credit = Math.min(line.credit, Math.max(QUANTUM, calls[0]?.postings.length ?? 0))
     line.seen = 0
     line.kept = []

@@ -8,25 +8,24 @@ import { kindOf, type LedgerTransaction } from '../model/transaction.ts'
 export interface LedgerState {
   /** PostgreSQL's clock, in microseconds, read after the locks. */
   clock: number
-  /** The head of every account that exists and is locked. */
+  /** The heads of all accounts that exist and are locked. */
   heads: ReadonlyMap<string, Head>
-  /** Transactions that hold one of the batch's keys already, by key. */
+  /** Recorded transactions with a key of the batch, by key. */
   recorded: ReadonlyMap<string, LedgerTransaction>
 }
 
 export interface Folded {
-  /** One for each call, in its place. */
+  /** One for each call, in the same order. */
   outcomes: CallOutcome[]
-  /** What is to be inserted, in arrival order. */
+  /** The transactions to insert, in arrival order. */
   accepted: LedgerTransaction[]
-  /** The heads after it. */
+  /** The heads after the accepted transactions. */
   heads: ReadonlyMap<string, Head>
 }
 
 /**
- * Judges calls in arrival order over a known state, purely. A call is one posting or more, posted together or not at
- * all. A batch gives exactly what the same calls one at a time would give: an equal key after an accepted one is its
- * replay or a conflict; after a refused one it is judged anew.
+ * Judges calls in arrival order, as a pure function of a known state. A batch gives the same results as the same calls one
+ * at a time: a key that was accepted earlier in the batch is a replay or a conflict; a key that was refused is judged again.
  *
  * Refusals are judged in this order: key, same user, users exist, funds, limit.
  */
@@ -48,7 +47,7 @@ export function fold(calls: readonly (readonly Posting[])[], state: LedgerState)
   return { outcomes, accepted: draft.accepted, heads: draft.heads }
 }
 
-/** The ledger as it will be, with a way back for a call that is refused half-way. */
+/** The state of the ledger while the batch is judged. A call that is refused half-way is undone. */
 class Draft {
   readonly heads: Map<string, Head>
   readonly accepted: LedgerTransaction[] = []
@@ -74,7 +73,7 @@ class Draft {
     }
   }
 
-  /** Accepts, refuses, or finds it posted already. */
+  /** Accepts, refuses or replays a posting. */
   judge(posting: Posting): Outcome {
     const inBatch = this.#byKey.get(posting.idempotencyKey)
     const earlier = inBatch?.transaction ?? this.#state.recorded.get(posting.idempotencyKey)
@@ -83,7 +82,7 @@ class Draft {
       if (differingFields.length > 0) {
         return { refusal: { code: 'IDEMPOTENCY_CONFLICT', differingFields, transaction: earlier } }
       }
-      // Its own id: an earlier attempt of this very posting had been committed without our knowing.
+      // It has this posting's id: an earlier attempt was committed, and its answer was lost.
       return { posted: { ...inBatch, transaction: earlier, replayed: earlier.id !== posting.id } }
     }
 
@@ -137,7 +136,7 @@ class Draft {
   }
 }
 
-/** The earliest microsecond an account's next entry may bear: times rise strictly within an account. */
+/** The earliest time of an account's next entry, in microseconds: times rise strictly within an account. */
 function after(head: Head | null): number {
   return head?.createdAt ? microsecondsOf(head.createdAt) + 1 : 0
 }

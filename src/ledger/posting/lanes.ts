@@ -3,25 +3,25 @@ import type { PendingCall } from './pending-call.ts'
 import { LIGHT_MAX } from './submitters.ts'
 
 /*
- * The lanes, which take batches from the queue (fair-queue.ts). While a batch is in flight the next one gathers: there is
- * no timer, the database's own pace is the window.
+ * The lanes take batches from the queue (fair-queue.ts). While a batch is in flight, the next one gathers. There is no
+ * timer: the database sets the pace.
  *
- * A batch in flight claims the accounts and keys that it works on. Another lane passes over calls that share a claim, and
- * over later calls that share one with those. So the lanes never wait for each other in the database, and calls that share
- * an account or a key are judged in the order in which batches take them.
+ * A batch in flight claims its accounts and keys. The other lanes skip calls that share a claim, and later calls that share
+ * a claim with skipped ones. So lanes never wait for each other in the database, and calls that share an account or a key
+ * are judged in the order in which batches take them.
  *
- *   queued → in flight     a lane is free, it is the submitter's turn, and nothing before it shares a claim with it
- *   queued → passed on     `divert` took it (it has to wait elsewhere, or its deadline is over)
- *   in flight → gone       `run` has answered it, or keeps it to bring it back by `reenter`
+ *   queued → in flight     a lane is free, it is the submitter's turn, and no earlier call shares a claim
+ *   queued → diverted      `divert` took it: its deadline is over, or it waits for a lock
+ *   in flight → gone       `run` has answered it, or will bring it back with `reenter`
  *
- * One lane more than `lanesMax` is open while a batch of a bulk submitter is in flight, to submitters that have nothing in
- * flight themselves: they need not wait for the end of a large batch of somebody else.
+ * While a batch of a bulk submitter is in flight, one lane more than `lanesMax` is open to submitters that have nothing in
+ * flight, so that they need not wait for the end of the large batch.
  */
 
 export interface LaneHandlers {
-  /** Runs a batch to its end; must not throw. */
+  /** Runs a batch. Must not reject. */
   run(batch: PendingCall[]): Promise<void>
-  /** Asked before a call is taken: true when it was taken elsewhere. */
+  /** Called before a batch takes a call. Returns true if it took the call itself. */
   divert(call: PendingCall): boolean
 }
 
@@ -31,7 +31,7 @@ export class Lanes {
   readonly #queue: FairQueue
   readonly #claimed = new Set<string>()
   #running = 0
-  /** Batches in flight that have calls of a bulk submitter. */
+  /** Batches in flight with calls of a bulk submitter. */
   #bulkRunning = 0
   #isScheduled = false
 
@@ -46,23 +46,23 @@ export class Lanes {
     this.#schedule()
   }
 
-  /** Calls that were in flight before: they are older than all that their submitters have in the queue. */
+  /** Brings back calls that were in flight. They are older than all other calls of their submitters in the queue. */
   reenter(calls: readonly PendingCall[]): void {
     this.#queue.unshift(calls)
     this.#schedule()
   }
 
-  /** Whether a batch in flight works on it. */
+  /** Whether a batch in flight has claimed an account or a key. */
   isClaimed(claim: string): boolean {
     return this.#claimed.has(claim)
   }
 
-  /** Takes out of the queue whatever the handlers diverts. */
+  /** Removes from the queue the calls that are diverted. */
   sift(): void {
     this.#queue.sift()
   }
 
-  /** Once all that this turn of the event loop brings is in the queue. */
+  /** Starts batches at the end of this turn of the event loop, when all its calls are in the queue. */
   #schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true

@@ -9,30 +9,29 @@ import type { Submitter } from './submitters.ts'
 const LOCKED: ReadonlySet<string> = new Set(['55P03', '57014'])
 
 /**
- * A call that has no answer yet: one posting, or several that are posted together or not at all. It knows how often it
- * was tried and its final answer; where it is (the queue, a batch, a lock queue, a pause) is known to
- * whoever holds it.
+ * A call without an answer: one posting, or several that are posted together or not at all. It knows how often it was tried,
+ * and takes the answer. Its place (the queue, a batch, a lock queue, a pause) is known to whatever holds it.
  */
 export class PendingCall {
   readonly submitter: Submitter
   readonly postings: readonly Posting[]
-  /** Its accounts and keys. No two batches in flight have one of these in common. */
+  /** Its accounts and keys. Two batches in flight never share one. */
   readonly claims: readonly string[]
-  /** In the milliseconds of `performance.now()`, which no step of the clock changes. */
+  /** In milliseconds of `performance.now()`, which changes of the system clock do not affect. */
   readonly deadlineAt: number
   readonly answer: Promise<CallOutcome>
   /** Database transactions that failed. */
   attempts = 0
-  /** The same, and connections that could not be had: pauses grow with these. */
+  /** Failed database transactions and failed connections. The pauses grow with them. */
   failures = 0
-  /** How often it went into another lock queue, and which was the last. */
+  /** How often it moved to another lock queue, and the last of them. */
   moves = 0
   lastLockQueue: string | undefined
-  /** Attempts that failed since something stayed locked. */
+  /** Attempts that failed because of a lock. */
   lockFailures = 0
-  /** To be run in a batch of its own, since a batch with it has failed. */
+  /** It runs in a batch of its own, because a batch with it failed. */
   isAlone = false
-  /** Once an attempt's outcome is unknown, only a definite answer makes it known again: a failure to ask does not. */
+  /** Set when the outcome of an attempt is unknown. Only a definite answer ends that; another failure does not. */
   #unknown: OutcomeUnknownError | undefined
   #lastFailure: unknown
   #resolve!: (outcome: CallOutcome) => void
@@ -53,10 +52,10 @@ export class PendingCall {
     return this.postings.flatMap(accountsOf)
   }
 
-  /** An attempt failed. */
+  /** Counts a failed attempt. */
   note(error: unknown): void {
     this.failures++
-    // Not even begun is no attempt: a database that is away for a while costs time, and nothing else.
+    // A transaction that never began is no attempt: while the database is away only the deadline counts.
     if (!(error instanceof NotConnectedError)) this.attempts++
     if (LOCKED.has(sqlstateOf(error) ?? '')) this.lockFailures++
     this.#lastFailure = error
@@ -67,19 +66,19 @@ export class PendingCall {
     this.#resolve(outcome)
   }
 
-  /** Nothing of this call was ever written, and that is certain. */
+  /** Whether it is certain that nothing of this call was written. */
   get isDefinitelyNotPosted(): boolean {
     return this.#unknown === undefined
   }
 
-  /** The last failure was one that only time can fix, and that should be reported. */
+  /** The last failure, if it should be reported and only time can fix it. */
   get alert(): ClockBehindError | undefined {
     return this.#lastFailure instanceof ClockBehindError ? this.#lastFailure : undefined
   }
 
   /**
-   * Answers with an error, of ours or PostgreSQL's own; without one, that it could not be done in time. But while an
-   * attempt's outcome is not known, that is the answer.
+   * Answers with an error, by default RETRIES_EXHAUSTED. If the outcome of an attempt is unknown, the answer is
+   * OUTCOME_UNKNOWN.
    */
   giveUp(error: unknown = new UnavailableError('RETRIES_EXHAUSTED', { cause: this.#lastFailure })): void {
     this.#reject(this.#unknown ? new UnavailableError('OUTCOME_UNKNOWN', { cause: this.#unknown }) : error)
