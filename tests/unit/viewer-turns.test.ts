@@ -72,9 +72,10 @@ describe('large operations of a viewer', () => {
 
   test('are refused when their turn does not come in time, and leave nothing behind', async () => {
     const turns = open({ deadlineMs: 20 })
-    const ends = await Promise.all(Array.from({ length: 4 }, () => turns.take('one', 1)))
-    expect(await turns.take('one', 1)).toBeUndefined()
-    for (const end of ends) end?.()
+    // Until one is refused: on a busy machine that may be one of the first four.
+    const ends: (() => void)[] = []
+    for (let end = await turns.take('one', 1); end !== undefined; end = await turns.take('one', 1)) ends.push(end)
+    for (const end of ends) end()
     // Ended twice, an operation is counted once.
     ends[0]?.()
     while (turns.viewerCount > 0) await nextTurn()
