@@ -10,6 +10,7 @@ import { Leaks } from './leaks.ts'
 declare global {
   /** One for the whole file, whoever imports this. */
   var canary: Leaks
+  var canaryListens: boolean | undefined
 }
 
 globalThis.canary = new Leaks()
@@ -25,46 +26,53 @@ export async function withOwnCanary<Result>(work: (leaks: Leaks) => Promise<Resu
   }
 }
 
-const { fetch } = globalThis
-globalThis.fetch = async (input, init) => {
-  const leaks = globalThis.canary
-  leaks.learnAuthorization(new Headers(init?.headers).get('authorization'))
-  if (typeof init?.body === 'string') leaks.learnSent(init.body)
-  if (typeof input === 'string' && input.includes('?')) {
-    const parameters = new URL(input).searchParams
-    for (const value of parameters.values()) leaks.learnSent(value)
-  }
-  const response = await fetch(input, init)
-  // An event stream is left alone: a second reader would hide that the first one takes nothing.
-  if (/json/.test(response.headers.get('content-type') ?? '')) {
-    void response
-      .clone()
-      .text()
-      .then(
-        (text) => leaks.hear(text, String(input)),
-        () => {},
-      )
-  }
-  return response
-}
-
 type Emit = (this: WebSocket & { _isServer?: boolean }, name: string, ...values: unknown[]) => boolean
-const { send, emit } = WebSocket.prototype as unknown as { send: (...values: unknown[]) => void; emit: Emit }
 const isClient = (socket: object) => !(socket as { _isServer?: boolean })._isServer
 
-Object.assign(WebSocket.prototype, {
-  send(this: WebSocket, data: unknown, ...rest: unknown[]) {
-    if (isClient(this)) globalThis.canary.learnSent(String(data))
-    return send.call(this, data, ...rest)
-  },
-  emit: function (name, ...values) {
-    if (isClient(this)) {
-      if (name === 'message') globalThis.canary.hear(String(values[0]), 'a socket')
-      if (name === 'close') globalThis.canary.hearWords(String(values[1] ?? ''), 'the reason of a close')
+/** Once a process: files that share one would otherwise hear everything twice, and then three times. */
+function listen(): void {
+  const { fetch } = globalThis
+  globalThis.fetch = async (input, init) => {
+    const leaks = globalThis.canary
+    leaks.learnAuthorization(new Headers(init?.headers).get('authorization'))
+    if (typeof init?.body === 'string') leaks.learnSent(init.body)
+    if (typeof input === 'string' && input.includes('?')) {
+      const parameters = new URL(input).searchParams
+      for (const value of parameters.values()) leaks.learnSent(value)
     }
-    return emit.call(this, name, ...values)
-  } satisfies Emit,
-})
+    const response = await fetch(input, init)
+    // An event stream is left alone: a second reader would hide that the first one takes nothing.
+    if (/json/.test(response.headers.get('content-type') ?? '')) {
+      void response
+        .clone()
+        .text()
+        .then(
+          (text) => leaks.hear(text, String(input)),
+          () => {},
+        )
+    }
+    return response
+  }
+
+  const { send, emit } = WebSocket.prototype as unknown as { send: (...values: unknown[]) => void; emit: Emit }
+
+  Object.assign(WebSocket.prototype, {
+    send(this: WebSocket, data: unknown, ...rest: unknown[]) {
+      if (isClient(this)) globalThis.canary.learnSent(String(data))
+      return send.call(this, data, ...rest)
+    },
+    emit: function (name, ...values) {
+      if (isClient(this)) {
+        if (name === 'message') globalThis.canary.hear(String(values[0]), 'a socket')
+        if (name === 'close') globalThis.canary.hearWords(String(values[1] ?? ''), 'the reason of a close')
+      }
+      return emit.call(this, name, ...values)
+    } satisfies Emit,
+  })
+}
+
+if (!globalThis.canaryListens) listen()
+globalThis.canaryListens = true
 
 afterAll(() => {
   expect(globalThis.canary.found(), 'secrets that came back, or were logged').toEqual([])
