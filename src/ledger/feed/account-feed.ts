@@ -8,15 +8,15 @@ import { Patience } from './patience.ts'
 import { reportingOnce } from './reporting.ts'
 
 /*
- * The live feed of accounts. An account that somebody watches has a channel: the number of the last entry that was
- * pushed to its live subscribers. What moves it on:
+ * The live feed of accounts. An account with subscribers has a channel: the number of the last entry that was pushed to
+ * its live subscribers. Three things move a channel on:
  *
- *   deliver   entries that this process posted, handed over in memory right after their commit
- *   hint      somebody else may have posted: "look again". It may be lost, doubled or wrong
- *   poll      replaces hints that never come
+ *   deliver   this process posted entries, and hands them over in memory right after COMMIT
+ *   hint      another process may have posted: "look again". A hint may be lost, repeated or wrong
+ *   poll      looks again in case a hint was lost
  *
- * Only what follows on the channel's number is pushed. Anything else is read, for all channels that have to look in one
- * statement, and what was read is cut at the first gap.
+ * An entry is pushed only if it is the channel's next number. Everything else is read from the database, for all channels
+ * in one statement, and only up to the first gap.
  */
 
 /** How often all channels look without a hint, while there are any. */
@@ -66,12 +66,12 @@ export class Feed {
     return this.#subscribers.size
   }
 
-  /** For how long there have been entries, perhaps, that were not read yet. */
+  /** How long there may have been entries that were not read yet, in milliseconds. */
   get lagMs(): number {
     return this.#behindSince === undefined ? 0 : performance.now() - this.#behindSince
   }
 
-  /** Takes what was committed just now, in order. */
+  /** Takes transactions that were just committed, in order. */
   deliver(posted: Iterable<Posted>): void {
     if (this.#channels.size === 0) return
     for (const { transaction, balancesAfter } of posted) {
@@ -114,7 +114,7 @@ export class Feed {
     return subscriber
   }
 
-  /** Ends every subscriber, and takes no more. */
+  /** Ends all subscribers, and refuses new ones. */
   close(): void {
     this.#isClosed = true
     for (const subscriber of [...this.#subscribers]) void subscriber.return()
@@ -167,13 +167,13 @@ export class Feed {
         const pages = await this.#read(
           channels.map(({ accountId, position }) => ({ accountId, low: position + 1, high: position + readMax })),
         ).catch((error) => this.#giveUpOn(channels, error))
-        // It failed, which is reported. The poll looks again.
+        // The error was reported. The poll looks again.
         if (!pages) return
         this.#patience.succeeded()
         for (const [index, newestFirst] of pages.entries()) {
           const channel = channels[index] as Channel
           for (const entry of newestFirst.reverse()) {
-            // Past a gap nothing is taken: what is missing is looked for again, not passed over.
+            // Nothing is taken past a gap: the missing entry is read again, never skipped.
             if (entry.sequence > channel.position + 1) break
             this.#take(entry)
           }

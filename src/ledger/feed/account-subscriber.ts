@@ -17,11 +17,11 @@ interface Source {
 }
 
 /*
- * Watches one account:
+ * A subscriber of one account. Its states:
  *
- *   behind    pages are read for it alone, one at a time, as it takes them
- *   joining   it is near the end: entries after some number are pushed, and what lies before that is still read
- *   live      entries are pushed
+ *   behind    it reads pages for itself, one at a time
+ *   joining   it is near the end: later entries are already pushed, and earlier ones are still read
+ *   live      all entries are pushed
  */
 export class AccountSubscriber extends Subscriber<LedgerEntry, number> {
   readonly accountId: string

@@ -1,11 +1,11 @@
 /*
- * Paces the subscribers that are far behind, so that their backlogs do not slow down everybody else: one of them has its
- * turn at a time, in the order in which they ask, and after each turn all of them rest for longer than it took.
+ * Paces subscribers that are far behind, so that their backlogs do not slow down everybody else. One has its turn at a
+ * time, in the order in which they ask. After each turn all of them rest for longer than the turn took.
  */
 
-/** So many events a turn: about one millisecond of work. */
+/** Events in a turn: about one millisecond of work. */
 export const EVENTS_PER_TURN_MAX = 20
-/** Catching up has at most a third of the time. */
+/** Catching up may use a third of the time. */
 const REST_FACTOR = 2
 /**
  * The rest after a turn of 2 ms, the longest on a process that is not busy. On a busy one a turn mostly waits for others:

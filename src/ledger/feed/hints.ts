@@ -3,15 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Listener, openListener } from '../../db/listener.ts'
 
 /*
- * Hints between server processes: "these accounts may have new entries, look again". What was posted while one is being
- * said is gathered into the next, so a busy ledger says little more than an idle one. A hint that is lost costs time,
- * up to the feed's poll, and no entry.
+ * Hints between server processes, by NOTIFY: "these accounts may have new entries, look again". Postings that come while a
+ * hint is being sent are gathered into the next one. A lost hint delays entries until the feed's next poll; it loses none.
  */
 
 const CHANNEL = 'thesaurum_posted'
-/** Accounts named in one hint; for more it says "any". PostgreSQL takes 8,000 bytes. */
+/** Accounts in one hint. With more, the hint says "any account". PostgreSQL allows 8,000 bytes. */
 const NOTIFY_ACCOUNTS_MAX = 200
-/** The least time between two hints: each costs PostgreSQL a transaction, and the first one after a silence waits for none. */
+/** The least time between two hints, since each costs PostgreSQL a transaction. A hint after a pause is sent at once. */
 const PAUSE_MS = 20
 /** A connection that is silent for so long has lost the hint. */
 const NOTIFY_TIMEOUT_MS = 3_000

@@ -3,12 +3,12 @@ import { type CatchUp, EVENTS_PER_TURN_MAX } from './catch-up.ts'
 import { Patience } from './patience.ts'
 
 /*
- * What all subscribers have in common. A subscriber reads for itself while it is behind, and is pushed what is new once
- * it has caught up. It holds one page or a bounded buffer: one that does not take what it is pushed is let go, with the
- * position it has reached. It can resume from there, and nothing is held for it meanwhile.
+ * What all subscribers have in common. A subscriber that is behind reads for itself. Once it has caught up, new items are
+ * pushed to it. It holds at most one page or a bounded buffer. When the buffer is full, the subscriber ends with an error
+ * that has its position, from which the client can resume.
  */
 
-/** So many subscribers go on in one turn of the event loop: a thousand at once would keep everybody else waiting. */
+/** Subscribers that go on in one turn of the event loop. A thousand at once would delay everybody else. */
 const WOKEN_AT_ONCE = 25
 const toWake: (() => void)[] = []
 
@@ -22,9 +22,9 @@ function wakeSome(): void {
 }
 
 export abstract class Subscriber<Item, Position> implements AsyncIterableIterator<Item, undefined> {
-  /** Of the last item that was taken. */
+  /** The position of the last item that was taken. */
   abstract readonly position: Position
-  /** What was pushed and not yet taken. */
+  /** Items that were pushed and not taken yet. */
   protected buffer: Item[] = []
   #ended = false
   #failure: SlowConsumerError<Position> | FeedFailedError<Position> | undefined
@@ -33,7 +33,7 @@ export abstract class Subscriber<Item, Position> implements AsyncIterableIterato
   #itemCount = 0
   #endTurn: (() => void) | undefined
   readonly #catchUp: CatchUp
-  /** The last try to read on failed. */
+  /** Whether the last read failed. */
   #isFailing = false
   #wake: (() => void) | undefined
   /** Calls of `next` are answered one after another, however they overlap. */

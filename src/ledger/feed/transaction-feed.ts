@@ -18,13 +18,15 @@ import { readStepPage } from './step-page.ts'
 import { TransactionSubscriber } from './transaction-subscriber.ts'
 
 /*
- * The live feed of the whole ledger: a chain of snapshots. Each step takes a snapshot and delivers what it sees and the one
- * before did not, by time and then by id. So nothing is passed over, whatever the order of ids, times and commits;
- * entries of one account keep their order, since each was committed before the next was given its time; and nobody's
- * long transaction holds anything up. Snapshots are kept in a form that outlives a crash of PostgreSQL. A long step
- * is cut into short ones (`step-page.ts`).
+ * The live feed of the whole ledger is a chain of snapshots. Each step takes a snapshot, and delivers what it sees and the
+ * snapshot before did not see, by time and then by id. So:
  *
- * One chain serves all live subscribers. It goes on by hints, and by a poll that replaces hints that never come.
+ *   - nothing is skipped, whatever the order of ids, times and commits
+ *   - entries of one account keep their order, since each is committed before the next one gets its time
+ *   - a long database transaction delays only itself
+ *
+ * Snapshots are stored in a form that survives a crash of PostgreSQL. A long step is cut into short ones (`step-page.ts`).
+ * One chain serves all live subscribers. Hints move it on, and a poll in case a hint was lost.
  */
 
 const POLL_INTERVAL_MS = 1_000
@@ -59,7 +61,7 @@ export class TransactionFeed {
   }
 
   /**
-   * Now, as a position: everything that is committed later comes after it.
+   * The present as a position: everything that is committed later comes after it.
    *
    * @throws {RestoredLedgerError}
    */
@@ -76,7 +78,7 @@ export class TransactionFeed {
     return this.#behindSince === undefined ? 0 : performance.now() - this.#behindSince
   }
 
-  /** Says that there may be new transactions. */
+  /** Called when there may be new transactions. */
   hint(): void {
     this.#isHinted = true
     if (this.#live.size > 0) this.#behindSince ??= performance.now()
@@ -108,7 +110,7 @@ export class TransactionFeed {
     return subscriber
   }
 
-  /** Ends every subscriber, and takes no more. */
+  /** Ends all subscribers, and refuses new ones. */
   close(): void {
     this.#isClosed = true
     for (const subscriber of [...this.#subscribers]) void subscriber.return()
@@ -122,7 +124,7 @@ export class TransactionFeed {
     await this.#stepping?.catch(() => {})
     const { snapshot } = await this.now()
     if (this.#live.size === 0 && !this.#stepping) {
-      // There is nobody whom the chain owes anything: it begins anew.
+      // There are no live subscribers: the chain begins again from now.
       this.#chain = { previous: snapshot, snapshot: null, after: null }
     } else await this.#advance()
     if (this.#subscribers.has(subscriber)) this.#live.add(subscriber)

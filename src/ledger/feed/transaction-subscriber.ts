@@ -21,11 +21,11 @@ interface Source {
 }
 
 /*
- * Watches the whole ledger:
+ * A subscriber of the whole ledger. Its states:
  *
- *   behind    its own chain of steps is read for it alone, a page at a time, as it takes them
- *   joining   it is pushed what the chain of all brings after some snapshot, and reads its own last step up to there
- *   live      it is pushed all
+ *   behind    it reads its own chain of steps, one page at a time
+ *   joining   later transactions are already pushed, and it reads its own last step up to there
+ *   live      all transactions are pushed
  */
 export class TransactionSubscriber extends Subscriber<FeedEvent, FeedPosition> {
   readonly #source: Source

@@ -3,8 +3,8 @@ import type { Socket } from 'node:net'
 import type { Caller } from '../../schema/context.ts'
 
 /**
- * One TCP connection, and what belongs to it: the HTTP answers and WebSocket messages that wait for its client. When it goes
- * away, nothing of it is left.
+ * One TCP connection, and what belongs to it: the HTTP answers and WebSocket messages that wait for its client. All of it is
+ * released when the connection closes.
  */
 export class Connection {
   readonly socket: Socket

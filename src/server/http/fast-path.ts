@@ -7,9 +7,9 @@ import { REQUEST_ID_HEADER } from '../request-id.ts'
 import { atEndOfTurn } from './end-of-turn.ts'
 
 /*
- * The common request (JSON in by POST, JSON out at once) without the layer of Yoga that makes a Request and a Response of
- * the standard's shape around it: that costs more than all the rest of a trivial query. Parameters, hooks, execution and the
- * answer are Yoga's own, here as there; what is not plainly common goes its usual way, before anything of it was done.
+ * The fast path answers common requests (JSON in by POST, one JSON answer) without Yoga's Request and Response objects, which
+ * cost more than the rest of a trivial query. Parameters, hooks, execution and results are Yoga's own. Any other request
+ * takes the usual way, before any work was done on it.
  */
 
 type MediaType = 'application/json' | 'application/graphql-response+json'
@@ -18,8 +18,8 @@ const mediaTypes = new Map<string, MediaType | undefined>()
 const MEDIA_TYPES_MAX = 100
 
 /**
- * What to answer with, by the header Accept, as Yoga decides it: the first that is listed and can be given, and JSON for a
- * wildcard. Undefined: Yoga has to say.
+ * The media type of the answer by the header Accept, as Yoga chooses it: the first supported type that is listed, and JSON for
+ * a wildcard. Undefined: Yoga has to choose.
  */
 function mediaTypeOf(accept = '*/*'): MediaType | undefined {
   if (mediaTypes.has(accept)) return mediaTypes.get(accept)
@@ -39,7 +39,7 @@ const PARAMETERS = new Set(['query', 'variables', 'operationName', 'extensions']
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value)
 const isAbsentOr = (is: (value: unknown) => boolean, value: unknown): boolean => value == null || is(value)
 
-/** The parameters in a body that are nothing special, or undefined. */
+/** The parameters in a body, or undefined if Yoga has to judge them. */
 function paramsOf(body: string): GraphQLParams | undefined {
   let params: GraphQLParams
   try {
@@ -53,7 +53,7 @@ function paramsOf(body: string): GraphQLParams | undefined {
     isAbsentOr((name) => typeof name === 'string', params.operationName) &&
     isAbsentOr(isObject, params.variables) &&
     isAbsentOr(isObject, params.extensions) &&
-    // It may stand for a subscription.
+    // The hash may be that of a subscription.
     !params.extensions?.persistedQuery
   return isSound ? params : undefined
 }
@@ -112,7 +112,7 @@ export interface FastPathOptions {
 /**
  * Answers a request whose body has been read, if it is a common one.
  *
- * @returns whether it is: if not, nothing was done.
+ * @returns whether it was answered. If not, no work was done on it.
  */
 export function answerOnFastPath(
   request: IncomingMessage,

@@ -42,11 +42,11 @@ class Tally {
 const STRANGERS = 'strangers'
 
 /**
- * Bounds what waits in memory for clients that do not read: for each connection, for each viewer, for all strangers together,
- * and in all. Past a bound the connection with the most unread bytes is cut, until there is room. A client that reads has next
- * to none: the kernel takes a few megabytes for it at once.
+ * Limits the bytes that wait in memory for clients that do not read: per connection, per viewer, for all callers without a
+ * token, and in all. Above a limit, the connection with the most unread bytes is closed, until the limit holds. A client that
+ * reads has almost none, since the kernel buffers a few megabytes.
  *
- * One answer alone is never too much for its connection or its viewer, since its cost bounds it.
+ * A single answer never exceeds the limit of its connection or viewer: its cost is limited already.
  */
 export class Unread {
   readonly #limits: UnreadLimits
