@@ -14,18 +14,18 @@ export function explain(error: unknown): string {
     return error.message
   }
   switch (sqlstateOf(error)) {
-    case '28000':
-    case '28P01':
+    case SQLSTATE.INVALID_AUTHORIZATION_SPECIFICATION:
+    case SQLSTATE.INVALID_PASSWORD:
       return 'The database refused the user or the password in DATABASE_URL.'
-    case '3D000':
+    case SQLSTATE.INVALID_CATALOG_NAME:
       return 'The database named in DATABASE_URL does not exist: create it first.'
     case SQLSTATE.INSUFFICIENT_PRIVILEGE:
       return `The role in DATABASE_URL lacks a right (${databaseMessageOf(error)}). Grant it the rights that docs/security.md lists.`
-    case '53300':
+    case SQLSTATE.TOO_MANY_CONNECTIONS:
       return 'The database has no free connection. Raise its max_connections, or stop other clients.'
-    case '25006':
+    case SQLSTATE.READ_ONLY_SQL_TRANSACTION:
       return READ_ONLY
-    case '57P03':
+    case SQLSTATE.CANNOT_CONNECT_NOW:
       return 'The database is starting or stopping. Try again in a moment.'
   }
   const { code, syscall, address, port, hostname } = firstSystemError(error)

@@ -1,10 +1,25 @@
 import pg from 'pg'
 
-/** Those that are asked for by name; what to do about a failed database transaction is below. */
+/** PostgreSQL's error codes, by the names of its documentation (appendix A). No other file writes one as text. */
 export const SQLSTATE = {
   INVALID_PARAMETER_VALUE: '22023',
+  READ_ONLY_SQL_TRANSACTION: '25006',
+  IDLE_IN_TRANSACTION_SESSION_TIMEOUT: '25P03',
+  TRANSACTION_TIMEOUT: '25P04',
+  INVALID_AUTHORIZATION_SPECIFICATION: '28000',
+  INVALID_PASSWORD: '28P01',
+  INVALID_CATALOG_NAME: '3D000',
+  SERIALIZATION_FAILURE: '40001',
+  DEADLOCK_DETECTED: '40P01',
   INSUFFICIENT_PRIVILEGE: '42501',
   UNDEFINED_TABLE: '42P01',
+  TOO_MANY_CONNECTIONS: '53300',
+  LOCK_NOT_AVAILABLE: '55P03',
+  QUERY_CANCELED: '57014',
+  ADMIN_SHUTDOWN: '57P01',
+  CRASH_SHUTDOWN: '57P02',
+  CANNOT_CONNECT_NOW: '57P03',
+  IDLE_SESSION_TIMEOUT: '57P05',
 } as const
 
 /** What PostgreSQL said, wherever the layers above it have put it: Drizzle wraps it in a cause. */
@@ -41,7 +56,7 @@ export function isStatementError(error: unknown): boolean {
 
 /** Whether a statement took too long, by PostgreSQL's clock or by ours: `query_timeout` has no code, only these words. */
 export function isTimeout(error: unknown): boolean {
-  if (sqlstateOf(error) === '57014') return true
+  if (sqlstateOf(error) === SQLSTATE.QUERY_CANCELED) return true
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     if (at.message === 'Query read timeout') return true
   }
@@ -52,18 +67,20 @@ export function isTimeout(error: unknown): boolean {
 export type Remedy = 'again' | 'reconnect' | 'fault'
 
 const REMEDIES: Readonly<Record<string, Remedy>> = {
-  '40001': 'again', // serialization_failure
-  '40P01': 'again', // deadlock_detected
-  '55P03': 'again', // lock_not_available
-  '57014': 'again', // query_canceled: by statement_timeout, which runs out before a lock_timeout of the same length
-  '57P01': 'reconnect', // admin_shutdown
-  '57P02': 'reconnect', // crash_shutdown
-  '57P03': 'reconnect', // cannot_connect_now
-  '57P05': 'reconnect', // idle_session_timeout
-  '53300': 'reconnect', // too_many_connections
-  '25006': 'reconnect', // read_only_sql_transaction: a standby, until it is promoted
-  '25P03': 'reconnect', // idle_in_transaction_session_timeout
-  '25P04': 'reconnect', // transaction_timeout
+  [SQLSTATE.SERIALIZATION_FAILURE]: 'again',
+  [SQLSTATE.DEADLOCK_DETECTED]: 'again',
+  [SQLSTATE.LOCK_NOT_AVAILABLE]: 'again',
+  // By statement_timeout, which runs out before a lock_timeout of the same length.
+  [SQLSTATE.QUERY_CANCELED]: 'again',
+  [SQLSTATE.ADMIN_SHUTDOWN]: 'reconnect',
+  [SQLSTATE.CRASH_SHUTDOWN]: 'reconnect',
+  [SQLSTATE.CANNOT_CONNECT_NOW]: 'reconnect',
+  [SQLSTATE.IDLE_SESSION_TIMEOUT]: 'reconnect',
+  [SQLSTATE.TOO_MANY_CONNECTIONS]: 'reconnect',
+  // A standby, until it is promoted.
+  [SQLSTATE.READ_ONLY_SQL_TRANSACTION]: 'reconnect',
+  [SQLSTATE.IDLE_IN_TRANSACTION_SESSION_TIMEOUT]: 'reconnect',
+  [SQLSTATE.TRANSACTION_TIMEOUT]: 'reconnect',
 }
 
 /** The remedy for an error thrown by a database transaction; an error without a SQLSTATE is the connection's. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { SQLSTATE } from '../sqlstate.ts'
 import type { Cluster } from './cluster.ts'
 import { EmbeddedDatabaseError } from './embedded-error.ts'
 import { findFreePort, findPostmaster, PostmasterStartError, startPostmaster, stopPostmaster } from './postmaster.ts'
@@ -220,7 +221,7 @@ function judge(error: unknown, { dataDir, logFile }: Cluster, waitedMs: number):
       `Another Thesaurum server${error.pid ? ` (process ${error.pid})` : ''} is already running on the data in ${dataDir}. Stop it, or give this one a folder of its own with DATA_DIR.`,
     )
   }
-  const isPassing = error instanceof PostmasterStartError ? error.passing : code !== '28P01'
+  const isPassing = error instanceof PostmasterStartError ? error.passing : code !== SQLSTATE.INVALID_PASSWORD
   if (isPassing && waitedMs < openWaitMs) return undefined
   return new EmbeddedDatabaseError(
     `PostgreSQL could not be started on the data in ${dataDir} (its log is ${logFile}): ${message}`,

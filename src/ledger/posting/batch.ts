@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { microsecondsOf } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
-import { sqlstateOf } from '../../db/sqlstate.ts'
+import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import { inOrder, inPipelinedTransaction, inTransaction, type TransactionLimits } from '../../db/transaction.ts'
 import type { Head, Tail } from '../model/head.ts'
 import { CENTS_MAX } from '../model/money.ts'
@@ -77,7 +77,7 @@ export function runBatch(
       .then(
         (rows) => rows.map(({ id }) => ({ id, isLocked: true })),
         (error) => {
-          throw sqlstateOf(error) === '55P03'
+          throw sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
             ? new AccountsLockedError('an account stayed locked', { cause: error })
             : error
         },

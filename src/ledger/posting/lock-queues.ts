@@ -1,4 +1,4 @@
-import { sqlstateOf } from '../../db/sqlstate.ts'
+import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import type { Posting } from '../model/posting.ts'
 import type { BatchResult } from './batch.ts'
 import type { PendingCall } from './pending-call.ts'
@@ -108,7 +108,7 @@ export class LockQueues {
         await this.#handlers.run(accountIds, waitMs, take).then(
           (result) => this.#handlers.settle(taken ?? [], result),
           (error) => {
-            const wasNotHad = taken === undefined && sqlstateOf(error) === '55P03'
+            const wasNotHad = taken === undefined && sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
             if (!wasNotHad) this.#handlers.failed(taken ?? queue.splice(0), error)
             else if (hasMovedOften) {
               // The others may have better luck.

@@ -1,12 +1,12 @@
-import { sqlstateOf } from '../../db/sqlstate.ts'
+import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../../db/transaction.ts'
 import { accountsOf, type CallOutcome, type Posting } from '../model/posting.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import { ClockBehindError } from './batch.ts'
 import type { Submitter } from './submitters.ts'
 
-/** lock_not_available, and query_canceled by the statement's own timeout. */
-const LOCKED: ReadonlySet<string> = new Set(['55P03', '57014'])
+/** A query is also canceled by the statement's own timeout. */
+const LOCKED: ReadonlySet<string> = new Set([SQLSTATE.LOCK_NOT_AVAILABLE, SQLSTATE.QUERY_CANCELED])
 
 /**
  * A call without an answer: one posting, or several that are posted together or not at all. It knows how often it was tried,

@@ -9,12 +9,8 @@ import { keepRecord, recordOf } from '../http-request.ts'
 import { REQUEST_ID_HEADER, requestIdOf } from '../request-id.ts'
 import type { RequestLog } from '../request-log.ts'
 import { RequestRecord } from '../request-record.ts'
+import { COUNTED_CLOSE_CODES } from './close-codes.ts'
 import type { SocketContext } from './socket-adapter.ts'
-
-/** The codes that are counted by themselves: a client may send any other. */
-const CODES: ReadonlySet<number> = new Set([
-  1000, 1001, 1005, 1006, 1007, 1009, 1012, 1013, 4400, 4401, 4403, 4406, 4408, 4409, 4429, 4500,
-])
 
 /** A socket, until it is closed. */
 interface Socket {
@@ -74,7 +70,7 @@ export class SocketLog {
     this.openCount++
     socket.once('close', (code) => {
       this.openCount--
-      const name = CODES.has(code) ? String(code) : 'other'
+      const name = COUNTED_CLOSE_CODES.has(code) ? String(code) : 'other'
       this.closedCounts.set(name, (this.closedCounts.get(name) ?? 0) + 1)
       const durationMs = Math.round(performance.now() - state.openedAt)
       this.#log.writeSocket({ requestId: id, viewer: state.viewer, code, durationMs }, 'socket closed')
