@@ -142,7 +142,9 @@ test('a connection whose answers are not read is cut, and one that is read is no
 })
 
 test('connections of one viewer share a bound, and the others do not notice', async () => {
-  const narrow = await openTestServer({ ...PATIENT, UNREAD_BYTES_PER_VIEWER_MAX: String(2 ** 20) }, server.database)
+  // None of them is cut for what it leaves unread alone.
+  const bounds = { UNREAD_BYTES_PER_CONNECTION_MAX: String(2 ** 30), UNREAD_BYTES_PER_VIEWER_MAX: String(2 ** 20) }
+  const narrow = await openTestServer({ ...PATIENT, ...bounds }, server.database)
   onTestFinished(() => narrow.close())
   const deaf = await Promise.all(Array.from({ length: 3 }, () => pipeline(narrow, post(fat()).repeat(15))))
   await cutOf(...deaf)
