@@ -82,6 +82,8 @@ export class Connections {
     this.#http = http
     http.on('connection', (socket: Socket) => {
       noteConnection()
+      // A connection comes again after it offered another protocol.
+      if (this.#open.has(socket)) return
       // Without an answer: that would cost more than the connection.
       if (this.#count(socket)) this.of(socket)
       else socket.destroy()
