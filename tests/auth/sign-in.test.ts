@@ -129,12 +129,18 @@ describe('login', () => {
     const bert = await makePerson(server)
     const [first, others] = [await logIn(server, bert), await logIn(server, anna)]
     const second = await logIn(server, bert)
-    const last: string[] = []
-    for (let count = 0; count < 99; count++) last.push(await logIn(server, bert))
+    // As many as sign-ins would leave, without the time that a hundred passwords take.
+    await server.database.pool.query(
+      `insert into private.sessions (token_hash, user_id, created_at, expires_at)
+       select sha256(gen_random_uuid()::text::bytea), user_id, clock_timestamp(), expires_at
+       from private.sessions, generate_series(1, 97) where token_hash = $1`,
+      [hashToken(second)],
+    )
+    const hundredth = await logIn(server, bert)
+    expect(await isGood(server, first)).toBe(true)
+    const last = await logIn(server, bert)
     await untilBad(server, first)
-    expect(await isGood(server, second)).toBe(true)
-    expect(await isGood(server, last.at(-1) as string)).toBe(true)
-    expect(await isGood(server, others)).toBe(true)
+    for (const token of [second, hundredth, last, others]) expect(await isGood(server, token)).toBe(true)
     const { rows } = await server.database.pool.query(
       'select count(*)::int as count from private.sessions join users on users.id = user_id where email = $1',
       [bert.email],
