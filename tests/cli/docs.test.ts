@@ -337,6 +337,14 @@ describe('the README and the docs', { shuffle: false }, async () => {
       expect(text('README.md')).toContain(`](${page})`)
   })
 
+  test.each(pages)('no line of %s is longer than 120 characters', (page) => {
+    const lines = text(page)
+      .replaceAll(/^ *```.*?^ *```$/gms, '')
+      .split('\n')
+    // A row of a table cannot be broken.
+    expect(lines.filter((line) => line.length > 120 && !line.trimStart().startsWith('|'))).toEqual([])
+  })
+
   test.each(pages)('what %s names is there', async (page) => {
     for (const [link, path = '', anchor] of text(page).matchAll(/\]\((?!http)([^)#]*)(?:#([^)]*))?\)/g)) {
       const target = path ? normalize(join(page, '..', path)) : page
