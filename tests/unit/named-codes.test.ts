@@ -40,6 +40,11 @@ describe('close codes', () => {
     expect(placesOf(pattern, 'src/server/websocket/close-codes.ts')).toEqual([])
     expect(placesOf(/\.close\(\s*\d+/g, 'src/server/websocket/close-codes.ts')).toEqual([])
   })
+
+  test('metrics count each code of ours separately', () => {
+    const { COUNTED_CLOSE_CODES, ...ours } = CLOSE_CODES
+    expect(Object.entries(ours).filter(([, code]) => !COUNTED_CLOSE_CODES.has(code))).toEqual([])
+  })
 })
 
 test('each SQLSTATE has one name', () => {

@@ -24,7 +24,7 @@ export const TRY_AGAIN_LATER = 1013
 /** Too much waits for the client, or it has not read anything for a while. Subscriptions resume with `since`. */
 export const SLOW_CONSUMER = 4413
 
-/** The codes that are counted by themselves in metrics: a client may send any other. */
+/** The codes that metrics count separately. A client may send any other. */
 export const COUNTED_CLOSE_CODES: ReadonlySet<number> = new Set([
   NORMAL,
   GOING_AWAY,
@@ -34,6 +34,7 @@ export const COUNTED_CLOSE_CODES: ReadonlySet<number> = new Set([
   MESSAGE_TOO_BIG,
   SERVICE_RESTART,
   TRY_AGAIN_LATER,
+  SLOW_CONSUMER,
   CloseCode.BadRequest,
   CloseCode.Unauthorized,
   CloseCode.Forbidden,
