@@ -22,7 +22,7 @@ export interface ConnectionLimits {
 /** The part of the configuration that connections need. */
 export function connectionLimits(config: Config): ConnectionLimits {
   return {
-    // Behind a proxy all connections come from its address, and it is the proxy that has to bound them.
+    // Behind a proxy all connections have its address, so the proxy must limit them.
     connectionsPerClientMax:
       config.TRUSTED_PROXY_COUNT > 0 ? Number.POSITIVE_INFINITY : config.CONNECTIONS_PER_CLIENT_MAX,
     requestsMax: config.REQUESTS_PER_CONNECTION_MAX,
@@ -45,7 +45,7 @@ export class Connections {
   readonly #limits: ConnectionLimits
   readonly #unread: Unread
   readonly #open = new Map<Socket, Connection>()
-  /** How many each network has. */
+  /** Connections by network. */
   readonly #counts = new Map<string, number>()
   /** The bytes that each client had taken at the last look. */
   #taken = new Map<Connection, number>()
@@ -81,10 +81,10 @@ export class Connections {
   watch(http: Server): void {
     this.#http = http
     http.on('connection', (socket: Socket) => {
-      noteConnection()
-      // A connection comes again after it offered another protocol.
+      // Node emits a connection again after it offered another protocol.
       if (this.#open.has(socket)) return
-      // Without an answer: that would cost more than the connection.
+      noteConnection()
+      // Closed without an answer, which would cost more than the connection.
       if (this.#count(socket)) this.of(socket)
       else socket.destroy()
     })
@@ -105,7 +105,7 @@ export class Connections {
     return connection
   }
 
-  /** @returns false: its network has as many connections as it may have. */
+  /** @returns false if its network has too many connections already. */
   #count(socket: Socket): boolean {
     const network = networkOf(socket.remoteAddress ?? '')
     const count = this.#counts.get(network) ?? 0
