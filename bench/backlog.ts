@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,6 +6,7 @@ import { createClient } from 'graphql-ws'
 import pg from 'pg'
 import { WebSocket } from 'ws'
 import { fillBacklog, makeBacklogAccounts } from './backlog-fill.ts'
+import { startServe } from './child.ts'
 import { openBenchServer } from './database.ts'
 import { median, percentile } from './measure.ts'
 import { makeToken } from './token.ts'
@@ -31,29 +31,12 @@ const SLICE_MS = Number(options.seconds) * 1_000
 /** Of a database transaction that an engine makes under load. */
 const BATCH_ROWS = 33
 
-async function startServer(url: string): Promise<{ child: ChildProcess; address: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'serve'], {
-    env: { ...process.env, DATABASE_URL: url, NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'warn' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const address = await new Promise<string>((resolve, reject) => {
-    let said = ''
-    child.stdout?.on('data', (chunk) => {
-      said += chunk
-      const ready = /ready at http:\/\/(\S+)\/graphql/.exec(said)?.[1]
-      if (ready) resolve(ready)
-    })
-    child.once('exit', () => reject(new Error(`the server did not start: ${said}`)))
-  })
-  return { child, address }
-}
-
 const bench = await openBenchServer()
 const url = await bench.createDatabase('bench_backlog')
 const client = new pg.Client({ connectionString: url })
 await client.connect()
 const accounts = await makeBacklogAccounts(client)
-const { child, address } = await startServer(url)
+const { child, address } = await startServe({ DATABASE_URL: url })
 try {
   const headers = { authorization: `Bearer ${await makeToken(url)}`, 'content-type': 'application/json' }
   const ask = async (query: string, variables = {}) => {

@@ -61,6 +61,30 @@ async function exitOf(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
 }
 
+/**
+ * `serve`, run from the sources in a process of its own. What it prints of warnings and errors goes to standard error.
+ *
+ * @returns the process, which its caller ends, and where it listens, as in `localhost:4000`.
+ */
+export async function startServe(
+  environment: Readonly<Record<string, string>>,
+): Promise<{ child: ChildProcess; address: string }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'serve'], {
+    env: { ...process.env, NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'warn', ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const address = await new Promise<string>((resolve, reject) => {
+    let printed = ''
+    child.stdout?.on('data', (chunk) => {
+      printed += chunk
+      const ready = /ready at http:\/\/(\S+)\/graphql/.exec(printed)?.[1]
+      if (ready) resolve(ready)
+    })
+    child.once('exit', () => reject(new Error(`the server did not start: ${printed}`)))
+  })
+  return { child, address }
+}
+
 /** The generator of load, in a process of its own. */
 export interface GeneratorProcess {
   run(slice: SliceRequest): Promise<SliceResult>

@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -7,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { WebSocket } from 'ws'
+import { startServe } from './child.ts'
 import { openBenchServer } from './database.ts'
 import { median, percentile, table } from './measure.ts'
 import { makeToken } from './token.ts'
@@ -35,26 +35,6 @@ const agent = new Agent({ keepAlive: true, maxSockets: 100, timeout: 3_000 })
 
 /** All subscribers are one viewer's. */
 const LIMITS = { SOCKETS_PER_VIEWER_MAX: '10000', SUBSCRIPTIONS_PER_VIEWER_MAX: '10000' }
-
-let authorization = ''
-
-async function startServer(url: string): Promise<{ child: ChildProcess; address: string }> {
-  authorization = `Bearer ${await makeToken(url)}`
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'serve'], {
-    env: { ...process.env, DATABASE_URL: url, NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'warn', ...LIMITS },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const address = await new Promise<string>((resolve, reject) => {
-    let said = ''
-    child.stdout?.on('data', (chunk) => {
-      said += chunk
-      const ready = /ready at http:\/\/(\S+)\/graphql/.exec(said)?.[1]
-      if (ready) resolve(ready)
-    })
-    child.once('exit', () => reject(new Error(`the server did not start: ${said}`)))
-  })
-  return { child, address }
-}
 
 function deposit(address: string, userId: string): Promise<number> {
   const body = JSON.stringify({
@@ -217,8 +197,9 @@ const { rows: users } = await client.query<{ id: string }>(
 await client.query('vacuum analyze')
 await client.end()
 const accounts = users.map(({ id }) => id)
-const { child, address } = await startServer(url)
-const other = await startServer(url)
+const authorization = `Bearer ${await makeToken(url)}`
+const { child, address } = await startServe({ DATABASE_URL: url, ...LIMITS })
+const other = await startServe({ DATABASE_URL: url, ...LIMITS })
 try {
   console.log(`PostgreSQL ${bench.version}, Node ${process.version}; ${ROUNDS} rounds of ${SLICE_MS / 1_000} s a slice`)
   const pid = child.pid as number
