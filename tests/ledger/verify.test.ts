@@ -233,6 +233,19 @@ describe('the command', () => {
     expect(command.stderr()).toMatch(new RegExp(`BALANCE_NEGATIVE: user_${ada}, entry 5: after transaction .* -`))
     expect(command.stdout()).toMatch(/The ledger is NOT sound/)
   })
+
+  test('warns of a ledger that was restored from a dump', async () => {
+    await ledger.test.pool.query(
+      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at, recorded_xid)
+       values (gen_random_uuid(), gen_random_uuid(), $1, 72, 5, clock_timestamp(), '900000000000')`,
+      [grace],
+    )
+    const command = run()
+    expect(await command.waitForExit()).toBe(0)
+    expect(command.stderr()).toBe(
+      'Warning: the ledger was restored from a dump: run `npm run era:renew` once, so that it can be watched again\n',
+    )
+  })
 })
 
 test('an operator is told the same by ledger.verification', async () => {
