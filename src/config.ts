@@ -10,16 +10,16 @@ export class UsageError extends ConfigError {
   override name = 'UsageError'
 }
 
-const integer = (name: string, { min, max, standard }: { min: number; max: number; standard: number }) =>
+const integer = (name: string, { min, max, default: initial }: { min: number; max: number; default: number }) =>
   z
     .string()
     .regex(/^[0-9]{1,15}$/, `${name} must be a whole number from ${min} to ${max}`)
     .transform(Number)
     .refine((value) => value >= min && value <= max, `${name} must be a whole number from ${min} to ${max}`)
-    .default(standard)
+    .default(initial)
 
 /** A bound on what waits in memory. */
-const bytes = (name: string, standard: number) => integer(name, { min: 1024, max: 2 ** 40, standard })
+const bytes = (name: string, initial: number) => integer(name, { min: 1024, max: 2 ** 40, default: initial })
 
 const postgresUrl = (name: string) =>
   z.string().refine((value) => {
@@ -41,7 +41,7 @@ const origins = z
 const Environment = z.object({
   NODE_ENV: oneOf('NODE_ENV', ['development', 'test', 'production']).default('development'),
   HOST: z.string().min(1, 'HOST must not be empty').default('127.0.0.1'),
-  PORT: integer('PORT', { min: 0, max: 65_535, standard: 4000 }),
+  PORT: integer('PORT', { min: 0, max: 65_535, default: 4000 }),
   DATABASE_URL: postgresUrl('DATABASE_URL').optional(),
   DIRECT_DATABASE_URL: postgresUrl('DIRECT_DATABASE_URL').optional(),
   PREPARED_STATEMENTS: oneOf('PREPARED_STATEMENTS', ['on', 'off']).default('on'),
@@ -50,45 +50,45 @@ const Environment = z.object({
   DATA_DIR: z.string().min(1, 'DATA_DIR must not be empty').default('.data'),
   LOG_LEVEL: oneOf('LOG_LEVEL', ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   ALLOWED_ORIGINS: origins.default([]),
-  TRUSTED_PROXY_COUNT: integer('TRUSTED_PROXY_COUNT', { min: 0, max: 10, standard: 0 }),
+  TRUSTED_PROXY_COUNT: integer('TRUSTED_PROXY_COUNT', { min: 0, max: 10, default: 0 }),
   GRAPHIQL: oneOf('GRAPHIQL', ['on', 'off']).optional(),
   INTROSPECTION: oneOf('INTROSPECTION', ['on', 'off']).optional(),
   PERSISTED_OPERATIONS: z.string().optional(),
-  SESSION_IDLE_MS: integer('SESSION_IDLE_MS', { min: 1_000, max: 31_536_000_000, standard: 3_600_000 }),
-  SESSION_LIFETIME_MS: integer('SESSION_LIFETIME_MS', { min: 1_000, max: 31_536_000_000, standard: 86_400_000 }),
-  SESSION_RETENTION_DAYS: integer('SESSION_RETENTION_DAYS', { min: 0, max: 36_500, standard: 30 }),
-  API_TOKEN_RETENTION_DAYS: integer('API_TOKEN_RETENTION_DAYS', { min: 0, max: 36_500, standard: 90 }),
-  KEEP_ALIVE_MS: integer('KEEP_ALIVE_MS', { min: 1_000, max: 3_600_000, standard: 75_000 }),
-  BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 28, standard: 2 ** 20 }),
-  OPERATION_DEADLINE_MS: integer('OPERATION_DEADLINE_MS', { min: 100, max: 600_000, standard: 15_000 }),
-  SHUTDOWN_DELAY_MS: integer('SHUTDOWN_DELAY_MS', { min: 0, max: 600_000, standard: 0 }),
-  BATCH_SIZE_MAX: integer('BATCH_SIZE_MAX', { min: 1, max: 10_000, standard: 256 }),
-  QUEUE_LENGTH_MAX: integer('QUEUE_LENGTH_MAX', { min: 1, max: 1_000_000, standard: 10_000 }),
-  BATCH_LOCK_WAIT_MS: integer('BATCH_LOCK_WAIT_MS', { min: 1, max: 60_000, standard: 100 }),
-  FILTER_SCAN_MAX: integer('FILTER_SCAN_MAX', { min: 200, max: 10_000_000, standard: 10_000 }),
+  SESSION_IDLE_MS: integer('SESSION_IDLE_MS', { min: 1_000, max: 31_536_000_000, default: 3_600_000 }),
+  SESSION_LIFETIME_MS: integer('SESSION_LIFETIME_MS', { min: 1_000, max: 31_536_000_000, default: 86_400_000 }),
+  SESSION_RETENTION_DAYS: integer('SESSION_RETENTION_DAYS', { min: 0, max: 36_500, default: 30 }),
+  API_TOKEN_RETENTION_DAYS: integer('API_TOKEN_RETENTION_DAYS', { min: 0, max: 36_500, default: 90 }),
+  KEEP_ALIVE_MS: integer('KEEP_ALIVE_MS', { min: 1_000, max: 3_600_000, default: 75_000 }),
+  BODY_BYTES_MAX: integer('BODY_BYTES_MAX', { min: 1024, max: 2 ** 28, default: 2 ** 20 }),
+  OPERATION_DEADLINE_MS: integer('OPERATION_DEADLINE_MS', { min: 100, max: 600_000, default: 15_000 }),
+  SHUTDOWN_DELAY_MS: integer('SHUTDOWN_DELAY_MS', { min: 0, max: 600_000, default: 0 }),
+  BATCH_SIZE_MAX: integer('BATCH_SIZE_MAX', { min: 1, max: 10_000, default: 256 }),
+  QUEUE_LENGTH_MAX: integer('QUEUE_LENGTH_MAX', { min: 1, max: 1_000_000, default: 10_000 }),
+  BATCH_LOCK_WAIT_MS: integer('BATCH_LOCK_WAIT_MS', { min: 1, max: 60_000, default: 100 }),
+  FILTER_SCAN_MAX: integer('FILTER_SCAN_MAX', { min: 200, max: 10_000_000, default: 10_000 }),
   FAILED_TRANSACTION_RETENTION_DAYS: integer('FAILED_TRANSACTION_RETENTION_DAYS', {
     min: 0,
     max: 36_500,
-    standard: 90,
+    default: 90,
   }),
   FAILED_TRANSACTIONS_PER_HOUR_MAX: integer('FAILED_TRANSACTIONS_PER_HOUR_MAX', {
     min: 0,
     max: 10_000_000,
-    standard: 1_000,
+    default: 1_000,
   }),
-  SUBSCRIPTIONS_PER_SOCKET_MAX: integer('SUBSCRIPTIONS_PER_SOCKET_MAX', { min: 1, max: 100_000, standard: 100 }),
-  SUBSCRIPTIONS_PER_VIEWER_MAX: integer('SUBSCRIPTIONS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, standard: 1_000 }),
-  SOCKETS_PER_VIEWER_MAX: integer('SOCKETS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, standard: 100 }),
-  CONNECTIONS_PER_CLIENT_MAX: integer('CONNECTIONS_PER_CLIENT_MAX', { min: 1, max: 1_000_000, standard: 4_000 }),
-  REQUESTS_PER_CONNECTION_MAX: integer('REQUESTS_PER_CONNECTION_MAX', { min: 1, max: 10_000, standard: 100 }),
+  SUBSCRIPTIONS_PER_SOCKET_MAX: integer('SUBSCRIPTIONS_PER_SOCKET_MAX', { min: 1, max: 100_000, default: 100 }),
+  SUBSCRIPTIONS_PER_VIEWER_MAX: integer('SUBSCRIPTIONS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, default: 1_000 }),
+  SOCKETS_PER_VIEWER_MAX: integer('SOCKETS_PER_VIEWER_MAX', { min: 1, max: 1_000_000, default: 100 }),
+  CONNECTIONS_PER_CLIENT_MAX: integer('CONNECTIONS_PER_CLIENT_MAX', { min: 1, max: 1_000_000, default: 4_000 }),
+  REQUESTS_PER_CONNECTION_MAX: integer('REQUESTS_PER_CONNECTION_MAX', { min: 1, max: 10_000, default: 100 }),
   UNREAD_BYTES_PER_CONNECTION_MAX: bytes('UNREAD_BYTES_PER_CONNECTION_MAX', 8 * 2 ** 20),
   UNREAD_BYTES_PER_VIEWER_MAX: bytes('UNREAD_BYTES_PER_VIEWER_MAX', 32 * 2 ** 20),
   UNREAD_BYTES_OF_STRANGERS_MAX: bytes('UNREAD_BYTES_OF_STRANGERS_MAX', 32 * 2 ** 20),
   UNREAD_BYTES_MAX: bytes('UNREAD_BYTES_MAX', 96 * 2 ** 20),
-  UNREAD_TIMEOUT_MS: integer('UNREAD_TIMEOUT_MS', { min: 1_000, max: 3_600_000, standard: 20_000 }),
-  USER_COST_MAX: integer('USER_COST_MAX', { min: 100, max: 100_000_000, standard: 50_000 }),
-  OPERATOR_COST_MAX: integer('OPERATOR_COST_MAX', { min: 100, max: 100_000_000, standard: 500_000 }),
-  CLOCK_AHEAD_MAX_MS: integer('CLOCK_AHEAD_MAX_MS', { min: 0, max: 3_600_000, standard: 5_000 }),
+  UNREAD_TIMEOUT_MS: integer('UNREAD_TIMEOUT_MS', { min: 1_000, max: 3_600_000, default: 20_000 }),
+  USER_COST_MAX: integer('USER_COST_MAX', { min: 100, max: 100_000_000, default: 50_000 }),
+  OPERATOR_COST_MAX: integer('OPERATOR_COST_MAX', { min: 100, max: 100_000_000, default: 500_000 }),
+  CLOCK_AHEAD_MAX_MS: integer('CLOCK_AHEAD_MAX_MS', { min: 0, max: 3_600_000, default: 5_000 }),
 })
 
 export type Config = Readonly<z.infer<typeof Environment>>

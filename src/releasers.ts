@@ -1,6 +1,6 @@
 type Release = () => unknown
 
-/** What was opened and has to be released, in the order in which it was opened. */
+/** Releases whatever was opened, in reverse order. */
 export class Releasers {
   #releasers: Release[] = []
 
@@ -9,8 +9,7 @@ export class Releasers {
   }
 
   /**
-   * Releases everything, the last thing opened first, and waits for each. A step that fails does not keep the others from
-   * being released. Calling it again does nothing.
+   * Releases everything, one after another. If one fails, the others are released all the same. A second call does nothing.
    *
    * @throws the first error.
    */
@@ -30,7 +29,7 @@ export class Releasers {
 }
 
 /**
- * Opens something in steps. When a step fails, what the steps before it opened is released.
+ * Opens something in steps. If a step fails, everything that was opened before is released.
  *
  * @param open adds a releaser for each thing that it opens.
  * @throws what `open` throws.
@@ -40,7 +39,7 @@ export async function opening<Opened>(open: (releasers: Releasers) => Promise<Op
   try {
     return await open(releasers)
   } catch (error) {
-    // The error of the start is the one to report.
+    // The first error is the one to report.
     await releasers.release().catch(() => {})
     throw error
   }

@@ -4,7 +4,7 @@ import { EmbeddedDatabaseError } from './db/embedded/embedded.ts'
 import { READ_ONLY, UnsuitableDatabaseError } from './db/migrate.ts'
 import { databaseMessageOf, SQLSTATE, sqlstateOf } from './db/sqlstate.ts'
 
-/** What to tell the person at the console: a sentence for what can be expected, everything for what can not. */
+/** The text for the console: one sentence for an expected error, and all details of any other. */
 export function explain(error: unknown): string {
   if (
     error instanceof ConfigError ||
@@ -40,11 +40,11 @@ export function explain(error: unknown): string {
   if (/timeout|terminated/i.test(words)) {
     return 'The database did not answer in time. Is it running, and is DATABASE_URL right?'
   }
-  // With its causes: Drizzle keeps what PostgreSQL said in one.
+  // With its causes: one of them has PostgreSQL's message.
   return inspect(error)
 }
 
-/** 2 where the command line is wrong, as commands commonly have it. */
+/** 2 if the command line is wrong, as is usual for commands. */
 export const exitCodeOf = (error: unknown) => (error instanceof UsageError ? 2 : 1)
 
 function listenSentence(code: string | undefined, address: string | undefined, port: number | undefined): string {
@@ -61,7 +61,7 @@ interface SystemError {
   hostname?: string
 }
 
-/** Drizzle, and we, keep the reason in a cause; connecting to a name that has several addresses fails with all their errors. */
+/** The error, its causes, and the errors of each address if the host has several. */
 function* reasonsOf(error: unknown): Generator<Error> {
   for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
     yield at

@@ -46,7 +46,7 @@ const CHECK_TIMEOUT_MS = 5_000
 
 /** Opens it on a database that is migrated already. */
 export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...options }: AuthOptions): Promise<Auth> {
-  // Before anything is opened: it may fail.
+  // It may fail, so it comes before anything is opened.
   await hashOfNobody()
   const pool = (name: string, connectionsMax: number, timeoutMs = answerTimeoutMs) =>
     openPool({

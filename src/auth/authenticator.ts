@@ -30,11 +30,11 @@ interface Watcher {
 }
 
 /**
- * Knows who holds a token. It trades the database's answer for one that is at most `TRUSTED_MS` old, so a thousand requests
- * with one token cost two reads a second, and reads of many tokens at once are one statement.
+ * Knows who holds a token. It trusts the database's answer for `TRUSTED_MS`, so a thousand requests with one token cost a few
+ * reads a second. Many tokens are read in one statement.
  *
- * Whoever stays (a subscription, a socket) is watched: when the token is revoked, its session ends, or it comes to give
- * something else, its watchers are told within a second, also while the database is away, if the end was known.
+ * Subscriptions and sockets watch their token. They are notified within a second when it is revoked, its session ends, or its
+ * rights change; also while the database is away, if the end was known before.
  */
 export class Authenticator {
   readonly #database: Database
@@ -71,7 +71,7 @@ export class Authenticator {
   }
 
   /**
-   * Tells when a token does not give what it gave any more.
+   * Calls `onEnd` when a token no longer stands for this viewer.
    *
    * @returns ends the watching.
    */
@@ -93,7 +93,7 @@ export class Authenticator {
   /** After a token was revoked by this process: what was known of it is wrong from now on. */
   forget(token: string): void {
     this.#known.delete(token)
-    this.#tell(token, undefined)
+    this.#notify(token, undefined)
   }
 
   /** After tokens were revoked that are not at hand. */
@@ -151,24 +151,24 @@ export class Authenticator {
     }
   }
 
-  /** Asks for every token that is watched, and tells those whose watchers were promised something else. */
+  /** Looks up every watched token, and notifies the watchers whose viewer has changed. */
   async #lookAgain(): Promise<void> {
     const now = performance.now()
     const look = async (token: string) => {
       if (this.#reading.has(token)) {
         // The database does not answer. Of an end that was known there is nothing to ask.
         const known = this.#known.peek(token)
-        if (known && now >= known.endsAt) this.#tell(token, undefined)
+        if (known && now >= known.endsAt) this.#notify(token, undefined)
         return
       }
       // Not known is not over: it is asked again.
       const known = await this.#look(token).catch(() => undefined)
-      if (known) this.#tell(token, known.grant?.viewer)
+      if (known) this.#notify(token, known.grant?.viewer)
     }
     await Promise.all([...this.#watchers.keys()].map(look))
   }
 
-  #tell(token: string, viewer: Viewer | undefined): void {
+  #notify(token: string, viewer: Viewer | undefined): void {
     for (const watcher of [...(this.#watchers.get(token) ?? [])]) {
       if (viewer?.key !== watcher.viewer.key) watcher.onEnd()
     }

@@ -5,7 +5,7 @@ import { exitCodeOf, explain } from '../startup-errors.ts'
 import { withDatabase } from './database.ts'
 import { StoppedError, unlessStopped } from './stop.ts'
 
-/** GraphQL and all that the server is made of: most of what a start loads, so only once it is needed. */
+/** Loads the server and GraphQL: most of the modules of a start. */
 const loadServer = () => import('../server/server.ts')
 
 /** Starts the server, and a PostgreSQL of its own where there is no DATABASE_URL; closes both on a signal to stop. */
@@ -13,7 +13,7 @@ export async function serve(flags: Flags, stop: AbortSignal): Promise<void> {
   const config = readConfig(undefined, { flags })
   const output = openConsole(config)
   stop.addEventListener('abort', () => output.stopping((stop.reason as StoppedError).signal))
-  // A PostgreSQL that starts leaves time to load. What cannot be loaded is reported below, when it is needed.
+  // Loads while the embedded PostgreSQL starts. An error is reported below, where the server is used.
   if (config.DATABASE_URL === undefined) loadServer().catch(() => {})
   try {
     await withDatabase(config, stop, async (url) => {

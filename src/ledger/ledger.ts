@@ -157,7 +157,7 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
       onPosted(posted) {
         feed.deliver(posted)
         transactionFeed.hint()
-        hints.tell(posted.flatMap(({ transaction }) => accountsOf(transaction)))
+        hints.send(posted.flatMap(({ transaction }) => accountsOf(transaction)))
       },
     })
     let verifying: Promise<Finding[]> | undefined

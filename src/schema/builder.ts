@@ -9,7 +9,7 @@ import type { Cents } from '../ledger/model/money.ts'
 import type { Context } from './context.ts'
 import { costOfEdges, costOfIds } from './cost.ts'
 import { decodeNodeId, encodeNodeId, nodeIdRule } from './ids.ts'
-import { PAGE_SIZE_MAX, PAGE_SIZE_STANDARD } from './page-size.ts'
+import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from './page-size.ts'
 import RefusalNotesPlugin from './refusal-notes.ts'
 import { type Scopes, scopesOf, unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
@@ -22,8 +22,9 @@ const pageSize = {
 }
 
 /**
- * Rights stand outside everything: whoever may not ask is not told what is wrong with the question. Errors stand outside
- * zod, so that what zod refuses becomes a member of a mutation's union. Of complexity only the figures are used here.
+ * The order of the plugins matters. Rights come first, so that a caller without them does not learn whether the input is valid.
+ * Errors come before zod, so that invalid input becomes a member of a mutation's union. Of complexity, only the costs of
+ * fields are used here.
  */
 export const builder = new SchemaBuilder<{
   Context: Context
@@ -61,7 +62,7 @@ export const builder = new SchemaBuilder<{
     endCursorFieldOptions: { description: 'The cursor of the last item here, to page down with `after`.' },
     firstArgOptions: {
       ...pageSize,
-      description: `How many items from the start of the list (default ${PAGE_SIZE_STANDARD}, at most ${PAGE_SIZE_MAX}).`,
+      description: `How many items from the start of the list (default ${PAGE_SIZE_DEFAULT}, at most ${PAGE_SIZE_MAX}).`,
     },
     lastArgOptions: {
       ...pageSize,

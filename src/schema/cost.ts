@@ -1,5 +1,5 @@
 import { microsecondsOf } from '../db/instant.ts'
-import { PAGE_SIZE_MAX, PAGE_SIZE_STANDARD, type PageArguments } from './page-size.ts'
+import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, type PageArguments } from './page-size.ts'
 
 /*
  * What an operation costs: about as many points as its answer can have fields, and some more for what the database has to do.
@@ -19,7 +19,7 @@ export const costOfEdges = { field: 1, multiplier: 1 }
 export function costOfConnection({ first, last, filter }: PageArguments & { filter?: unknown }) {
   return {
     field: filter == null ? 10 : SCAN_COST,
-    multiplier: bounded(last ?? first ?? PAGE_SIZE_STANDARD, PAGE_SIZE_MAX),
+    multiplier: bounded(last ?? first ?? PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX),
   }
 }
 

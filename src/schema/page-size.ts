@@ -1,7 +1,7 @@
 /** The largest page of any connection, and the longest list of ids of any field. */
 export const PAGE_SIZE_MAX = 100
 
-export const PAGE_SIZE_STANDARD = 20
+export const PAGE_SIZE_DEFAULT = 20
 
 /** The arguments of a connection, as GraphQL gives them. */
 export interface PageArguments {
@@ -11,8 +11,8 @@ export interface PageArguments {
   before?: string | null | undefined
 }
 
-/** `first` or `last`; the standard page when neither is asked for. */
+/** `first` or `last`, or the default page size if neither is given. */
 export function pageSizeOf({ first, last }: PageArguments): { first?: number; last?: number } {
   if (last != null) return { last }
-  return { first: first ?? PAGE_SIZE_STANDARD }
+  return { first: first ?? PAGE_SIZE_DEFAULT }
 }

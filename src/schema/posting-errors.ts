@@ -9,7 +9,7 @@ import { encodeNodeId } from './ids.ts'
 import { seesKey } from './rights.ts'
 import { Transaction } from './transaction.ts'
 
-/* What the ledger refuses a posting for, as typed errors. */
+/* The typed errors of refused postings. */
 
 export class InsufficientFundsError extends MutationError {
   readonly code = 'INSUFFICIENT_FUNDS'
@@ -109,7 +109,7 @@ builder.objectType(IdempotencyConflictError, {
   }),
 })
 
-/** All that a posting can be answered with in place of success, once its input is valid. */
+/** Every error that a posting with valid input can be answered with. */
 export const POSTING_ERRORS = [
   InsufficientFundsError,
   UserNotFoundError,
@@ -119,7 +119,7 @@ export const POSTING_ERRORS = [
   UnavailableError,
 ] as const
 
-/** The typed error of a ledger's refusal. `names` gives the input field for each part of the payload. */
+/** The typed error for a refusal. `names` has the name of the input field for each part of the payload. */
 export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, string>>, viewer: Viewer): MutationError {
   switch (refusal.code) {
     case 'IDEMPOTENCY_CONFLICT':

@@ -35,7 +35,7 @@ class RefusalNotes<Types extends SchemaTypes> extends BasePlugin<Types> {
       const note = (error: unknown) => takesNotes(context) && noteRefusal(context, error)
       try {
         const answer = resolver(source, args, context, info)
-        // Beside the answer: waiting for it here would be one more promise in its way.
+        // Not awaited: that would put one more promise before the answer.
         if (answer instanceof Promise) answer.catch(note)
         return answer
       } catch (error) {

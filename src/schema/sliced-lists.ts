@@ -14,7 +14,7 @@ import type { Context } from './context.ts'
 
 type Resolver = GraphQLFieldResolver<unknown, Context>
 
-/** Makes all fields of a schema that have to do with lists work in slices. */
+/** Makes every field that takes or returns a list work in slices. */
 export function sliceLists(schema: GraphQLSchema): GraphQLSchema {
   for (const type of Object.values(schema.getTypeMap())) {
     if (!isObjectType(type) || type.name.startsWith('__')) continue
@@ -46,7 +46,7 @@ const answeringInSlices =
     return answer instanceof Promise ? answer.then(inSlices) : inSlices(answer)
   }
 
-/** What a list holds is checked before the field is resolved. */
+/** The slice comes first, since the items of the list are checked before the field is resolved. */
 const takingInSlices =
   (resolve: Resolver): Resolver =>
   (source, args, context, info) => {

@@ -46,7 +46,7 @@ export class ValidationError extends GraphQLError {
   }
 }
 
-/** One argument that breaks a rule only the ledger could tell. */
+/** The error for one argument that breaks a rule only the ledger can check. */
 export function invalidArgument(path: string, message: string, extensions?: Record<string, unknown>): ValidationError {
   return new ValidationError([{ path: path.split('.'), message }], extensions)
 }

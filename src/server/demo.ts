@@ -2,15 +2,15 @@ import type { Ledger } from '../ledger/ledger.ts'
 import { countUsers, createUser, findUsersByKey } from '../ledger/reading/users.ts'
 
 /*
- * A small story for an empty development database, so that the first query answers with something. Keys are fixed:
- * telling it twice, or from several servers at once, changes nothing.
+ * Demo data for an empty development database, so that the first query has something to show. The idempotency keys are fixed:
+ * several servers that load it at once load it once.
  */
 
 const PEOPLE = ['ada', 'grace', 'linus', 'mary'] as const
 type Person = (typeof PEOPLE)[number]
 
-/** Who pays (null: a deposit), who is paid, how much in cents. */
-const STORY: readonly [Person | null, Person, bigint][] = [
+/** Source (null: a deposit), destination, amount in cents. */
+const TRANSACTIONS: readonly [Person | null, Person, bigint][] = [
   [null, 'ada', 250_000n],
   [null, 'grace', 180_000n],
   ['ada', 'linus', 42_50n],
@@ -23,7 +23,7 @@ const STORY: readonly [Person | null, Person, bigint][] = [
   ['ada', 'mary', 1_000_00n],
 ]
 
-/** @returns whether there was a story to tell: only into a ledger without users. */
+/** @returns whether it was loaded: only into a ledger without users. */
 export async function loadDemoData(ledger: Ledger): Promise<boolean> {
   if ((await countUsers(ledger.database)) > 0) return false
   const emails = PEOPLE.map((person) => `${person}@example.com`)
@@ -33,7 +33,7 @@ export async function loadDemoData(ledger: Ledger): Promise<boolean> {
     emails.map((email) => ({ email })),
   )
   const idOf = (person: Person) => users[PEOPLE.indexOf(person)]?.id as string
-  for (const [index, [source, destination, amount]] of STORY.entries()) {
+  for (const [index, [source, destination, amount]] of TRANSACTIONS.entries()) {
     await ledger.posting.post({
       idempotencyKey: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}`,
       sourceUserId: source && idOf(source),

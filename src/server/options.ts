@@ -5,7 +5,7 @@ import type { CleanerOptions } from '../db/cleaner.ts'
 import type { LedgerOptions } from '../ledger/ledger.ts'
 import { ledgerRetentionRules } from '../ledger/upkeep/retention.ts'
 
-/* What each part takes from the configuration. Apart from the server, so that a command that needs one part loads no other. */
+/* What each part takes from the configuration. A file of its own, so that a command loads only the parts that it uses. */
 
 /** The part of the configuration that the ledger needs. */
 export function ledgerOptions(config: Config, url: string, onError: LedgerOptions['onError']): LedgerOptions {

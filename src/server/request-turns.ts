@@ -1,19 +1,20 @@
 /*
- * Turns for the requests of viewers. The event loop hands over all requests that have come, and each of them is worked on for
- * 50 to 250 µs at once: the next viewer waits behind a thousand connections of one. So while several viewers send requests,
- * each of them begins a few in one turn of the loop. The rest begin in later turns, a few of each viewer.
+ * Turns for the requests of viewers. In one turn, the event loop hands over all requests that have come, and each takes 50 to
+ * 250 µs. So a viewer would wait behind a thousand connections of another. While several viewers send requests, each viewer
+ * begins only a few of them in one turn of the loop, and the rest in later turns.
  *
- * As long as one viewer is alone, nothing waits and nothing is counted: postings that come together share batches.
+ *   alone     nothing is counted and nothing waits, so that postings that come together share batches
+ *   shared    for SHARED_MS after the viewer changed: requests are counted by viewer, and those beyond the limit wait
  */
 
-/** Requests of one viewer that begin in one turn: 1 ms of transfers. A transfer of another waits for some five turns. */
+/** Requests of one viewer that begin in one turn: about 1 ms of transfers. A transfer takes some five turns of the loop. */
 export const BEGUN_PER_TURN_MAX = 4
 const SHARED_MS = 100
 
 interface Line {
-  /** In this turn. */
+  /** Requests that began in this turn. */
   begun: number
-  /** What begins each request that waits. */
+  /** Begins each waiting request, the oldest first. */
   waiting: (() => void)[]
 }
 
@@ -21,10 +22,10 @@ export class RequestTurns {
   readonly #sharedMs: number
   readonly #lines = new Map<string, Line>()
   #lastViewer: string | undefined
-  /** 0: one viewer is alone. */
+  /** In milliseconds of `performance.now()`; 0: one viewer is alone. */
   #sharedUntil = 0
 
-  /** @param sharedMs how long after a request of another viewer the requests of one are counted. */
+  /** @param sharedMs how long requests are counted after the viewer changed. */
   constructor(sharedMs = SHARED_MS) {
     this.#sharedMs = sharedMs
   }

@@ -157,6 +157,7 @@ async function openInSteps(
     subscriptionsMax: config.SUBSCRIPTIONS_PER_SOCKET_MAX,
     socketsPerViewerMax: config.SOCKETS_PER_VIEWER_MAX,
   })
+  // `close` below has closed it already. Closing it again is harmless.
   releasers.add(() => webSocket.close())
   if (config.NODE_ENV === 'development') {
     await loadDemoData(ledger)

@@ -49,7 +49,7 @@ test('opens with the first query to try and asks no one but its own server', asy
   // The workers are what a content security policy breaks first; without one, monaco complains on the console.
   await vi.waitFor(() => expect(answeredWorkers()).toEqual(WORKERS), WAIT)
   await saveScreenshot(visit, 'opened')
-  expectUntroubled(visit)
+  expectNoErrors(visit)
 })
 
 test('the first Ctrl-Enter, with no click before it, shows an account and its history', async () => {
@@ -66,7 +66,7 @@ test('the first Ctrl-Enter, with no click before it, shows an account and its hi
   expect(response).toContain('"amount": "178755"')
   expect(response).not.toContain('"errors"')
   await saveScreenshot(visit, 'answered')
-  expectUntroubled(visit)
+  expectNoErrors(visit)
 })
 
 test('the other operations of the welcome watch her account and pay into it', async () => {
@@ -86,8 +86,8 @@ test('the other operations of the welcome watch her account and pay into it', as
   await paying.choose('Deposit')
   await vi.waitFor(async () => expect(await paying.read('Response')).toContain('"replayed": true'), WAIT)
   await saveScreenshot(watching, 'watching')
-  expectUntroubled(watching)
-  expectUntroubled(paying)
+  expectNoErrors(watching)
+  expectNoErrors(paying)
 })
 
 test('shows the entries of a subscription as they come, over SSE, until it is stopped', async () => {
@@ -108,7 +108,7 @@ test('shows the entries of a subscription as they come, over SSE, until it is st
   expect(stream.response.closed).toBe(false)
   await visit.page.locator('.graphiql-execute-button').click()
   await vi.waitFor(() => expect(stream.response.closed).toBe(true), WAIT)
-  expectUntroubled(visit)
+  expectNoErrors(visit)
 })
 
 test('runs what is typed, and keeps it out of the URL', async () => {
@@ -126,7 +126,7 @@ test('runs what is typed, and keeps it out of the URL', async () => {
   await visit.open()
   await vi.waitFor(async () => expect(await visit.read('Operation Editor')).toContain('query Mine'), WAIT)
   expect(requests.seen.filter(({ method, url }) => method === 'GET' && url.includes('?'))).toEqual([])
-  expectUntroubled(visit)
+  expectNoErrors(visit)
 })
 
 test('completes fields and shows the documentation, from introspection', async () => {
@@ -141,7 +141,7 @@ test('completes fields and shows the documentation, from introspection', async (
   for (let step = 0; step < 4; step++) await visit.page.keyboard.press('ArrowLeft')
   await visit.page.keyboard.press('Control+Space')
   await visit.page.locator('.suggest-widget').getByText('transactionCount', { exact: true }).first().waitFor()
-  expectUntroubled(visit)
+  expectNoErrors(visit)
 })
 
 test('a second visit fetches no asset again', async () => {
@@ -155,7 +155,7 @@ test('a second visit fetches no asset again', async () => {
   // The page itself comes again: a POST to /graphql drops what a browser keeps of GET /graphql (RFC 9111 section 4.4).
   const fetched = seenAgain().filter(({ method }) => method === 'GET')
   expect(fetched.map(({ url }) => url)).toEqual(['/graphql'])
-  expectUntroubled(visit)
+  expectNoErrors(visit)
 })
 
 test('a token in the header editor is sent with queries and subscriptions, and never stored', async () => {
@@ -182,7 +182,7 @@ test('a token in the header editor is sent with queries and subscriptions, and n
   const posts = own.seen.filter(({ method }) => method === 'POST')
   expect(posts.some(({ headers }) => headers.accept === 'text/event-stream')).toBe(true)
   expect(posts.map(({ headers }) => headers.authorization)).toEqual(posts.map(() => token))
-  expectUntroubled(visit)
+  expectNoErrors(visit)
 })
 
 test('writes title, query and headers as text, whatever they hold', async () => {
@@ -199,7 +199,7 @@ test('writes title, query and headers as text, whatever they hold', async () => 
   expect(await visit.page.locator('.graphiql-logo').textContent()).toBe(hostile)
   await vi.waitFor(async () => expect(await visit.read('Operation Editor')).toContain('</script><img'), WAIT)
   expect(await visit.page.locator('img').count()).toBe(0)
-  expectUntroubled(visit)
+  expectNoErrors(visit)
 })
 
 test('the policy lets nothing out, and these tests would have noticed', async () => {
@@ -248,7 +248,7 @@ const answeredWorkers = () =>
     ),
   )
 
-function expectUntroubled(visit: Visit): void {
+function expectNoErrors(visit: Visit): void {
   expect(visit.complaints).toEqual([])
   expect(visit.foreignRequests).toEqual([])
 }

@@ -263,7 +263,7 @@ test('a thousand buckets are answered, and one more is not', async () => {
   expect(await load(from)).toEqual([])
 })
 
-test('the first moments there are, are no trouble', async () => {
+test('the earliest moments are answered', async () => {
   const [accountId] = (await makeAccounts(ledger, 1, 5n)) as [string]
   const [first, next] = ['0001-01-01T00:00:00.000000Z', '0001-01-01T00:00:00.000001Z'] as const
   const load = async (from: string, to: string) =>

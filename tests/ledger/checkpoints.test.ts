@@ -227,6 +227,6 @@ test('that cannot be written hold up no posting', async () => {
   const account = await fillAccount(200)
   expect(await checkpointsOf(account)).toEqual([])
   expect((await ledger.balances.current([account]))[0]).toMatchObject({ sequence: 201 })
-  expect(ledger.troubles.length).toBeGreaterThan(0)
-  ledger.troubles.length = 0
+  expect(ledger.errors.length).toBeGreaterThan(0)
+  ledger.errors.length = 0
 })

@@ -96,6 +96,6 @@ test('a bank at work: every read of all accounts sums to the total, and no balan
     deposited: TOTAL,
     balances: TOTAL,
   })
-  expect(ledger.troubles).toEqual([])
+  expect(ledger.errors).toEqual([])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })

@@ -145,10 +145,10 @@ describe('a failed attempt is recorded', () => {
 describe('what one submitter has recorded is bounded', () => {
   test('in an hour: more are counted, reported once, and not recorded; others are not affected', async () => {
     const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
-    const troubles: unknown[] = []
+    const errors: unknown[] = []
     const bounded = await openBeside(ledger.test, {
       failedTransactionsPerHourMax: 3,
-      onError: (error) => troubles.push(error),
+      onError: (error) => errors.push(error),
     })
     for (let amount = 1n; amount <= 10n; amount++) {
       expect(await bounded.posting.post(transfer(one, other, amount), 'one')).toMatchObject({ refusal: {} })
@@ -157,7 +157,7 @@ describe('what one submitter has recorded is bounded', () => {
     await bounded.attempts.flush()
     expect((await rowsOf(one)).map(({ amount }) => amount)).toEqual([1, 2, 3, 1])
     expect(bounded.attempts).toMatchObject({ skipped: 7, lost: 0 })
-    expect(troubles).toMatchObject([{ name: 'AttemptsSkippedError' }])
+    expect(errors).toMatchObject([{ name: 'AttemptsSkippedError' }])
     await bounded.close()
   })
 
@@ -184,14 +184,14 @@ describe('what one submitter has recorded is bounded', () => {
 
 describe('where the record cannot be written', () => {
   const openBroken = async (options: Partial<LedgerOptions> = {}) => {
-    const troubles: unknown[] = []
-    const beside = await openBeside(ledger.test, { onError: (error) => troubles.push(error), ...options })
-    return { beside, troubles }
+    const errors: unknown[] = []
+    const beside = await openBeside(ledger.test, { onError: (error) => errors.push(error), ...options })
+    return { beside, errors }
   }
 
   test('the caller is told the true error all the same, and the loss is counted', async () => {
     const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
-    const { beside, troubles } = await openBroken()
+    const { beside, errors } = await openBroken()
     await ledger.test.pool.query('alter table private.failed_transactions rename to away')
     try {
       expect(await beside.posting.post(transfer(one, other, 5n))).toMatchObject({
@@ -199,7 +199,7 @@ describe('where the record cannot be written', () => {
       })
       await beside.attempts.flush()
       expect(beside.attempts.lost).toBe(1)
-      expect(troubles).toMatchObject([{ name: 'AttemptsLostError' }])
+      expect(errors).toMatchObject([{ name: 'AttemptsLostError' }])
     } finally {
       await ledger.test.pool.query('alter table private.away rename to failed_transactions')
     }

@@ -51,7 +51,7 @@ test.each([
     for (const { transaction } of replays) expect(transaction).toEqual(first[0]?.transaction)
     expect(await rowsOf(request.idempotencyKey)).toEqual([{ id: first[0]?.transaction.id }])
     expect(await balancesOf(payer, payee)).toEqual([97n, 103n])
-    expect(ledger.troubles).toEqual([])
+    expect(ledger.errors).toEqual([])
     expect(await verifyLedger(ledger.test.pool)).toEqual([])
   },
 )
@@ -86,7 +86,7 @@ test('of different payloads racing with one key exactly one wins, and the others
     }
     expect(await rowsOf(key)).toHaveLength(1)
   }
-  expect(ledger.troubles).toEqual([])
+  expect(ledger.errors).toEqual([])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })
 

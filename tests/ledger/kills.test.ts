@@ -83,8 +83,8 @@ const idOf = (outcome: Outcome) => ('posted' in outcome ? outcome.posted.transac
 
 test('a backend is killed, twenty times', async () => {
   const database = await openTestDatabase()
-  const troubles: unknown[] = []
-  const ledger = await openBeside(database, { onError: (error) => troubles.push(error) })
+  const errors: unknown[] = []
+  const ledger = await openBeside(database, { onError: (error) => errors.push(error) })
   try {
     const accounts = await makeAccounts(ledger, ACCOUNTS, OPENING)
     const posters = startPosters(accounts, async (request) => idOf(await postUntilDefinite(ledger, request)))
@@ -104,7 +104,7 @@ test('a backend is killed, twenty times', async () => {
     }
     await posters.stop()
     await expectNothingLost(database.pool, posters.acknowledged)
-    expect(troubles).toEqual([])
+    expect(errors).toEqual([])
   } finally {
     await ledger.close()
     await database.close()

@@ -9,12 +9,12 @@ import { makeAccounts } from '../support/ledger.ts'
 /** Two server processes on one database: within one, postings may be gathered and never meet. */
 let database: TestDatabase
 let ledgers: [Ledger, Ledger]
-let troubles: unknown[]
+let errors: unknown[]
 
 beforeEach(async () => {
   database = await openTestDatabase()
-  troubles = []
-  const onError = (error: unknown) => troubles.push(error)
+  errors = []
+  const onError = (error: unknown) => errors.push(error)
   const options = { onError, operationDeadlineMs: 60_000 }
   ledgers = [await openBeside(database, options), await openBeside(database, options)]
 })
@@ -43,7 +43,7 @@ test('two users who pay each other 500 times at once end where they began', asyn
   }
   await closeLedgers()
   expect(await countDeadlocks(database)).toBe(0)
-  expect(troubles).toEqual([])
+  expect(errors).toEqual([])
   expect(await verifyLedger(database.pool)).toEqual([])
 })
 

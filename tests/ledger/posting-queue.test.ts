@@ -196,7 +196,7 @@ describe('one that fails fails alone', () => {
       else expect(answer).toMatchObject({ status: 'fulfilled', value: { posted: { replayed: false } } })
     }
     expect(await countRows()).toBe(29)
-    expect(ledger.troubles).toHaveLength(1)
+    expect(ledger.errors).toHaveLength(1)
     // Once with its batch, and once by itself.
     const { rows } = await ledger.test.pool.query('select last_value::int as tries from poisoned')
     expect(rows[0].tries).toBe(2)
@@ -216,7 +216,7 @@ describe('one that fails fails alone', () => {
     const { rows } = await ledger.test.pool.query('select last_value::int as tries from poisoned')
     expect(rows[0].tries).toBe(5)
     expect(await countRows()).toBe(30)
-    expect(ledger.troubles).toEqual([])
+    expect(ledger.errors).toEqual([])
   })
 
   test('by what never passes, after ten attempts', async () => {

@@ -143,8 +143,8 @@ describe('the clock', () => {
 
   test('too far behind an account: refused as retryable, and reported', async () => {
     const [payer, payee] = (await makeAccounts(ledger, 2)) as [string, string]
-    const troubles: unknown[] = []
-    const onError = (error: unknown) => troubles.push(error)
+    const errors: unknown[] = []
+    const onError = (error: unknown) => errors.push(error)
     const row = { ...deposit(payer, 100n), destinationSequence: 1, createdAt: `clock_timestamp() + interval '1 hour'` }
     await insertByHand(ledger.test.pool, row)
     // Given up after ten attempts: a deadline could be over before the first one.
@@ -157,7 +157,7 @@ describe('the clock', () => {
     } finally {
       await beside.close()
     }
-    expect(troubles).toEqual([expect.any(ClockBehindError), expect.any(ClockBehindError)])
+    expect(errors).toEqual([expect.any(ClockBehindError), expect.any(ClockBehindError)])
     expect(await countRows()).toBe(2)
   })
 })
@@ -169,7 +169,7 @@ test('nothing is written on top of an account whose numbers have a gap, and the 
   await expect(ledger.posting.post(transfer(payee, payer, 1n))).rejects.toThrow(LedgerFaultError)
   expect(await ledger.posting.post(deposit(payee, 1n))).toMatchObject({ posted: { replayed: false } })
   expect(await countRows()).toBe(4)
-  expect(ledger.troubles).toEqual([expect.any(LedgerFaultError), expect.any(LedgerFaultError)])
+  expect(ledger.errors).toEqual([expect.any(LedgerFaultError), expect.any(LedgerFaultError)])
   expect((await verifyLedger(ledger.test.pool)).map(({ code, accountId }) => [code, accountId])).toContainEqual([
     'SEQUENCE_BROKEN',
     payer,
@@ -182,7 +182,7 @@ describe('an insert that PostgreSQL refuses', () => {
     const injected = await failInserts(ledger.test, sqlstate, 3)
     expect(await ledger.posting.post(deposit(account, 9n))).toMatchObject({ posted: { replayed: false } })
     expect(await injected.attempts()).toBe(4)
-    expect(ledger.troubles).toEqual([])
+    expect(ledger.errors).toEqual([])
     expect(await readAccount(ledger.test, account)).toMatchObject([{ sequence: 1, balance: 9n }])
   })
 

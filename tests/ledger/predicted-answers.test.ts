@@ -82,7 +82,7 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
   expect(operations).toBeGreaterThanOrEqual(10_000)
   expect(together).toBeGreaterThan(500)
   expect(ledger.posting.counts.batches).toBeGreaterThan(500)
-  expect(ledger.troubles).toEqual([])
+  expect(ledger.errors).toEqual([])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })
 
@@ -143,6 +143,6 @@ test('with several submitters each has the answers of its own model', async () =
   )
   expect(operations).toBeGreaterThan(1_000)
   expect(ledger.posting.unansweredCount).toBe(0)
-  expect(ledger.troubles).toEqual([])
+  expect(ledger.errors).toEqual([])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })

@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const subscription of subscriptions.splice(0)) await subscription.return?.()
   expect(ledger.transactionFeed.subscriberCount).toBe(0)
-  expect(ledger.troubles).toEqual([])
+  expect(ledger.errors).toEqual([])
   await ledger.close()
 })
 
@@ -265,7 +265,7 @@ test('a position from the future is refused, also one that some other server mad
   )
 })
 
-test('a ledger that was restored from a dump tells nothing until its era is renewed, and then all that is new', async () => {
+test('a ledger that was restored from a dump has no feed until its era is renewed, and then every new transaction is in it', async () => {
   await ledger.posting.post(deposit(accountAt(0), 1n))
   await ledger.test.pool.query(
     `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at, recorded_xid)
@@ -277,9 +277,9 @@ test('a ledger that was restored from a dump tells nothing until its era is rene
   const { data, errors } = await server.ask('{ ledger { cursor } }')
   await server.close()
   expect([data, errors?.[0]?.extensions?.code]).toEqual([{ ledger: null }, 'FEED_CLOSED'])
-  const troubles: unknown[] = []
-  await (await openBeside(ledger.test, { onError: (error) => troubles.push(error) })).close()
-  expect(troubles).toMatchObject([{ message: expect.stringContaining('npm run era:renew') }])
+  const reported: unknown[] = []
+  await (await openBeside(ledger.test, { onError: (error) => reported.push(error) })).close()
+  expect(reported).toMatchObject([{ message: expect.stringContaining('npm run era:renew') }])
 
   await ledger.renewEra()
   const beside = await openBeside(ledger.test)

@@ -28,7 +28,7 @@ export async function openTestGraphql(
     preparedStatements: true,
     answerTimeoutMs: 16_000,
     sessions: { idleTimeoutMs: 3_600_000, lifetimeMs: 86_400_000 },
-    onError: (error) => ledger.troubles.push(error),
+    onError: (error) => ledger.errors.push(error),
   })
   const graphql = createGraphql({
     ledger,

@@ -6,13 +6,13 @@ import { openTestDatabase, type TestDatabase } from './database.ts'
 export interface TestLedger extends Ledger {
   test: TestDatabase
   /** Faults the engine reported. */
-  troubles: unknown[]
+  errors: unknown[]
 }
 
 /** The ledger without GraphQL, on a database of its own; `close` drops it. */
 export async function openTestLedger(options: Partial<LedgerOptions> = {}): Promise<TestLedger> {
   const test = await openTestDatabase()
-  const troubles: unknown[] = []
+  const errors: unknown[] = []
   const ledger = await openLedger({
     url: test.url,
     directUrl: test.url,
@@ -24,13 +24,13 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
     batchLockWaitMs: 100,
     filterScanMax: 10_000,
     failedTransactionsPerHourMax: 1_000_000,
-    onError: (error) => troubles.push(error),
+    onError: (error) => errors.push(error),
     ...options,
   })
   return {
     ...ledger,
     test,
-    troubles,
+    errors,
     async close() {
       await ledger.close()
       await test.close()

@@ -199,15 +199,15 @@ test('a connection for hints that has gone silent keeps no server from closing',
 })
 
 test('a listener that cannot listen says so, once', async () => {
-  const troubles: unknown[] = []
+  const errors: unknown[] = []
   const directUrl = Object.assign(new URL(ledger.test.url), { pathname: '/nowhere' }).href
-  const beside = await openBeside(ledger.test, { directUrl, onError: (error) => troubles.push(error) })
-  await vi.waitFor(() => expect(troubles).toMatchObject([{ code: '3D000' }]))
+  const beside = await openBeside(ledger.test, { directUrl, onError: (error) => errors.push(error) })
+  await vi.waitFor(() => expect(errors).toMatchObject([{ code: '3D000' }]))
   await beside.close()
   // What another library reads out of a URL is none of PostgreSQL's business.
   const known = await openBeside(ledger.test, {
     directUrl: `${ledger.test.url}?application_name=x&connect_timeout=5`,
-    onError: (error) => troubles.push(error),
+    onError: (error) => errors.push(error),
   })
   await vi.waitFor(async () => {
     const { rows } = await ledger.test.pool.query(
@@ -216,5 +216,5 @@ test('a listener that cannot listen says so, once', async () => {
     expect(rows[0].count).toBe(3)
   })
   await known.close()
-  expect(troubles).toHaveLength(1)
+  expect(errors).toHaveLength(1)
 })

@@ -462,7 +462,7 @@ test('queries and mutations work over the socket as well', async () => {
 
 describe('the feed by itself', () => {
   const entry = (sequence: number) => ({ accountId: 'ada', sequence }) as LedgerEntry
-  const troubles: unknown[] = []
+  const errors: unknown[] = []
 
   async function openRealFeed(read: (after: number) => Promise<LedgerEntry[]>) {
     const { Feed } = await vi.importActual<typeof import('../../src/ledger/feed/account-feed.ts')>(
@@ -471,7 +471,7 @@ describe('the feed by itself', () => {
     return new Feed(
       (ranges) => Promise.all(ranges.map(async ({ low }) => (await read(low - 1)).reverse())),
       new CatchUp(),
-      (error) => troubles.push(error),
+      (error) => errors.push(error),
     )
   }
 
@@ -511,7 +511,7 @@ describe('the feed by itself', () => {
     expect(await answer).toEqual({ done: false, value: entry(1) })
     feed.close()
     // Told once, for as long as reads fail.
-    expect(troubles.splice(0)).toMatchObject([{ message: 'the database is away' }])
+    expect(errors.splice(0)).toMatchObject([{ message: 'the database is away' }])
   })
 
   test('does not read past a gap', async () => {

@@ -75,7 +75,7 @@ export async function startPostmaster(
     'fsync=on',
     'full_page_writes=on',
     'synchronous_commit=on',
-    // The ledger's index-only scans need fresh pages vacuumed soon: a minute, the standard, is long at some thousand a second.
+    // The ledger's index-only scans need fresh pages vacuumed soon: a minute, the default, is long at some thousand a second.
     'autovacuum_naptime=5s',
     // A failed statement may be long, and hold what somebody typed.
     'log_min_error_statement=panic',

@@ -14,7 +14,7 @@ const NOTIFY_ACCOUNTS_MAX = 200
 const PAUSE_MS = 20
 /** A connection that is silent for so long has lost the hint. */
 const NOTIFY_TIMEOUT_MS = 3_000
-/** After one that could not be said: then it is said once more, with those that came meanwhile. */
+/** The pause after a hint that could not be sent. It is sent again, with those that came meanwhile. */
 const PAUSE_AFTER_FAILURE_MS = 1_000
 
 const SENDER_BYTES = 8
@@ -22,7 +22,7 @@ const ACCOUNT_CHARACTERS = 22
 
 export interface HintsOptions {
   url: string
-  /** Another process posted, or may have: hints were missed. */
+  /** Called when another process has posted, or may have while hints were missed. */
   onHint: (accountIds: string[] | 'any') => void
   onError: (error: unknown) => void
 }
@@ -32,7 +32,7 @@ export class Hints {
   readonly #sender = randomBytes(SENDER_BYTES).toString('hex')
   readonly #listener: Listener
   #posted = new Set<string>()
-  #telling: Promise<void> | undefined
+  #sending: Promise<void> | undefined
   readonly #closing = new AbortController()
 
   constructor({ url, onHint, onError }: HintsOptions) {
@@ -48,36 +48,36 @@ export class Hints {
     })
   }
 
-  /** Tells other processes, soon. */
-  tell(accountIds: Iterable<string>): void {
+  /** Sends a hint to the other processes, soon. */
+  send(accountIds: Iterable<string>): void {
     for (const accountId of accountIds) this.#posted.add(accountId)
     if (this.#posted.size > 0 && !this.#closing.signal.aborted) {
-      this.#telling ??= this.#tell()
+      this.#sending ??= this.#send()
     }
   }
 
   async close(): Promise<void> {
     this.#closing.abort()
-    await Promise.all([this.#listener.close(), this.#telling])
+    await Promise.all([this.#listener.close(), this.#sending])
   }
 
-  async #tell(): Promise<void> {
+  async #send(): Promise<void> {
     while (this.#posted.size > 0) {
       const accountIds = this.#posted
       this.#posted = new Set()
-      const told = await isSaid(this.#listener.notify(writeHint(this.#sender, accountIds)))
+      const isSent = await isSentInTime(this.#listener.notify(writeHint(this.#sender, accountIds)))
       if (this.#closing.signal.aborted) return
-      if (!told) for (const accountId of accountIds) this.#posted.add(accountId)
-      const pauseMs = told ? PAUSE_MS : PAUSE_AFTER_FAILURE_MS
+      if (!isSent) for (const accountId of accountIds) this.#posted.add(accountId)
+      const pauseMs = isSent ? PAUSE_MS : PAUSE_AFTER_FAILURE_MS
       await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => {})
     }
-    // Here, and not a moment later: what is posted in between would wait for the next posting.
-    this.#telling = undefined
+    // At once: a posting that comes later must start a new round.
+    this.#sending = undefined
   }
 }
 
-/** Whether it was said, and in time. */
-function isSaid(notified: Promise<void>): Promise<boolean> {
+/** Whether the notification was sent in time. */
+function isSentInTime(notified: Promise<void>): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(false), NOTIFY_TIMEOUT_MS)
     notified

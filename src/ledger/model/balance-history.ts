@@ -6,16 +6,16 @@ import type { Cents } from './money.ts'
 export interface BalanceBucket {
   start: Instant
   end: Instant
-  /** False when the bucket is not over: it ends at the moment it was asked for. */
+  /** False if the bucket has not ended yet: then `end` is the time of the request. */
   complete: boolean
-  /** The balance right before `start`: an entry at it is in the bucket. */
+  /** The balance right before `start`. An entry at `start` is in the bucket. */
   opening: Cents
   /** The balance after the last entry before `end`. */
   closing: Cents
   /** Of the balances from `opening` to `closing`, both included. */
   lowest: Cents
   highest: Cents
-  /** Sums of what came in and what went out, both positive; they may pass 64 bits. */
+  /** The sums of credits and of debits, both positive. They may exceed 64 bits. */
   credited: Cents
   debited: Cents
   entryCount: number
@@ -32,7 +32,7 @@ export interface HistoryRequest {
   timeZone: string
 }
 
-/** The longest history that is answered. */
+/** The most buckets that a history may have. */
 export const BUCKETS_MAX = 1_000
 
 export class TooManyBucketsError extends Error {

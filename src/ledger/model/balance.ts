@@ -1,13 +1,13 @@
 import type { Instant } from '../../db/instant.ts'
 import type { Cents } from './money.ts'
 
-/** What an answer is about: entries at the moment count. */
+/** An account at a moment. Entries at that very moment count. */
 export interface AccountMoment {
   accountId: string
   asOf: Instant
 }
 
-/** A moment later than PostgreSQL's clock and than the account's last entry: nobody knows yet. */
+/** The moment is later than PostgreSQL's clock and the account's last entry, so its balance is not known yet. */
 export class FutureMomentError extends Error {
   override name = 'FutureMomentError'
   readonly now: Instant

@@ -1,7 +1,7 @@
 import type { EntryFilter } from './entry-filter.ts'
 import type { EntryRange, PageRequest } from './entry-range.ts'
 
-/** A list: of the entries of a range those that match. */
+/** The entries of a range that match a filter. */
 export interface EntryList extends EntryRange {
   filter: EntryFilter
 }

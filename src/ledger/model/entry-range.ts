@@ -6,9 +6,9 @@ export interface EntryRange {
 }
 
 export interface PageRequest {
-  /** The newest so many of the window; or … */
+  /** How many entries, beginning with the newest. */
   first?: number | undefined
-  /** … the oldest so many of it. */
+  /** How many entries, beginning with the oldest. */
   last?: number | undefined
   /** Only entries older than this position. */
   after?: number | undefined

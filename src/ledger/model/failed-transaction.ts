@@ -2,7 +2,7 @@ import type { Instant } from '../../db/instant.ts'
 import type { Cents } from './money.ts'
 import type { RefusalCode } from './refusal.ts'
 
-/** Why: a refusal, or what an operator should look into. An unknown outcome is none, nor is a queue that was full. */
+/** Why an attempt failed. Attempts with an unknown outcome, and those that met a full queue, are not recorded. */
 export type FailureCode = RefusalCode | 'RETRIES_EXHAUSTED' | 'INTERNAL_SERVER_ERROR'
 
 /** An attempt that was definitely not posted. Its users need not exist. */
@@ -18,7 +18,7 @@ export interface FailedTransaction {
   /** How often it was tried before it was given up. */
   attempts: number
   failedAt: Instant
-  /** When it was marked as addressed. Null: it is not. */
+  /** When it was marked as addressed; null: it was not. */
   addressedAt: Instant | null
 }
 
@@ -29,5 +29,5 @@ export interface FailedTransactionFilter {
   addressed?: boolean | null | undefined
 }
 
-/** Whose attempts: those that would have been paid from these accounts, and perhaps deposits to them. null: everybody's. */
+/** Which attempts: transfers from these accounts and, if asked for, deposits to them. null: all attempts. */
 export type Posters = { accountIds: readonly string[]; withDeposits: boolean } | null

@@ -1,4 +1,4 @@
-/** Why a feed cannot be read on. */
+/** Why a feed cannot be read any further. */
 export type FeedFailure = 'timed-out' | 'failed'
 
 /** A subscriber that stopped reading. It may resume from `position`, that of the last item it took. */
@@ -11,7 +11,7 @@ export class SlowConsumerError<Position> extends Error {
   }
 }
 
-/** What comes next cannot be read. The subscriber may resume from `position`. */
+/** The next items cannot be read. The subscriber may resume from `position`. */
 export class FeedFailedError<Position> extends Error {
   override name = 'FeedFailedError'
   readonly position: Position
@@ -23,12 +23,12 @@ export class FeedFailedError<Position> extends Error {
   }
 }
 
-/** A position later than all that is committed. */
+/** A position that is later than everything committed. */
 export class PositionNotReachedError extends Error {
   override name = 'PositionNotReachedError'
 }
 
-/** Rows bear database transactions that this PostgreSQL has not come to: it was restored from a dump. */
+/** Rows have ids of database transactions that this PostgreSQL has not reached: it was restored from a dump. */
 export class RestoredLedgerError extends Error {
   override name = 'RestoredLedgerError'
   constructor() {

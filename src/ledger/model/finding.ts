@@ -14,7 +14,7 @@ export type FindingCode =
 export interface Finding {
   code: FindingCode
   accountId: string
-  /** The entry it was seen at; null for the account as a whole. */
+  /** The number of the entry; null: the account as a whole. */
   sequence: number | null
   message: string
 }

@@ -8,20 +8,20 @@ export type PostingOutcome = 'POSTED' | 'REPLAYED' | RefusalCode | UnavailableCo
 type Request = Parameters<typeof kindOf>[0]
 type Kind = ReturnType<typeof kindOf>
 
-/** The largest size of each class of batches; one more class has what is larger. */
+/** The upper bounds of the classes of batch sizes. One more class has the larger ones. */
 export const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
-/** What the posting engine has done since this process began, in plain numbers: whoever watches it reads them. */
+/** What the posting engine has done since the process started, as plain numbers for metrics. */
 export class PostingCounts {
   batches = 0
   postings = 0
   /** Batches by size, in the classes of `BATCH_SIZES`. */
   readonly batchSizes: number[] = Array(BATCH_SIZES.length + 1).fill(0)
-  /** Calls that were tried once more after their batch had failed. */
+  /** Calls that were tried again after their batch failed. */
   retries = 0
   /** Batches whose COMMIT was not answered. */
   unknownOutcomes = 0
-  /** Calls that waited for an account that something else had locked; more than once, if there were more. */
+  /** Times that a call began to wait for an account that another process had locked. */
   lockWaits = 0
   readonly #outcomes = new Map<Kind, Map<PostingOutcome, number>>()
 
@@ -40,14 +40,14 @@ export class PostingCounts {
     this.batchSizes[place] = (this.batchSizes[place] ?? 0) + 1
   }
 
-  /** Notes that a call could not be posted, or that nobody knows whether it was, and returns the error. */
+  /** Counts a call that was not posted, or whose outcome is unknown. Returns the error. */
   noteFailure(requests: readonly Request[], error: unknown): unknown {
     const outcome = error instanceof UnavailableError ? error.code : 'INTERNAL_SERVER_ERROR'
     for (const request of requests) this.#add(kindOf(request), outcome)
     return error
   }
 
-  /** Notes the answer to a call. Of one that was refused, the posting that it was refused for counts. */
+  /** Counts the answer to a call. Of a refused call only the posting that caused the refusal counts. */
   noteAnswer(requests: readonly Request[], outcome: CallOutcome): void {
     if ('refusal' in outcome) {
       const refused = requests[outcome.index]

@@ -22,10 +22,10 @@ export interface Posted {
 
 export type Outcome = { posted: Posted } | { refusal: Refusal }
 
-/** The outcome of postings that are posted together or not at all: what each became, or the first that was refused. */
+/** The outcome of postings that are posted together or not at all: all of them, or the first that was refused. */
 export type CallOutcome = { posted: Posted[] } | { refusal: Refusal; index: number }
 
-/** What a caller asks for: the engine gives it an id. */
+/** A posting as a caller requests it. The engine adds the id. */
 export type PostingRequest = Omit<Posting, 'id'>
 
 /** The one or two accounts whose money moves. */

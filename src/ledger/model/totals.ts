@@ -1,11 +1,11 @@
 import type { Cents } from './money.ts'
 
-/** Sums over the whole ledger, of one moment. They may pass 64 bits. */
+/** Sums over the whole ledger at one moment. They may exceed 64 bits. */
 export interface LedgerTotals {
   userCount: number
   transactionCount: number
-  /** Money that came in from the world outside. */
+  /** All deposits. */
   deposited: Cents
-  /** The sum of every account's balance, each as it is served (checkpoint and tail). Equal to `deposited`, or the ledger is broken. */
+  /** The sum of all balances, as they are served (checkpoint and tail). If it differs from `deposited`, the ledger is broken. */
   balances: Cents
 }

@@ -8,7 +8,7 @@ export interface TransactionPosition {
   id: string
 }
 
-/** Which transactions: those that match all that is given. */
+/** Transactions must match all conditions that are given. */
 export interface TransactionFilter {
   kind?: TransactionKind | null | undefined
   /** Both included. */

@@ -22,7 +22,7 @@ export const userColumns = {
 }
 
 export interface NewUser {
-  /** Canonical already. */
+  /** In its canonical form. */
   email: string
   /** null: cannot sign in (a house account). */
   passwordHash: string | null

@@ -78,7 +78,7 @@ export class LockQueues {
     else this.#handlers.refused(call)
   }
 
-  /** Answers those whose time is over, also while their account is waited for. */
+  /** Answers the calls whose deadline is over, also while their queue waits for its account. */
   expire(): void {
     for (const queue of this.#queues.values()) this.#expire(queue)
   }
@@ -90,8 +90,7 @@ export class LockQueues {
         this.#expire(queue)
         const [first] = queue
         if (!first) break
-        // For the last of them, whatever becomes of the others: who gives up and comes again loses the place in PostgreSQL's
-        // own queue.
+        // As long as the last deadline of the queue: to give up and try again would lose our place in PostgreSQL's own queue.
         const leftMs = Math.max(...queue.map(({ deadlineAt }) => deadlineAt)) - performance.now()
         const hasMovedOften = first.moves > MOVES_MAX
         const accountIds = hasMovedOften ? first.accountIds : [accountId]
@@ -111,7 +110,7 @@ export class LockQueues {
             const wasNotHad = taken === undefined && sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
             if (!wasNotHad) this.#handlers.failed(taken ?? queue.splice(0), error)
             else if (hasMovedOften) {
-              // The others may have better luck.
+              // The other calls go first, since they may wait for this account alone.
               first.moves++
               queue.push(...queue.splice(0, 1))
             }
@@ -124,7 +123,7 @@ export class LockQueues {
     }
   }
 
-  /** As many as make a batch, from the front; one that is to be alone is. */
+  /** How many calls at the front make a batch. A call that must run alone is a batch of its own. */
   #sizeOfBatch(queue: readonly PendingCall[]): number {
     let postings = 0
     const end = queue.findIndex((call) => {

@@ -2,8 +2,8 @@ import { type ExecutionResult, GraphQLError, getOperationAST, OperationTypeNode 
 import type { Plugin } from 'graphql-yoga'
 
 /**
- * Answers a query that takes too long. What it still waits for ends by the time limits of its statements. Postings have a
- * deadline of their own, and tell what became of them.
+ * Answers a query that takes too long with an error. Its statements end by their own time limits. Postings have a deadline of
+ * their own, after which their answer says whether they were posted.
  */
 export function answersQueriesBy(deadlineMs: number): Plugin {
   return {

@@ -142,8 +142,9 @@ export function excessOfVariables(variables: unknown): GraphQLError | undefined 
   for (let count = 0; left.length > 0; count++) {
     const value = left.pop()
     if (typeof value !== 'object' || value === null) continue
-    const below = Array.isArray(value) ? value : Object.values(value)
-    if (below !== value && hasLongName(value))
+    const isList = Array.isArray(value)
+    const below = isList ? value : Object.values(value)
+    if (!isList && hasLongName(value))
       return refusal(`A name in the variables has more than ${VARIABLE_NAME_LENGTH_MAX} characters.`)
     if (count + left.length + below.length > VARIABLE_VALUES_MAX)
       return refusal(`The variables have more than ${VARIABLE_VALUES_MAX} values.`)

@@ -95,7 +95,7 @@ const questions = new WeakMap<OperationDefinitionNode, Question>()
 /** The points; or the error of an argument that they depend on. */
 function costOf({ schema, document, operationName, variableValues, contextValue }: ExecutionArgs) {
   const operation = getOperationAST(document, operationName)
-  // Which there is none, or too many, execution tells.
+  // Execution reports that there is no such operation, or that the document has several.
   if (!operation) return 0
   let question = questions.get(operation)
   if (!question) {

@@ -79,7 +79,7 @@ const tooLarge = (bytesMax: number): BodyRefusal => ({
 /**
  * Reads a body, up to the limit. The length that the headers gave may be missing or wrong.
  *
- * @param onReceived told how much of it has come while there is more to come, and 0 at its end.
+ * @param onReceived called with the bytes that have come while the body is incomplete, and with 0 at its end.
  * @param done given the text; why it was refused; or undefined when the client left before the end.
  */
 export function readBody(

@@ -14,7 +14,7 @@ export class Connection {
   cut: () => void = () => this.socket.destroy()
   /** Messages of a WebSocket that the kernel has not taken yet. */
   unsentMessages = 0
-  /** What has come of a request body whose end has not. */
+  /** Bytes of a request body that is not complete yet. */
   #bodyBytes = 0
   readonly #answers = new Set<Answer>()
   readonly #onWritten: (connection: Connection) => void
@@ -80,8 +80,8 @@ export class Connection {
   }
 
   /**
-   * What was written for the client and is still in this process: neither the kernel nor the client has it yet. A body that is
-   * still arriving is counted too, since it also waits in memory for its client.
+   * Bytes that were written for the client and are still in this process. The bytes of an incomplete body count too, since they
+   * also wait for the client.
    */
   get unreadBytes(): number {
     if (this.socket.destroyed) return 0
@@ -105,7 +105,7 @@ export class Connection {
   }
 }
 
-/** One listener for all that has to be done: one more on each answer costs a microsecond. */
+/** The only listener of an answer's `close`: a second one would cost a microsecond for each request. */
 function closed(this: Answer): void {
   this.owner?.remove(this)
   const { onClose } = this
@@ -115,7 +115,7 @@ function closed(this: Answer): void {
 
 type Written = (error?: Error | null) => void
 
-/** An HTTP answer that tells its connection when something was written. */
+/** An HTTP answer that notifies its connection of every write. */
 export class Answer<Request extends IncomingMessage = IncomingMessage> extends ServerResponse<Request> {
   owner: Connection | undefined
   /** Called once, when the answer was sent or given up. */

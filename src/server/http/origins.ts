@@ -31,7 +31,7 @@ export function isAllowedOrigin({ headers }: IncomingMessage, allowedOrigins: re
   return URL.canParse(origin) && new URL(origin).host === headers.host
 }
 
-/** Tells the browser of a page on the list that it may have the answer. */
+/** Allows a page on the list to read the answer. */
 export function allowOrigin(
   { headers }: IncomingMessage,
   response: ServerResponse,

@@ -46,7 +46,7 @@ const STRANGERS = 'strangers'
  * token, and in all. Above a limit, the connection with the most unread bytes is closed, until the limit holds. A client that
  * reads has almost none, since the kernel buffers a few megabytes.
  *
- * A single answer never exceeds the limit of its connection or viewer: its cost is limited already.
+ * A single answer may exceed the limit of its connection and of its viewer: its cost is limited already.
  */
 export class Unread {
   readonly #limits: UnreadLimits

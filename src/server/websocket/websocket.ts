@@ -26,7 +26,7 @@ import { databaseAway, sessionOver, tooManySubscriptions, withoutHttp } from './
 import { SocketLog } from './socket-log.ts'
 import { asksForWebSocket } from './upgrade-offers.ts'
 
-/** How long a socket whose session is over is kept open, at most, to tell its subscriptions. */
+/** How long a socket stays open after its session has ended, at most, so that its subscriptions get their final error. */
 const FINAL_ERROR_MAX_MS = 200
 
 /** How often a client is pinged. One that has not answered by the next time is let go. */
