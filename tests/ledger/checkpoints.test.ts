@@ -75,6 +75,22 @@ test('are written after posting, so that no tail grows past the interval by much
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })
 
+test('are written for what was posted while another one was being written', async () => {
+  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const post = async (count: number) => {
+    for (let posted = 0; posted < count; posted++) await ledger.posting.post(deposit(account, 1n))
+  }
+  // Checkpoints can be read, and none can be written.
+  const holder = await holdSession(ledger.test, 'lock table private.balance_checkpoints in share mode')
+  await post(CHECKPOINT_INTERVAL)
+  await untilBlocked(ledger.test)
+  await post(CHECKPOINT_INTERVAL)
+  await holder.commit()
+  await vi.waitFor(async () =>
+    expect(await checkpointsOf(account)).toEqual([CHECKPOINT_INTERVAL, 2 * CHECKPOINT_INTERVAL]),
+  )
+})
+
 test('may be deleted at any moment, without an answer that changes, and the reads that miss them have them back', async () => {
   const account = await fillAccount(300)
   const before = await answersOf(account)

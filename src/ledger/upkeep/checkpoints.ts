@@ -40,7 +40,8 @@ export class Checkpoints {
   readonly #onError: (error: unknown) => void
   /** The newest tail of each account that needs a checkpoint. */
   readonly #due = new Map<string, Tail>()
-  #inFlight: ReadonlySet<string> = new Set()
+  /** The sequences of the checkpoints that are being written, by account. */
+  #inFlight: ReadonlyMap<string, number> = new Map()
   #writing: Promise<void> | undefined
   /** At most one an account, including the one being filled. */
   readonly #gaps = new Map<string, CheckpointGap>()
@@ -58,10 +59,10 @@ export class Checkpoints {
   /** Notes the tails that a posting found, and writes the checkpoints that are due, in the background. */
   note(tails: readonly Tail[]): void {
     for (const tail of tails) {
-      // The checkpoint being written now will shorten this tail. The posting did not see it.
       const { accountId, sequence, length } = tail
-      const isDue = length >= CHECKPOINT_INTERVAL && !this.#inFlight.has(accountId)
-      if (isDue) this.#due.set(accountId, tail)
+      // The checkpoint being written now, if there is one, shortens this tail. The posting did not see it.
+      const lastCheckpoint = this.#inFlight.get(accountId) ?? sequence - length
+      if (sequence - lastCheckpoint >= CHECKPOINT_INTERVAL) this.#due.set(accountId, tail)
       // One checkpoint at its end would leave a long gap for reads of the past.
       if (length >= TAIL_MAX) this.noteGap({ accountId, low: sequence - length, high: sequence })
     }
@@ -105,8 +106,8 @@ export class Checkpoints {
   async #write(): Promise<void> {
     while (this.#due.size > 0) {
       const tails = [...this.#due.values()].slice(0, ROWS_MAX)
-      this.#inFlight = new Set(tails.map(({ accountId }) => accountId))
-      for (const accountId of this.#inFlight) this.#due.delete(accountId)
+      this.#inFlight = new Map(tails.map(({ accountId, sequence }) => [accountId, sequence]))
+      for (const accountId of this.#inFlight.keys()) this.#due.delete(accountId)
       try {
         await insertCheckpoints(this.#database).execute({
           accountIds: tails.map((tail) => tail.accountId),
@@ -119,7 +120,7 @@ export class Checkpoints {
         this.#onError(error)
         return
       } finally {
-        this.#inFlight = new Set()
+        this.#inFlight = new Map()
       }
     }
   }
