@@ -7,23 +7,34 @@ import { checkSoundness } from './soundness.ts'
 
 /*
  * The whole over HTTP, side by side in one run: our server, the same one without its log and metrics, the same one posting
- * one at a time, and a bare minimum (bare-server.ts). Each is a process of its own, on one database, and so is the generator of load (generator.ts). Slices of the
- * four take turns, so that each sees the same machine and the same ledger; a first round warms up and is thrown away. Ratios
- * are of slices of one round, and of these the median.
+ * one at a time, and a bare minimum (bare-server.ts). Each is a process of its own, on one database, and so is the generator of
+ * load (generator.ts). Slices of the servers take turns, so that each sees the same machine and the same ledger; a first round
+ * warms up and is thrown away. Each round begins with another server, and every other round goes backwards, so that none always
+ * comes after the same other one. Ratios are of slices of one round, and of these the median.
  *
  * "One at a time" is BATCH_SIZE_MAX=1: no batch has more than one posting, but three lanes still run side by side. Where nothing
  * is posted it is our server a second time, and the ratio to it says how far the others can be trusted.
  *
- * SECONDS of a slice, ROUNDS, ACCOUNTS and ONLY (a part of the titles of what is to be measured) may be set in the environment.
+ * SECONDS of a slice, ROUNDS, ACCOUNTS, ONLY (a part of the titles of what is to be measured) and SERVERS (their names, with
+ * commas; ours is always there) may be set in the environment. `SERVERS='without logs' ROUNDS=12` compares two servers closely.
  */
 
 const SECONDS = Number(process.env.SECONDS || 4)
-const ROUNDS = Number(process.env.ROUNDS || 3)
+const ROUNDS = Number(process.env.ROUNDS || 4)
 const ACCOUNTS = Number(process.env.ACCOUNTS || 10_000)
 const ONLY = process.env.ONLY ?? ''
 
-const SERVERS = ['ours', 'without logs', 'one at a time', 'bare'] as const
-type ServerName = (typeof SERVERS)[number]
+const ALL_SERVERS = ['ours', 'without logs', 'one at a time', 'bare'] as const
+type ServerName = (typeof ALL_SERVERS)[number]
+const ASKED_FOR = process.env.SERVERS?.split(',')
+const SERVERS = ALL_SERVERS.filter((name) => name === 'ours' || (ASKED_FOR?.includes(name) ?? true))
+
+/** Who is measured in a round, in order. */
+function orderOf(round: number): readonly ServerName[] {
+  const first = (round >> 1) % SERVERS.length
+  const order = [...SERVERS.slice(first), ...SERVERS.slice(0, first)]
+  return round % 2 === 0 ? order : order.toReversed()
+}
 
 interface Measure {
   title: string
@@ -127,8 +138,7 @@ async function run(
   const rounds: Record<ServerName, Slice>[] = []
   for (let round = 0; round <= ROUNDS; round++) {
     const slices: Partial<Record<ServerName, Slice>> = {}
-    // There and back, so that none is always the one after the same other.
-    for (const name of round % 2 === 0 ? SERVERS : SERVERS.toReversed()) {
+    for (const name of orderOf(round)) {
       slices[name] = await runSlice(generator, servers[name], measure, userIds)
     }
     if (round > 0) rounds.push(slices as Record<ServerName, Slice>)

@@ -162,7 +162,7 @@ test('400 requests behind one that is answered late, and a reset, 300 times', ()
     for (let time = 0; time < 300; time++) {
       const socket = await pipeline([request(watch(), { accept: 'text/event-stream' }), get.repeat(400)])
       // It is answered, or cut for asking too much at once.
-      await Promise.race([once(socket.resume(), 'data'), once(socket, 'close')])
+      await new Promise((resolve) => socket.resume().once('data', resolve).once('close', resolve))
       socket.resetAndDestroy()
     }
   }))

@@ -117,7 +117,7 @@ describe('lines take turns', () => {
 })
 
 describe('a bulk submitter gives way', () => {
-  test('while light ones are served: it has 8 postings in flight at most', () => {
+  test('while light ones are served: it has four postings in flight at most', () => {
     const bulk = submitterOf('bulk')
     push(bulk, 500)
     const light = submitterOf('light', 1)
@@ -127,7 +127,7 @@ describe('a bulk submitter gives way', () => {
     expect(keysOf(rest)).toEqual([])
     expect(bulk.inFlight).toBeLessThanOrEqual(64)
     for (const batch of [...inFlight]) finish(batch)
-    expect(take()).toHaveLength(8)
+    expect(take()).toHaveLength(4)
     expect(take()).toHaveLength(0)
   })
 
@@ -153,7 +153,7 @@ describe('a bulk submitter gives way', () => {
     for (const batch of [...inFlight]) finish(batch)
     push(submitters.admit('bulk', 1) as Submitter, 1)
     finish(take())
-    expect(take()).toHaveLength(8)
+    expect(take()).toHaveLength(4)
   })
 
   test('and the lane beyond is for those who have nothing in flight', () => {
