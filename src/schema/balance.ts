@@ -1,7 +1,7 @@
 import { holdsAccount } from '../auth/viewer.ts'
 import type { Instant } from '../db/instant.ts'
 import { type AccountBalance, FutureMomentError } from '../ledger/model/balance.ts'
-import { encodeEntryCursor } from '../ledger/model/cursor.ts'
+import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfBalance, costOfBalances } from './cost.ts'
@@ -35,8 +35,7 @@ Balance.implement({
     cursor: t.string({
       description:
         'The position right after the last entry counted: give it as `since` to `entryPosted` and nothing is missed in between.',
-      resolve: ({ accountId, sequence }, _args, { ledger }) =>
-        encodeEntryCursor({ era: ledger.era, accountId, sequence }),
+      resolve: (balance, _args, { ledger }) => ENTRY_CURSOR.encode(balance, ledger.era),
     }),
   }),
 })

@@ -1,10 +1,11 @@
+import { FAILED_TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
 import type { FailedTransaction as Attempt } from '../ledger/model/failed-transaction.ts'
 import { addressFailedTransaction, pageFailedTransactions } from '../ledger/reading/failed-transactions.ts'
 import { builder } from './builder.ts'
 import { costOfConnection } from './cost.ts'
 import { ErrorCode, FailedTransactionNotFoundError } from './errors.ts'
 import { attemptId, userId } from './ids.ts'
-import { idConnection, idPageRequest, oneDirection } from './pages.ts'
+import { connectionOf, oneDirection, pageRequest } from './pages.ts'
 import { seesAttempt } from './rights.ts'
 import { User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
@@ -77,12 +78,16 @@ builder.queryField('failedTransactions', (t) =>
       args: { filter: t.arg({ type: FailedTransactionFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],
       resolve: async (_root, { filter, ...page }, { ledger, viewer }) => {
-        const list = { list: 'failedTransactions', era: ledger.era } as const
-        const request = idPageRequest(page, list)
+        const request = pageRequest(page, FAILED_TRANSACTION_CURSOR, ledger.era)
         const { accountIds, role } = viewer
         const posters = accountIds && { accountIds: [...accountIds], withDeposits: role === 'OPERATOR' }
-        const attempts = await pageFailedTransactions(ledger.database, request, (filter ?? {}) as never, posters)
-        return idConnection(attempts, list)
+        const { rows, ...around } = await pageFailedTransactions(
+          ledger.database,
+          request,
+          (filter ?? {}) as never,
+          posters,
+        )
+        return connectionOf(rows, around, FAILED_TRANSACTION_CURSOR, ledger.era)
       },
     },
     { name: 'FailedTransactionsConnection', description: 'A page of failed attempts, newest first.' },

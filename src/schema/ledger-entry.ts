@@ -1,12 +1,12 @@
 import { GraphQLError } from 'graphql'
 import { holdsAccount } from '../auth/viewer.ts'
-import { decodeEntryCursor, encodeEntryCursor } from '../ledger/model/cursor.ts'
+import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/model/entry.ts'
 import { REFUSAL_MESSAGES } from '../ledger/model/refusal.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { userId } from './ids.ts'
-import { expiredCursor } from './pages.ts'
+import { readCursor } from './pages.ts'
 import { resumable } from './resumable.ts'
 import { Transaction } from './transaction.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -39,8 +39,7 @@ builder.node(LedgerEntry, {
     cursor: t.string({
       description:
         'The position of this entry in its account: it pages the connection and resumes the subscription alike.',
-      resolve: ({ accountId, sequence }, _args, { ledger }) =>
-        encodeEntryCursor({ era: ledger.era, accountId, sequence }),
+      resolve: (entry, _args, { ledger }) => ENTRY_CURSOR.encode(entry, ledger.era),
     }),
     node: t.expose('transaction', {
       type: Transaction,
@@ -81,12 +80,9 @@ export function entryPosition(
   accountId: string,
   { ledger }: Context,
 ) {
-  if (text == null) return undefined
-  const cursor = decodeEntryCursor(text)
-  if (!cursor) throw invalidArgument(argument, 'is not a cursor of an account')
-  if (cursor.era !== ledger.era) throw expiredCursor(argument)
-  if (cursor.accountId !== accountId) throw invalidArgument(argument, 'is a cursor of another account')
-  return cursor.sequence
+  const position = readCursor(argument, text, ENTRY_CURSOR, ledger.era, 'an account')
+  if (position && position.accountId !== accountId) throw invalidArgument(argument, 'is a cursor of another account')
+  return position?.sequence
 }
 
 /** The same sentence as a posting gets. */
@@ -118,8 +114,8 @@ builder.subscriptionField('entryPosted', (t) =>
       if (position !== undefined && position > head)
         throw invalidArgument('since', 'is a position the account has not reached')
       const entries = context.ledger.feed.subscribe(userId, position ?? head, head)
-      const cursorAt = (sequence: number) => encodeEntryCursor({ era: context.ledger.era, accountId: userId, sequence })
-      return resumable(entries, cursorAt)
+      const { era } = context.ledger
+      return resumable(entries, (sequence: number) => ENTRY_CURSOR.encode({ accountId: userId, sequence }, era))
     },
     resolve: (entry) => entry,
   }),

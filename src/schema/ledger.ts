@@ -1,8 +1,9 @@
+import { FEED_CURSOR } from '../ledger/model/cursor.ts'
 import type { Finding } from '../ledger/model/finding.ts'
 import type { LedgerTotals } from '../ledger/model/totals.ts'
 import { loadTotals } from '../ledger/reading/journal.ts'
 import { builder } from './builder.ts'
-import { feedCursor, feedError } from './transaction-posted.ts'
+import { feedError } from './transaction-posted.ts'
 import { User } from './user.ts'
 
 const FindingCode = builder.enumType('FindingCode', {
@@ -87,7 +88,7 @@ const Ledger = builder.objectRef<Totals>('Ledger').implement({
         const now = await ledger.transactionFeed.now().catch((error) => {
           throw feedError(error)
         })
-        return feedCursor(now, ledger.era)
+        return FEED_CURSOR.encode(now, ledger.era)
       },
     }),
     verification: t.field({

@@ -1,9 +1,8 @@
 import type { Instant } from '../db/instant.ts'
-import { decodeIdCursor, decodeTransactionCursor, encodeIdCursor, type IdCursor } from '../ledger/model/cursor.ts'
+import type { Cursor } from '../ledger/model/cursor.ts'
 import type { FilteredPage } from '../ledger/model/filtered-page.ts'
-import type { IdPage, IdPageRequest } from '../ledger/model/id-page.ts'
 import type { Cents } from '../ledger/model/money.ts'
-import type { TransactionPageRequest } from '../ledger/model/transaction-page.ts'
+import type { PageRequest } from '../ledger/model/page-request.ts'
 import { costOfTotalCount } from './cost.ts'
 import { type PageArguments, pageSizeOf } from './page-size.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -29,32 +28,46 @@ export const timeRange: [
   { message: string; path: string[] },
 ] = [({ from, to }) => from == null || to == null || from <= to, { message: 'is after `to`', path: ['from'] }]
 
-/** Which list, of which ledger. */
-export type ListOfIds = Pick<IdCursor, 'list' | 'era'>
-
-/** Reads the cursors of a list ordered by id. */
-export function idPageRequest(page: PageArguments, { list, era }: ListOfIds): IdPageRequest {
-  const idAt = (argument: 'after' | 'before') => {
-    const text = page[argument]
-    if (text == null) return undefined
-    const cursor = decodeIdCursor(text)
-    if (cursor?.list !== list) throw invalidArgument(argument, 'is not a cursor of this list')
-    if (cursor.era !== era) throw expiredCursor(argument)
-    return cursor.id
-  }
-  return { ...pageSizeOf(page), after: idAt('after'), before: idAt('before') }
+/** The arguments of a connection, with its cursors read. */
+export function pageRequest<Position>(
+  page: PageArguments,
+  cursor: Cursor<Position>,
+  era: string,
+): PageRequest<Position> {
+  const positionOf = (argument: 'after' | 'before') => readCursor(argument, page[argument], cursor, era, 'this list')
+  return { ...pageSizeOf(page), after: positionOf('after'), before: positionOf('before') }
 }
 
-/** Of an era that is over: what it stood for may be something else now. */
-export function expiredCursor(argument: string) {
-  return invalidArgument(argument, 'is a cursor from before the ledger was restored', { code: 'CURSOR_EXPIRED' })
+/**
+ * Reads an argument that is a cursor.
+ *
+ * @param source what it must be a cursor of, in words for the client.
+ */
+export function readCursor<Position>(
+  argument: string,
+  text: string | null | undefined,
+  cursor: Cursor<Position>,
+  era: string,
+  source: string,
+): Position | undefined {
+  if (text == null) return undefined
+  const position = cursor.decode(text, era)
+  if (position === undefined) throw invalidArgument(argument, `is not a cursor of ${source}`)
+  if (position === 'expired')
+    throw invalidArgument(argument, 'is a cursor from before the ledger was restored', { code: 'CURSOR_EXPIRED' })
+  return position
 }
 
-/** A connection of rows that have an id, newest first. */
-export function idConnection<Row extends { id: string }>(page: IdPage<Row>, { list, era }: ListOfIds) {
-  const cursorAt = (id: string) => encodeIdCursor({ list, era, id })
-  const edges = page.rows.map((node) => ({ cursor: cursorAt(node.id), node }))
-  return { edges, pageInfo: pageInfoOf(edges, page, cursorAt) }
+/** A connection of items that are positions themselves, newest first. */
+export function connectionOf<Item extends Position, Position>(
+  items: readonly Item[],
+  around: Omit<FilteredPage<unknown, Position>, 'items'>,
+  cursor: Cursor<Position>,
+  era: string,
+) {
+  const cursorAt = (position: Position) => cursor.encode(position, era)
+  const edges = items.map((node) => ({ cursor: cursorAt(node), node }))
+  return { edges, pageInfo: pageInfoOf(edges, around, cursorAt) }
 }
 
 /** What lies around a page. Lists show the newest first: the next page is the older one. */
@@ -86,16 +99,3 @@ export const totalCount = (things: string, unless = '') =>
     description: `How many ${things} there are, whichever page this is. Counted only when asked for${unless}.`,
     resolve: (connection: unknown) => (connection as Counted).totalCount(),
   }) as const
-
-/** Reads the cursors of the whole ledger. */
-export function transactionPageRequest(page: PageArguments, era: string): TransactionPageRequest {
-  const placeAt = (argument: 'after' | 'before') => {
-    const text = page[argument]
-    if (text == null) return undefined
-    const cursor = decodeTransactionCursor(text)
-    if (!cursor) throw invalidArgument(argument, 'is not a cursor of this list')
-    if (cursor.era !== era) throw expiredCursor(argument)
-    return cursor
-  }
-  return { ...pageSizeOf(page), after: placeAt('after'), before: placeAt('before') }
-}

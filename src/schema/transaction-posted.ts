@@ -1,10 +1,9 @@
 import { GraphQLError } from 'graphql'
-import { decodeFeedCursor, encodeFeedCursor } from '../ledger/model/cursor.ts'
+import { FEED_CURSOR } from '../ledger/model/cursor.ts'
 import { PositionNotReachedError, RestoredLedgerError } from '../ledger/model/feed-errors.ts'
 import type { FeedEvent, FeedPosition } from '../ledger/model/feed-step.ts'
 import { builder } from './builder.ts'
-import type { Context } from './context.ts'
-import { expiredCursor } from './pages.ts'
+import { readCursor } from './pages.ts'
 import { resumable } from './resumable.ts'
 import { Transaction } from './transaction.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -14,7 +13,7 @@ const TransactionPosted = builder.objectRef<FeedEvent>('TransactionPosted').impl
   fields: (t) => ({
     cursor: t.string({
       description: 'Pass it as `since` to continue after this transaction, with any server process.',
-      resolve: ({ position }, _args, { ledger }) => feedCursor(position, ledger.era),
+      resolve: ({ position }, _args, { ledger }) => FEED_CURSOR.encode(position, ledger.era),
     }),
     transaction: t.expose('transaction', { type: Transaction, description: 'What was posted.' }),
   }),
@@ -31,16 +30,6 @@ export function feedError(error: unknown): unknown {
   )
 }
 
-export const feedCursor = (position: FeedPosition, era: string) => encodeFeedCursor({ ...position, era })
-
-function readPosition(since: string | null | undefined, { ledger }: Context): FeedPosition | undefined {
-  if (since == null) return undefined
-  const cursor = decodeFeedCursor(since)
-  if (!cursor) throw invalidArgument('since', 'is not a cursor of the feed')
-  if (cursor.era !== ledger.era) throw expiredCursor('since')
-  return cursor
-}
-
 builder.subscriptionField('transactionPosted', (t) =>
   t.field({
     type: TransactionPosted,
@@ -54,11 +43,11 @@ builder.subscriptionField('transactionPosted', (t) =>
           'Every transaction after this cursor (of an event, or `Ledger.cursor`), and then what is new. Without it, from now.',
       }),
     },
-    subscribe: async (_root, { since }, context) => {
-      const { ledger } = context
+    subscribe: async (_root, { since }, { ledger }) => {
+      const position = readCursor('since', since, FEED_CURSOR, ledger.era, 'the feed')
       try {
-        const events = await ledger.transactionFeed.subscribe(readPosition(since, context))
-        return resumable(events, (position: FeedPosition) => feedCursor(position, ledger.era))
+        const events = await ledger.transactionFeed.subscribe(position)
+        return resumable(events, (position: FeedPosition) => FEED_CURSOR.encode(position, ledger.era))
       } catch (error) {
         if (error instanceof PositionNotReachedError)
           throw invalidArgument('since', 'is a position the ledger has not reached')

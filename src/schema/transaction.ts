@@ -1,12 +1,11 @@
-import { encodeTransactionCursor } from '../ledger/model/cursor.ts'
+import { TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
 import { kindOf, type LedgerTransaction } from '../ledger/model/transaction.ts'
-import type { TransactionPosition } from '../ledger/model/transaction-page.ts'
 import { countTransactions, pageTransactions } from '../ledger/reading/transaction-list.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
 import { transactionId } from './ids.ts'
-import { amountRange, oneDirection, pageInfoOf, timeRange, totalCount, transactionPageRequest } from './pages.ts'
+import { amountRange, connectionOf, oneDirection, pageRequest, timeRange, totalCount } from './pages.ts'
 import { seesKey, seesTransaction } from './rights.ts'
 import { User } from './user.ts'
 
@@ -109,15 +108,10 @@ builder.queryFields((t) => ({
       validate: [oneDirection],
       resolve: async (_root, { filter, ...page }, { ledger }) => {
         const { database, era, filterScanMax } = ledger
-        const request = transactionPageRequest(page, era)
+        const request = pageRequest(page, TRANSACTION_CURSOR, era)
         const { items, ...around } = await pageTransactions(database, request, filter ?? {}, filterScanMax)
-        const cursorAt = ({ createdAt, id }: TransactionPosition) => encodeTransactionCursor({ era, createdAt, id })
-        const edges = items.map((node) => ({ cursor: cursorAt(node), node }))
-        return {
-          edges,
-          pageInfo: pageInfoOf(edges, around, cursorAt),
-          totalCount: () => countTransactions(database, filter ?? {}),
-        }
+        const connection = connectionOf(items, around, TRANSACTION_CURSOR, era)
+        return { ...connection, totalCount: () => countTransactions(database, filter ?? {}) }
       },
     },
     {

@@ -1,10 +1,11 @@
 import { type Instant, justBefore } from '../db/instant.ts'
-import { encodeEntryCursor } from '../ledger/model/cursor.ts'
+import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import type { LedgerEntry as Entry } from '../ledger/model/entry.ts'
 import { isSelective } from '../ledger/model/entry-filter.ts'
 import type { EntryList } from '../ledger/model/entry-list.ts'
-import { type PageRequest, pageRange } from '../ledger/model/entry-range.ts'
+import { pageRange } from '../ledger/model/entry-range.ts'
 import type { FilteredPage } from '../ledger/model/filtered-page.ts'
+import type { PageRequest } from '../ledger/model/page-request.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
@@ -70,7 +71,7 @@ builder.objectField(User, 'transactions', (t) =>
         const list = await entryListOf(user.id, filter ?? {}, context)
         const { items, ...around } = await loadEntryPage(request, list, context)
         await context.slices.take(items.length)
-        const cursorAt = (sequence: number) => encodeEntryCursor({ era: ledger.era, accountId: user.id, sequence })
+        const cursorAt = (sequence: number) => ENTRY_CURSOR.encode({ accountId: user.id, sequence }, ledger.era)
         const edges = items.map((entry) => ({ ...entry, cursor: cursorAt(entry.sequence), node: entry.transaction }))
         return {
           edges,
@@ -101,7 +102,7 @@ async function entryListOf(
 }
 
 async function loadEntryPage(
-  page: PageRequest,
+  page: PageRequest<number>,
   list: EntryList,
   { loaders }: Context,
 ): Promise<FilteredPage<Entry, number>> {

@@ -1,5 +1,6 @@
 import { hashPassword } from '../auth/passwords.ts'
 import { holdsAccount, type Viewer } from '../auth/viewer.ts'
+import { USER_CURSOR } from '../ledger/model/cursor.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import type { User as Profile } from '../ledger/model/user.ts'
 import { countUsers, createUser, pageUsers } from '../ledger/reading/users.ts'
@@ -8,7 +9,7 @@ import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
 import { EmailTakenError, passwordError } from './errors.ts'
 import { userId } from './ids.ts'
-import { idConnection, idPageRequest, oneDirection, totalCount } from './pages.ts'
+import { connectionOf, oneDirection, pageRequest, totalCount } from './pages.ts'
 import { unauthorized } from './rights.ts'
 import { email, newPassword, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN } from './text.ts'
 import { ValidationError } from './validation-error.ts'
@@ -103,10 +104,10 @@ builder.queryFields((t) => ({
       complexity: costOfConnection,
       validate: [oneDirection],
       resolve: async (_root, page, { ledger, loaders }) => {
-        const list = { list: 'users', era: ledger.era } as const
-        const users = await pageUsers(ledger.database, idPageRequest(page, list))
-        for (const user of users.rows) loaders.users.prime(user.id, user)
-        return { ...idConnection(users, list), totalCount: () => countUsers(ledger.database) }
+        const { rows, ...around } = await pageUsers(ledger.database, pageRequest(page, USER_CURSOR, ledger.era))
+        for (const user of rows) loaders.users.prime(user.id, user)
+        const connection = connectionOf(rows, around, USER_CURSOR, ledger.era)
+        return { ...connection, totalCount: () => countUsers(ledger.database) }
       },
     },
     {

@@ -1,12 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  decodeEntryCursor,
-  type EntryCursor,
-  encodeEntryCursor,
-  encodeIdCursor,
-  encodeTransactionCursor,
-} from '../../src/ledger/model/cursor.ts'
+import { FAILED_TRANSACTION_CURSOR, TRANSACTION_CURSOR, USER_CURSOR } from '../../src/ledger/model/cursor.ts'
+import { changedEntryCursor, readEntryCursor } from '../support/cursors.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
 /* Cursors that are well made and still not good: of another account, another list, another ledger, or never given out. */
@@ -32,9 +27,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 /** A cursor of Ada's account, changed. */
-function cursorLike(change: Partial<EntryCursor>): string {
-  return encodeEntryCursor({ ...(decodeEntryCursor(cursors[0] ?? '') as EntryCursor), ...change })
-}
+const cursorLike = (change: Parameters<typeof changedEntryCursor>[1]) => changedEntryCursor(cursors[0] ?? '', change)
 
 function tampered(change: (bytes: Buffer) => void): string {
   const bytes = Buffer.from(cursors[0] ?? '', 'base64url')
@@ -46,11 +39,7 @@ const BAD: readonly (readonly [name: string, cursor: () => string, code: string]
   ['is of another account', () => cursors[1] ?? '', 'BAD_USER_INPUT'],
   ['is of an account that there is none of', () => cursorLike({ accountId: randomUUID() }), 'BAD_USER_INPUT'],
   ['is from before the ledger was restored', () => cursorLike({ era: randomUUID() }), 'CURSOR_EXPIRED'],
-  [
-    'is of the list of users',
-    () => encodeIdCursor({ list: 'users', era: randomUUID(), id: randomUUID() }),
-    'BAD_USER_INPUT',
-  ],
+  ['is of the list of users', () => USER_CURSOR.encode({ id: randomUUID() }, randomUUID()), 'BAD_USER_INPUT'],
   ['is of another version', () => tampered((bytes) => bytes.writeUInt8(9, 0)), 'BAD_USER_INPUT'],
   ['has a number past 2^53', () => tampered((bytes) => bytes.writeBigUInt64BE(2n ** 53n, 33)), 'BAD_USER_INPUT'],
   ['has a negative number', () => tampered((bytes) => bytes.writeBigInt64BE(-1n, 33)), 'BAD_USER_INPUT'],
@@ -65,7 +54,7 @@ const BAD: readonly (readonly [name: string, cursor: () => string, code: string]
 ]
 
 test.each(BAD)('a cursor that %s pages no account and resumes no subscription', async (_name, cursor, code) => {
-  const { accountId } = decodeEntryCursor(cursors[0] ?? '') as EntryCursor
+  const { accountId } = readEntryCursor(cursors[0] ?? '')
   for (const argument of ['after', 'before']) {
     const { data, errors } = await server.ask(
       `query ($id: ID!, $cursor: String) { user(id: $id) { transactions(${argument}: $cursor) { edges { cursor } } } }`,
@@ -82,7 +71,7 @@ test.each(BAD)('a cursor that %s pages no account and resumes no subscription', 
 })
 
 test('a position that the account has not reached resumes no subscription', async () => {
-  const { accountId } = decodeEntryCursor(cursors[0] ?? '') as EntryCursor
+  const { accountId } = readEntryCursor(cursors[0] ?? '')
   const { errors } = await server.ask(
     `subscription ($id: ID!, $cursor: String) { entryPosted(userId: $id, since: $cursor) { id } }`,
     { id: accountId, cursor: cursorLike({ sequence: 2 }) },
@@ -92,10 +81,11 @@ test('a position that the account has not reached resumes no subscription', asyn
 
 describe.each(['users', 'transactions', 'failedTransactions'] as const)('the list of %s', (list) => {
   const others = (['users', 'transactions', 'failedTransactions'] as const).filter((other) => other !== list)
-  const ofList = (name: typeof list, era = decodeEntryCursor(cursors[0] ?? '')?.era as string) =>
-    name === 'transactions'
-      ? encodeTransactionCursor({ era, createdAt: '2026-01-31T23:59:59.000001Z', id: randomUUID() })
-      : encodeIdCursor({ list: name, era, id: randomUUID() })
+  const ofList = (name: typeof list, era = readEntryCursor(cursors[0] ?? '').era) => {
+    const id = randomUUID()
+    if (name === 'transactions') return TRANSACTION_CURSOR.encode({ createdAt: '2026-01-31T23:59:59.000001Z', id }, era)
+    return (name === 'users' ? USER_CURSOR : FAILED_TRANSACTION_CURSOR).encode({ id }, era)
+  }
 
   test.each([
     ['of an account', () => cursors[0] ?? '', 'BAD_USER_INPUT'],
@@ -118,7 +108,7 @@ test('no more than one direction is taken at once', async () => {
   for (const field of [
     'users',
     'transactions',
-    `user(id: "${decodeEntryCursor(cursors[0] ?? '')?.accountId}") { transactions`,
+    `user(id: "${readEntryCursor(cursors[0] ?? '').accountId}") { transactions`,
   ]) {
     const close = field.includes('{') ? '}' : ''
     const { errors } = await server.ask(`{ ${field}(first: 1, last: 1) { __typename } ${close} }`)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { decodeEntryCursor } from '../../src/ledger/model/cursor.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
+import { readEntryCursor } from '../support/cursors.ts'
 import type { TestServer } from '../support/server.ts'
 import { entriesOf, openStory, type PostedTransaction, STORY } from '../support/story.ts'
 
@@ -136,7 +136,7 @@ describe('a story, each test of which goes on where the one before ended', { shu
         cursor: expect.any(String),
         user: { id },
       })
-      expect(decodeEntryCursor(user.balance.cursor)).toMatchObject({
+      expect(readEntryCursor(user.balance.cursor)).toMatchObject({
         accountId: id.slice(5),
         sequence: expected.length,
       })

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { CatchUp } from '../../src/ledger/feed/catch-up.ts'
-import { decodeEntryCursor, encodeEntryCursor } from '../../src/ledger/model/cursor.ts'
 import type { LedgerEntry } from '../../src/ledger/model/entry.ts'
+import { changedEntryCursor } from '../support/cursors.ts'
 import { openClient, openStream, type SocketClient } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 
@@ -277,9 +277,8 @@ describe('what cannot be watched is refused, and the socket lives on', () => {
 
   test('a cursor from the future', async () => {
     const userId = await createUser()
-    const now = decodeEntryCursor((await balanceOf(userId)).cursor)
-    if (!now) throw new Error('Balance.cursor is no cursor')
-    const [error] = await refusals({ userId, since: encodeEntryCursor({ ...now, sequence: 1 }) })
+    const since = changedEntryCursor((await balanceOf(userId)).cursor, { sequence: 1 })
+    const [error] = await refusals({ userId, since })
     expect(error).toMatchObject({
       message: 'since: is a position the account has not reached',
       extensions: { code: 'BAD_USER_INPUT' },
@@ -288,9 +287,8 @@ describe('what cannot be watched is refused, and the socket lives on', () => {
 
   test('a cursor from before a restore', async () => {
     const userId = await createUser()
-    const now = decodeEntryCursor((await balanceOf(userId)).cursor)
-    if (!now) throw new Error('Balance.cursor is no cursor')
-    const [error] = await refusals({ userId, since: encodeEntryCursor({ ...now, era: randomUUID() }) })
+    const since = changedEntryCursor((await balanceOf(userId)).cursor, { era: randomUUID() })
+    const [error] = await refusals({ userId, since })
     expect(error).toMatchObject({ extensions: { code: 'CURSOR_EXPIRED' } })
   })
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Listener, openListener } from '../../db/listener.ts'
+import { bytesOfUuid, uuidOfBytes } from '../model/uuid-bytes.ts'
 
 /*
  * Hints between server processes, by NOTIFY: "these accounts may have new entries, look again". Postings that come while a
@@ -92,15 +93,14 @@ function isSentInTime(notified: Promise<void>): Promise<boolean> {
 /** The sender, and then the accounts, each in 22 characters; none: any. */
 function writeHint(sender: string, accountIds: ReadonlySet<string>): string {
   if (accountIds.size > NOTIFY_ACCOUNTS_MAX) return sender
-  return sender + [...accountIds].map((id) => Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url')).join('')
+  return sender + [...accountIds].map((id) => bytesOfUuid(id).toString('base64url')).join('')
 }
 
 function readHint(payload: string): { sender: string; accountIds: string[] | 'any' } {
   const sender = payload.slice(0, 2 * SENDER_BYTES)
   const accountIds: string[] = []
   for (let at = sender.length; at < payload.length; at += ACCOUNT_CHARACTERS) {
-    const hex = Buffer.from(payload.slice(at, at + ACCOUNT_CHARACTERS), 'base64url').toString('hex')
-    accountIds.push(hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'))
+    accountIds.push(uuidOfBytes(Buffer.from(payload.slice(at, at + ACCOUNT_CHARACTERS), 'base64url')))
   }
   return { sender, accountIds: accountIds.length > 0 ? accountIds : 'any' }
 }

@@ -1,5 +1,6 @@
 import type { EntryFilter } from './entry-filter.ts'
-import type { EntryRange, PageRequest } from './entry-range.ts'
+import type { EntryRange } from './entry-range.ts'
+import type { PageRequest } from './page-request.ts'
 
 /** The entries of a range that match a filter. */
 export interface EntryList extends EntryRange {
@@ -8,5 +9,6 @@ export interface EntryList extends EntryRange {
 
 export interface MatchRequest {
   list: EntryList
-  page: PageRequest
+  /** By sequences. */
+  page: PageRequest<number>
 }

@@ -1,19 +1,10 @@
+import type { PageRequest } from './page-request.ts'
+
 /** Entries `low` … `high` of an account, both included; none when low is above high. */
 export interface EntryRange {
   accountId: string
   low: number
   high: number
-}
-
-export interface PageRequest {
-  /** How many entries, beginning with the newest. */
-  first?: number | undefined
-  /** How many entries, beginning with the oldest. */
-  last?: number | undefined
-  /** Only entries older than this position. */
-  after?: number | undefined
-  /** Only entries newer than this position. */
-  before?: number | undefined
 }
 
 /** The entries of one page, and what lies around it. */
@@ -26,7 +17,7 @@ export interface PageRange extends EntryRange {
  * The entries of one page of a list, which is a range too. An account is shown newest first, so `after` goes down and
  * `before` goes up. Numbers have no gaps: a page is plain arithmetic, as fast at the end of a long account as at its start.
  */
-export function pageRange({ first, last, after, before }: PageRequest, list: EntryRange): PageRange {
+export function pageRange({ first, last, after, before }: PageRequest<number>, list: EntryRange): PageRange {
   let low = Math.max(list.low, (before ?? 0) + 1)
   let high = Math.min(list.high, (after ?? Number.POSITIVE_INFINITY) - 1)
   if (last === undefined) low = Math.max(low, high - (first ?? 0) + 1)

@@ -19,10 +19,3 @@ export interface TransactionFilter {
   /** Excluded. */
   to?: Instant | null | undefined
 }
-
-export interface TransactionPageRequest {
-  first?: number | undefined
-  last?: number | undefined
-  after?: TransactionPosition | undefined
-  before?: TransactionPosition | undefined
-}

@@ -2,8 +2,9 @@ import type { Database } from '../../db/pool.ts'
 import type { LedgerEntry } from '../model/entry.ts'
 import { filterValues } from '../model/entry-filter.ts'
 import type { EntryList, MatchRequest } from '../model/entry-list.ts'
-import type { EntryRange, PageRequest } from '../model/entry-range.ts'
+import type { EntryRange } from '../model/entry-range.ts'
 import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
+import type { PageRequest } from '../model/page-request.ts'
 import { readMatchCounts } from '../statements/read-match-counts.ts'
 import { readMatchingEntries } from '../statements/read-matching-entries.ts'
 import type { CheckpointGap } from '../upkeep/checkpoints.ts'
@@ -89,8 +90,8 @@ export async function countMatches(database: Database, lists: readonly EntryList
   return lists.map((list) => (isCounted(list) ? (rows.shift()?.count ?? 0) : null))
 }
 
-const goesUp = ({ last }: PageRequest) => last !== undefined
-const sizeOf = ({ first, last }: PageRequest) => last ?? first ?? 0
+const goesUp = ({ last }: PageRequest<number>) => last !== undefined
+const sizeOf = ({ first, last }: PageRequest<number>) => last ?? first ?? 0
 
 /** What is looked through ahead, where that stops short of the list's end, and what lies behind the page's start. */
 function scanOf({ list, page }: MatchRequest, scanMax: number) {

@@ -3,7 +3,8 @@ import { type Instant, selectInstant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { failedTransactions } from '../../db/tables.ts'
 import type { FailedTransaction, FailedTransactionFilter, FailureCode, Posters } from '../model/failed-transaction.ts'
-import type { IdPage, IdPageRequest } from '../model/id-page.ts'
+import type { IdPage, IdPosition } from '../model/id-page.ts'
+import type { PageRequest } from '../model/page-request.ts'
 import { pageById } from './id-page.ts'
 
 const columns = {
@@ -35,7 +36,7 @@ export async function findFailedTransactions(
 /** Failed attempts, newest first. */
 export function pageFailedTransactions(
   database: Database,
-  request: IdPageRequest,
+  request: PageRequest<IdPosition>,
   { userId, code, addressed }: FailedTransactionFilter,
   posters: Posters,
 ): Promise<IdPage<FailedTransaction>> {

@@ -1,20 +1,22 @@
 import { and, asc, desc, gt, gte, lt, lte, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import type { Database } from '../../db/pool.ts'
-import type { IdPage, IdPageRequest } from '../model/id-page.ts'
+import type { IdPage, IdPosition } from '../model/id-page.ts'
+import type { PageRequest } from '../model/page-request.ts'
 
 type SelectRows<Row> = (where: SQL | undefined, order: SQL, limit: number) => Promise<Row[]>
 
 /** Reads a page by keyset: as fast at the end of a long list as at its start, and steady while rows are added. */
 export async function pageById<Row extends { id: string }>(
   database: Database,
-  { first, last, after, before }: IdPageRequest,
+  { first, last, ...page }: PageRequest<IdPosition>,
   table: PgTable,
   id: PgColumn,
   /** Which rows the list has; undefined: all. */
   filter: SQL | undefined,
   selectRows: SelectRows<Row>,
 ): Promise<IdPage<Row>> {
+  const [after, before] = [page.after?.id, page.before?.id]
   const window = and(after === undefined ? undefined : lt(id, after), before === undefined ? undefined : gt(id, before))
   const rows =
     last === undefined

@@ -2,8 +2,9 @@ import { and, asc, desc, gte, isNotNull, isNull, lt, lte, type SQL, sql } from '
 import type { Database } from '../../db/pool.ts'
 import { transactions } from '../../db/tables.ts'
 import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
+import type { PageRequest } from '../model/page-request.ts'
 import { type LedgerTransaction, transactionColumns } from '../model/transaction.ts'
-import type { TransactionFilter, TransactionPageRequest, TransactionPosition } from '../model/transaction-page.ts'
+import type { TransactionFilter, TransactionPosition } from '../model/transaction-page.ts'
 
 /*
  * The whole ledger, newest first by time and then by id. Entries of one account stand in their order; transactions that
@@ -61,7 +62,7 @@ function scan(database: Database, where: SQL | undefined, goesUp: boolean, scanM
 /** Reads a page by keyset; it looks through at most `scanMax` transactions on either side of where it starts. */
 export async function pageTransactions(
   database: Database,
-  { first, last, after, before }: TransactionPageRequest,
+  { first, last, after, before }: PageRequest<TransactionPosition>,
   filter: TransactionFilter,
   scanMax: number,
 ): Promise<FilteredPage<LedgerTransaction, TransactionPosition>> {

@@ -1,6 +1,7 @@
 import type { Database } from '../../db/pool.ts'
 import { users } from '../../db/tables.ts'
-import type { IdPage, IdPageRequest } from '../model/id-page.ts'
+import type { IdPage, IdPosition } from '../model/id-page.ts'
+import type { PageRequest } from '../model/page-request.ts'
 import { makeRowId } from '../model/row-id.ts'
 import { type NewUser, type User, type UserKey, userColumns } from '../model/user.ts'
 import { readUsers } from '../statements/read-users.ts'
@@ -27,7 +28,7 @@ export async function findUsersByKey(database: Database, keys: readonly UserKey[
 }
 
 /** Users, newest first (by id, which rises with time). */
-export function pageUsers(database: Database, request: IdPageRequest): Promise<IdPage<User>> {
+export function pageUsers(database: Database, request: PageRequest<IdPosition>): Promise<IdPage<User>> {
   return pageById(database, request, users, users.id, undefined, (where, order, limit) =>
     database.select(userColumns).from(users).where(where).orderBy(order).limit(limit),
   )
