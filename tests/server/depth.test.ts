@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { getIntrospectionQuery } from 'graphql'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DEPTH_MAX } from '../../src/server/graphql/depth.ts'
+import { DEPTH_MAX } from '../../src/server/graphql/document-limits.ts'
 import { openClient } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 

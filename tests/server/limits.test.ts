@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createApiToken } from '../../src/auth/api-tokens.ts'
 import { databaseOf } from '../../src/db/pool.ts'
-import { DEPTH_MAX } from '../../src/server/graphql/depth.ts'
 import {
   ALIASES_MAX,
+  DEPTH_MAX,
   DOCUMENT_LENGTH_MAX,
   FIELDS_MAX,
   INTROSPECTION_ALIASES_MAX,
   TOKENS_MAX,
-} from '../../src/server/graphql/excess.ts'
+} from '../../src/server/graphql/document-limits.ts'
 import { holdSession, untilBlocked } from '../support/faults.ts'
 import { openClient } from '../support/graphql-transport.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'

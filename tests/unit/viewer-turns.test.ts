@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { bytesOf } from '../../src/server/graphql/large-operations.ts'
 import { ViewerTurns, type ViewerTurnsOptions } from '../../src/server/graphql/viewer-turns.ts'
 
 const open = (options: Partial<ViewerTurnsOptions> = {}) =>
@@ -80,13 +79,4 @@ describe('large operations of a viewer', () => {
     ends[0]?.()
     while (turns.viewerCount > 0) await nextTurn()
   })
-})
-
-test('the size of variables is told by their values and texts', () => {
-  expect(bytesOf({})).toBeLessThan(1_000)
-  expect(bytesOf({ text: 'a'.repeat(100_000) })).toBeGreaterThan(100_000)
-  expect(bytesOf({ list: Array(1_000).fill(0) })).toBeGreaterThan(60_000)
-  let deep: unknown = 0
-  for (let depth = 0; depth < 100_000; depth++) deep = [deep]
-  expect(bytesOf(deep)).toBeGreaterThan(100_000)
 })

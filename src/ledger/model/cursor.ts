@@ -24,8 +24,8 @@ const LENGTH_MAX = 100
 const FEED_LENGTH_MAX = 64 * 1024
 
 /**
- * @param kind the first bytes. Clients keep cursors, so the number of a kind that is given up must never be used again: 2, 1
- * was the whole ledger's, when it was ordered by id.
+ * @param kind the first bytes. Clients keep cursors, so a kind that is given up is never used again. One is: [2, 1] was the
+ * whole ledger's, when it was ordered by id.
  * @param fields of the position, in the order of their bytes.
  */
 function cursorOf<Position extends object>(

@@ -17,9 +17,10 @@ import { runsLedger } from '../../auth/viewer.ts'
 import type { Context } from '../../schema/context.ts'
 import { type Recorded, recordFor } from '../http-request.ts'
 import { CostTurns } from './cost-turns.ts'
-import { DOCUMENT_LENGTH_MAX, excessOfVariables, TOKENS_MAX } from './excess.ts'
+import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './document-limits.ts'
 import { overloaded } from './overloaded.ts'
 import { withoutArgumentValue } from './request-errors.ts'
+import { measureVariables } from './variable-limits.ts'
 import { countedAs } from './viewer-count.ts'
 
 /* What may be asked, on every transport: these are hooks of GraphQL's own steps. */
@@ -50,7 +51,7 @@ export function limitsCost(limits: CostLimits & { operationDeadlineMs: number })
   const turns = new CostTurns({ deadlineMs: limits.operationDeadlineMs })
   /** In points, or why it is refused. */
   const costWithinLimits = (args: ExecutionArgs): number | GraphQLError => {
-    const excess = excessOfVariables(args.variableValues)
+    const { excess } = measureVariables(args.variableValues)
     if (excess) return excess
     const context = args.contextValue as Context & Recorded
     const max = runsLedger(context.viewer) ? limits.operatorCostMax : limits.userCostMax

@@ -3,7 +3,7 @@ import type { GraphQLParams, Plugin } from 'graphql-yoga'
 import { LRUCache } from 'lru-cache'
 import { ConfigError } from '../../config.ts'
 import { canonicalForm, operationsFirst, withTypenames } from './canonical-document.ts'
-import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './excess.ts'
+import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './document-limits.ts'
 import { bareId, type ListedOperation, readOperationList, sha256Of } from './operation-list.ts'
 
 /** Of all variants of listed documents that clients have sent, in characters. */

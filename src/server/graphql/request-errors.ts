@@ -16,7 +16,7 @@ import {
 import type { Plugin } from 'graphql-yoga'
 import { type InvalidField, ISSUES_MAX } from '../../schema/validation-error.ts'
 import { BAD_USER_INPUT, badUserInput, messageOf, reasonOf } from './bad-user-input.ts'
-import { excessOf, TOKENS_MAX } from './excess.ts'
+import { excessOf, TOKENS_MAX } from './document-limits.ts'
 import { errorWithHiddenNames, fieldsIn, withHiddenNames } from './hidden-names.ts'
 import { VALIDATION_RULES } from './validation-rules.ts'
 

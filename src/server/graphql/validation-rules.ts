@@ -10,7 +10,6 @@ import {
   visitInParallel,
 } from 'graphql'
 import { badUserInput, messageOf } from './bad-user-input.ts'
-import { DepthRule } from './depth.ts'
 
 /** Like the rule it stands for, but its errors name the argument and the reason, and never the literal. */
 const LiteralsOfCorrectTypeRule: ValidationRule = (context: ValidationContext): ASTVisitor => {
@@ -63,6 +62,5 @@ const SubscriptionWithoutConditionsRule: ValidationRule = (context: ValidationCo
 /** What every document is held to. */
 export const VALIDATION_RULES: readonly ValidationRule[] = [
   ...specifiedRules.map((rule) => (rule === ValuesOfCorrectTypeRule ? LiteralsOfCorrectTypeRule : rule)),
-  DepthRule,
   SubscriptionWithoutConditionsRule,
 ]

@@ -1,4 +1,11 @@
-import { type DocumentNode, type FieldNode, GraphQLError, Kind, type SelectionSetNode } from 'graphql'
+import {
+  type DocumentNode,
+  type FieldNode,
+  GraphQLError,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+} from 'graphql'
 
 /*
  * What a document may ask, whatever its variables are. It is checked before the document is validated, since some rules of
@@ -19,23 +26,25 @@ export const INTROSPECTION_ALIASES_MAX = 10
 /** Fields that end up as one in the answer are compared with each other, each with each: 20,000 pairs take 40 ms. */
 export const REPEATS_MAX = 5_000
 
-/** Values in the variables, each list and object included: a thousand postings have 6,000, and 200,000 take 150 ms. */
-export const VARIABLE_VALUES_MAX = 20_000
-
-/** Of a variable or an input field. For a longer one graphql-js would look for names that are most like it. */
-export const VARIABLE_NAME_LENGTH_MAX = 256
+/** Fields within each other, fragments included. Introspection by GraphiQL has 13; no question of a ledger has 32. */
+export const DEPTH_MAX = 32
 
 const refusal = (message: string) =>
   new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
 
+/** What is asked for in a selection set, with its fragments. */
 interface Size {
   fields: number
   aliases: number
   logins: number
   introspections: number
+  /** The most fields that are within each other. */
+  depth: number
 }
 
-const NOTHING: Size = { fields: 0, aliases: 0, logins: 0, introspections: 0 }
+const NOTHING: Size = { fields: 0, aliases: 0, logins: 0, introspections: 0, depth: 0 }
+/** What adds up. */
+const SUMS = ['fields', 'aliases', 'logins', 'introspections'] as const
 
 /** What is too much in a document, or undefined. */
 export function excessOf(document: DocumentNode): GraphQLError | undefined {
@@ -65,16 +74,20 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
       const below =
         selection.kind === Kind.FRAGMENT_SPREAD
           ? sizeOfFragment(selection.name.value)
-          : selection.selectionSet && sizeOf(selection.selectionSet)
-      if (!below) continue
-      for (const what of Object.keys(size) as (keyof Size)[]) size[what] += below[what]
+          : selection.selectionSet
+            ? sizeOf(selection.selectionSet)
+            : NOTHING
+      for (const what of SUMS) size[what] += below[what]
+      size.depth = Math.max(size.depth, below.depth + (selection.kind === Kind.FIELD ? 1 : 0))
     }
     return size
   }
   const repeats = repeatsOf(document, fragments)
+  let tooDeep: OperationDefinitionNode | undefined
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue
-    const { fields, aliases, logins, introspections } = sizeOf(definition.selectionSet)
+    const { fields, aliases, logins, introspections, depth } = sizeOf(definition.selectionSet)
+    if (definition.kind === Kind.OPERATION_DEFINITION && depth > DEPTH_MAX) tooDeep ??= definition
     if (fields > FIELDS_MAX) return refusal(`The document has more than ${FIELDS_MAX} fields.`)
     if (aliases > ALIASES_MAX) return refusal(`The document has more than ${ALIASES_MAX} aliases.`)
     if (hasLongAlias) return refusal(`An alias has more than ${ALIAS_LENGTH_MAX} characters.`)
@@ -83,8 +96,18 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
       return refusal(`An introspection query has more than ${INTROSPECTION_ALIASES_MAX} aliases.`)
   }
   if (repeats > REPEATS_MAX) return refusal('The document repeats the same fields too many times.')
-  return undefined
+  return tooDeep && depthRefusal(tooDeep)
 }
+
+/**
+ * Such an operation must not begin: an answer that cannot be written out must not belong to a posting that was committed.
+ * It is answered as if validation refused it.
+ */
+const depthRefusal = (nodes: OperationDefinitionNode) =>
+  new GraphQLError(`The document is nested too deeply: at most ${DEPTH_MAX} levels of fields.`, {
+    nodes,
+    extensions: { code: 'BAD_REQUEST' },
+  })
 
 function countField(size: Size, { name: { value: name }, alias }: FieldNode): void {
   size.fields++
@@ -133,27 +156,4 @@ function repeatsOf(document: DocumentNode, fragments: ReadonlyMap<string, Select
     most = Math.max(most, pairs)
   }
   return visits > VISITS_MAX ? Number.POSITIVE_INFINITY : most
-}
-
-/** What is too much in the variables of an operation, or undefined. */
-export function excessOfVariables(variables: unknown): GraphQLError | undefined {
-  // Not by recursion: they may be nested deeper than the stack.
-  const left = [variables]
-  for (let count = 0; left.length > 0; count++) {
-    const value = left.pop()
-    if (typeof value !== 'object' || value === null) continue
-    const isList = Array.isArray(value)
-    const below = isList ? value : Object.values(value)
-    if (!isList && hasLongName(value))
-      return refusal(`A name in the variables has more than ${VARIABLE_NAME_LENGTH_MAX} characters.`)
-    if (count + left.length + below.length > VARIABLE_VALUES_MAX)
-      return refusal(`The variables have more than ${VARIABLE_VALUES_MAX} values.`)
-    for (const item of below) left.push(item)
-  }
-  return undefined
-}
-
-function hasLongName(value: object): boolean {
-  for (const name in value) if (name.length > VARIABLE_NAME_LENGTH_MAX) return true
-  return false
 }

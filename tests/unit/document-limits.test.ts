@@ -1,12 +1,6 @@
 import { type DocumentNode, Kind, parse } from 'graphql'
 import { expect, test } from 'vitest'
-import {
-  ALIAS_LENGTH_MAX,
-  excessOf,
-  excessOfVariables,
-  VARIABLE_NAME_LENGTH_MAX,
-  VARIABLE_VALUES_MAX,
-} from '../../src/server/graphql/excess.ts'
+import { ALIAS_LENGTH_MAX, DEPTH_MAX, excessOf } from '../../src/server/graphql/document-limits.ts'
 
 const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, index) => text(index)).join(' ')
@@ -62,15 +56,6 @@ test('a small circle is left to validation, which has the words for it', () => {
   expect(told('{ ...A } fragment A on Query { a ...B } fragment B on Query { ...A }')).toBeUndefined()
 })
 
-test('values of variables are counted, however they are nested', () => {
-  const list = (length: number) => ({ ids: Array(length).fill('a') })
-  expect(excessOfVariables(undefined)).toBeUndefined()
-  expect(excessOfVariables(list(VARIABLE_VALUES_MAX - 2))).toBeUndefined()
-  expect(excessOfVariables(list(VARIABLE_VALUES_MAX))?.message).toMatch(/more than 20000 values/)
-  const deep = JSON.parse(`{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`)
-  expect(excessOfVariables(deep)?.message).toMatch(/more than 20000 values/)
-})
-
 test('fragments that double at the end of a long row are given up soon, however many there are', () => {
   const row = times(200, (i) => `fragment F${i} on Query { ...F${i + 1} }`)
   const doubling = times(11, (i) => `fragment F${200 + i} on Query { ...F${201 + i} ...F${201 + i} }`)
@@ -93,9 +78,18 @@ test('fragments that double at the end of a long row are given up soon, however 
   expect(looks).toBeLessThan(20_000)
 })
 
-test('a name in the variables is bounded, however deep it is', () => {
-  const named = (length: number) => ({ input: [{ ['x'.repeat(length)]: 1 }] })
-  expect(excessOfVariables(named(VARIABLE_NAME_LENGTH_MAX))).toBeUndefined()
-  expect(excessOfVariables(named(VARIABLE_NAME_LENGTH_MAX + 1))?.message).toMatch(/more than 256 characters/)
-  expect(excessOfVariables({ ['x'.repeat(1_000_000)]: 1 })?.message).toMatch(/more than 256 characters/)
+test('fields within each other are counted in all fragments, and each operation by itself', () => {
+  const nested = (depth: number, inside: string) => `${'a { '.repeat(depth)}${inside}${' }'.repeat(depth)}`
+  const half = DEPTH_MAX / 2
+  const told = (inner: string) =>
+    excessOf(
+      parse(
+        `query Flat { a } query Deep { ${nested(half, '...F ...F')} } fragment F on A { ... { ${nested(half - 1, inner)} } }`,
+      ),
+    )
+  expect(told('b')).toBeUndefined()
+  expect(told('b { c }')?.message).toMatch(/nested too deeply/)
+  expect(told('b { c }')?.nodes).toMatchObject([{ name: { value: 'Deep' } }])
+  // It is not in any operation.
+  expect(excessOf(parse(`{ a } fragment F on A { ${nested(DEPTH_MAX, 'b')} }`))).toBeUndefined()
 })
