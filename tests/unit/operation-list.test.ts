@@ -73,7 +73,21 @@ test('all that is wrong is named at once, with its entry and the reason', async 
     'entry "two": its value is not the text of a document.',
   ])
   const many = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`key${index}`, NAME]))
-  expect(await complaintsOf(many)).toHaveLength(20)
+  const complaints = await complaintsOf(many)
+  expect(complaints).toHaveLength(21)
+  expect(complaints.at(-1)).toBe('… and 80 more.')
+})
+
+test('a document that the schema refuses is named, with the line', async () => {
+  const old = 'query Old {\n  ledger {\n    profit\n  }\n  ledgers { id }\n}'
+  const label = `entry "${hashOf('sha256', old)}"`
+  expect(await complaintsOf({ [hashOf('sha256', NAME)]: NAME, [hashOf('sha256', old)]: old })).toEqual([
+    `${label}, line 3: Cannot query field "profit" on type "Ledger".`,
+    expect.stringContaining(`${label}, line 5: Cannot query field "ledgers" on type "Query".`),
+  ])
+  const entry = { id: hashOf('sha256', old), name: 'Old', type: 'query', body: old }
+  const [first] = await complaintsOf(manifest(entry))
+  expect(first).toBe('operations[0] (Old), line 3: Cannot query field "profit" on type "Ledger".')
 })
 
 test('a byte order mark before the JSON is passed over', async () => {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode, parse } from 'graphql'
+import { type DocumentNode, GraphQLError, Kind, type OperationDefinitionNode, parse, validate } from 'graphql'
 import { ConfigError } from '../../config.ts'
+import { schema } from '../../schema/index.ts'
 
 /*
  * The lists of operations that clients' build tools write:
@@ -105,13 +106,23 @@ function* read(json: unknown): Generator<() => ListedOperation> {
   }
 }
 
+/** What the schema refuses in an operation, with the line of its text. */
+function schemaErrorsOf({ label, text, document }: ListedOperation): string[] {
+  if (validate(schema, document).length === 0) return []
+  // Once more with locations, which a valid document does not need.
+  return validate(schema, parse(text)).map(
+    ({ message, locations }) => `${label}, line ${locations?.[0]?.line ?? 1}: ${message}`,
+  )
+}
+
 /** So many mistakes are named at once. */
 const MISTAKES_MAX = 20
 
 /**
  * Reads a list of operations, in any of the forms above.
  *
- * @throws {ConfigError} naming the file, each bad entry, and what is wrong with it, one line each.
+ * @throws {ConfigError} naming the file, each bad entry, and what is wrong with it, one line each. An entry that the schema
+ *   refuses is bad: it was written for another version of the API.
  */
 export async function readOperationList(path: string): Promise<ListedOperation[]> {
   const text = await readFile(path, 'utf8').catch(() => {
@@ -119,19 +130,26 @@ export async function readOperationList(path: string): Promise<ListedOperation[]
   })
   const operations: ListedOperation[] = []
   const mistakes: string[] = []
+  const note = (mistake: string) => mistakes.push(`${path}: ${mistake.replace(/\.$/, '')}.`)
   const take = (work: () => void) => {
     try {
       work()
     } catch (error) {
       if (!(error instanceof Unacceptable)) throw error
-      mistakes.push(`${path}: ${error.message.replace(/\.$/, '')}.`)
+      note(error.message)
     }
   }
   take(() => {
     for (const operation of read(jsonOf(text))) take(() => operations.push(operation()))
   })
-  if (mistakes.length > 0) throw new ConfigError(mistakes.slice(0, MISTAKES_MAX).join('\n'))
+  for (const operation of operations) for (const error of schemaErrorsOf(operation)) note(error)
+  if (mistakes.length > 0) throw new ConfigError(shortList(mistakes).join('\n'))
   return operations
+}
+
+function shortList(mistakes: readonly string[]): readonly string[] {
+  const more = mistakes.length - MISTAKES_MAX
+  return more > 0 ? [...mistakes.slice(0, MISTAKES_MAX), `… and ${more} more.`] : mistakes
 }
 
 function jsonOf(text: string): unknown {
