@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
@@ -117,7 +116,7 @@ export async function inPipelinedTransaction<Seen, Result>(
  * on a busy machine.
  */
 function inOneWrite<Answer>(client: pg.PoolClient, send: () => Answer): Answer {
-  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection
+  const { stream } = client.connection
   stream.cork()
   try {
     return send()
@@ -135,10 +134,11 @@ export async function inOrder<Answers extends readonly unknown[]>(
   sent: readonly [...{ [At in keyof Answers]: Promise<Answers[At]> }],
 ): Promise<Answers> {
   const settled = await Promise.allSettled(sent)
-  return settled.map((answer) => {
+  const answers: readonly unknown[] = settled.map((answer) => {
     if (answer.status === 'rejected') throw answer.reason
     return answer.value
-  }) as unknown as Answers
+  })
+  return answers as Answers
 }
 
 const milliseconds = (value: number) => Math.max(1, Math.floor(value))
@@ -162,7 +162,7 @@ export async function inSnapshot<Result>(
 ): Promise<Result> {
   const client = await pool.connect()
   // The pool's own way waits for the statement under way, and that may be a long one.
-  const hangUp = () => (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy()
+  const hangUp = () => client.connection.stream.destroy()
   signal?.addEventListener('abort', hangUp)
   try {
     const tx = databaseOn(client)

@@ -73,7 +73,7 @@ builder.queryField('apiTokens', (t) =>
 
 /** A token of a user is for some accounts; of whom, it has to say. */
 const accountsOrOperator: [
-  (input: { role: string; accountIds?: readonly string[] | null | undefined }) => boolean,
+  (input: { role?: string; accountIds?: readonly string[] | null | undefined }) => boolean,
   { message: string; path: string[] },
 ] = [
   ({ role, accountIds }) => role === 'OPERATOR' || accountIds != null,
@@ -82,18 +82,18 @@ const accountsOrOperator: [
 
 const CreateApiTokenInput = builder.inputType('CreateApiTokenInput', {
   description: 'What a service may do.',
-  validate: [accountsOrOperator] as never,
+  validate: [accountsOrOperator],
   fields: (t) => ({
     name: t.string({
       required: true,
       description: `What it is for, in at most ${NAME_CHARACTERS_MAX} characters. Spaces around it are dropped.`,
-      validate: { schema: keptText(NAME_CHARACTERS_MAX) as never },
+      validate: { schema: keptText(NAME_CHARACTERS_MAX) },
     }),
     role: t.field({ type: Role, required: true, description: 'What it may do with its accounts.' }),
     accountIds: t.idList({
       description: `The users whose accounts it gives access to, at most ${PAGE_SIZE_MAX}. Without them an operator's token has access to all.`,
       validate: {
-        items: { schema: userId as never },
+        items: { schema: userId },
         minLength: [1, { message: 'must not be empty' }],
         maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
       },
@@ -122,7 +122,7 @@ const RevokeApiTokenInput = builder.inputType('RevokeApiTokenInput', {
     id: t.id({
       required: true,
       description: '`token_<uuid>`, or the bare UUID.',
-      validate: { schema: apiTokenId as never },
+      validate: { schema: apiTokenId },
     }),
   }),
 })

@@ -61,7 +61,7 @@ builder.objectField(User, 'balanceHistory', (t) =>
       timeZone: t.arg.string({
         defaultValue: 'UTC',
         description: 'The name of a time zone, such as `Europe/Paris`. Offsets such as `+01:00` are not accepted.',
-        validate: { schema: timeZoneName as never },
+        validate: { schema: timeZoneName },
       }),
     },
     validate: [[({ from, to }) => from <= to, { message: 'is after `to`', path: ['from'] }]],

@@ -77,7 +77,7 @@ builder.queryField('balances', (t) =>
         required: true,
         description: `The users, at most ${PAGE_SIZE_MAX}.`,
         validate: {
-          items: { schema: userId as never },
+          items: { schema: userId },
           maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
         },
       }),

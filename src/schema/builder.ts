@@ -78,13 +78,13 @@ export const builder = new SchemaBuilder<{
       args: {
         id: {
           description: 'As an `id` field returned it: `user_…`, `transaction_…`, `attempt_…` or `entry_…`.',
-          validate: [nodeIdRule] as never,
+          validate: [nodeIdRule],
         },
       },
     },
     nodesQueryOptions: {
       nullable: { list: true, items: true },
-      complexity: (({ ids }: { ids: readonly unknown[] }) => costOfIds(ids)) as never,
+      complexity: ({ ids }) => costOfIds(ids),
       description: `Objects by their ids, in the same order; null for one that does not exist, or is not yours. At most ${PAGE_SIZE_MAX}.`,
       args: {
         ids: {
@@ -92,7 +92,7 @@ export const builder = new SchemaBuilder<{
           validate: {
             items: { refine: [nodeIdRule] },
             maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
-          } as never,
+          },
         },
       },
     },

@@ -41,7 +41,7 @@ interface ErrorShape {
 export const ErrorInterface = builder.interfaceRef<ErrorShape>('Error').implement({
   description: 'Why a mutation was not carried out.',
   // Of an error that is the value of a field: those of a union are resolved by it.
-  resolveType: (error) => errorTypeMap.get(error) as never,
+  resolveType: (error) => errorTypeMap.get(error)?.name,
   fields: (t) => ({
     code: t.expose('code', { type: ErrorCode, description: 'For programs.' }),
     message: t.exposeString('message', { description: 'For people. It never repeats what was sent.' }),

@@ -60,7 +60,7 @@ const FailedTransactionFilter = builder.inputType('FailedTransactionFilter', {
   fields: (t) => ({
     userId: t.id({
       description: 'Who would have paid or been paid; the user need not exist.',
-      validate: { schema: userId as never },
+      validate: { schema: userId },
     }),
     code: t.field({ type: ErrorCode, description: 'Why they were not posted.' }),
     addressed: t.boolean({ description: 'Whether they are marked as addressed.' }),
@@ -81,12 +81,7 @@ builder.queryField('failedTransactions', (t) =>
         const request = pageRequest(page, FAILED_TRANSACTION_CURSOR, ledger.era)
         const { accountIds, role } = viewer
         const posters = accountIds && { accountIds: [...accountIds], withDeposits: role === 'OPERATOR' }
-        const { rows, ...around } = await pageFailedTransactions(
-          ledger.database,
-          request,
-          (filter ?? {}) as never,
-          posters,
-        )
+        const { rows, ...around } = await pageFailedTransactions(ledger.database, request, filter ?? {}, posters)
         return connectionOf(rows, around, FAILED_TRANSACTION_CURSOR, ledger.era)
       },
     },
@@ -101,7 +96,7 @@ const AddressFailedTransactionInput = builder.inputType('AddressFailedTransactio
     id: t.id({
       required: true,
       description: '`attempt_<uuid>`, or the bare UUID.',
-      validate: { schema: attemptId as never },
+      validate: { schema: attemptId },
     }),
   }),
 })

@@ -35,7 +35,7 @@ export function decodeNodeId(text: string): NodeId {
 }
 
 /** For the `validate` of every argument that is such an id. */
-export const nodeIdRule: [(id: NodeId) => boolean, { message: string }] = [
+export const nodeIdRule: [(id: unknown) => boolean, { message: string }] = [
   (id) => id !== MALFORMED,
   { message: 'must be an id: user_<uuid>, transaction_<uuid>, attempt_<uuid> or entry_<uuid>_<sequence>' },
 ]

@@ -97,7 +97,7 @@ builder.subscriptionField('entryPosted', (t) =>
     nullable: true,
     description: 'Each new entry of an account as it is committed, in order, none missed and none repeated.',
     args: {
-      userId: t.arg.id({ required: true, description: 'Whose account.', validate: { schema: userId as never } }),
+      userId: t.arg.id({ required: true, description: 'Whose account.', validate: { schema: userId } }),
       since: t.arg.string({
         description:
           'Every entry later than this cursor (of an entry, or `Balance.cursor`), oldest first, and then what is new. Without it, from now.',

@@ -105,6 +105,7 @@ function lazyClassOf(ledger: Ledger): new (slices: Slices) => Loaders {
       },
     })
   }
+  // It has all of them by now: the compiler does not see getters that are defined by name.
   return Lazy as unknown as new (
     slices: Slices,
   ) => Loaders

@@ -27,12 +27,12 @@ export const DepositInput = builder.inputType('DepositInput', {
   description: 'Money that comes in from the world outside.',
   fields: (t) => ({
     idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
-    userId: t.id({ required: true, description: 'Who is paid.', validate: { schema: userId as never } }),
+    userId: t.id({ required: true, description: 'Who is paid.', validate: { schema: userId } }),
     amount: t.field({
       type: 'Cents',
       required: true,
       description: 'How much: more than 0.',
-      validate: { schema: amount as never },
+      validate: { schema: amount },
     }),
   }),
 })
@@ -41,17 +41,17 @@ export const TransferInput = builder.inputType('TransferInput', {
   description: 'Money that moves from one account to another.',
   fields: (t) => ({
     idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
-    sourceUserId: t.id({ required: true, description: 'Who pays.', validate: { schema: userId as never } }),
+    sourceUserId: t.id({ required: true, description: 'Who pays.', validate: { schema: userId } }),
     destinationUserId: t.id({
       required: true,
       description: 'Who is paid: somebody else.',
-      validate: { schema: userId as never },
+      validate: { schema: userId },
     }),
     amount: t.field({
       type: 'Cents',
       required: true,
       description: 'How much: more than 0.',
-      validate: { schema: amount as never },
+      validate: { schema: amount },
     }),
   }),
 })

@@ -45,11 +45,11 @@ builder.objectType(TooManyAttemptsError, {
 const LoginInput = builder.inputType('LoginInput', {
   description: 'Who signs in.',
   fields: (t) => ({
-    email: t.string({ required: true, description: 'In any spelling.', validate: { schema: email as never } }),
+    email: t.string({ required: true, description: 'In any spelling.', validate: { schema: email } }),
     password: t.string({
       required: true,
       description: `At most ${PASSWORD_CHARACTERS_MAX} characters.`,
-      validate: { schema: shownPassword as never },
+      validate: { schema: shownPassword },
     }),
   }),
 })

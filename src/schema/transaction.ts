@@ -83,7 +83,7 @@ builder.queryFields((t) => ({
     args: {
       id: t.arg.id({
         description: '`transaction_<uuid>`, or the bare UUID.',
-        validate: { schema: transactionId as never },
+        validate: { schema: transactionId },
       }),
       idempotencyKey: t.arg({ type: 'UUID', description: 'The key its client made.' }),
     },

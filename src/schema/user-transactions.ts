@@ -24,7 +24,7 @@ const LedgerEntryFilter = builder.inputType('LedgerEntryFilter', {
     kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
     counterpartyId: t.id({
       description: 'Only what came from this user or went to it.',
-      validate: { schema: userId as never },
+      validate: { schema: userId },
     }),
     amountMin: t.field({ type: 'Cents', description: 'No smaller amounts. Amounts are positive either way.' }),
     amountMax: t.field({ type: 'Cents', description: 'No larger amounts.' }),
@@ -42,6 +42,7 @@ const UserTransactionsConnection = builder.connectionObject(
       totalCount: t.field(totalCount('entries', '; null when there are more than a million to look through')),
     }),
   },
+  // An entry is its own edge. Pothos wants an edge to carry `cursor` and `node`; an entry's are resolved.
   LedgerEntry as never,
 )
 
@@ -80,7 +81,7 @@ builder.objectField(User, 'transactions', (t) =>
         }
       },
     },
-    UserTransactionsConnection as never,
+    UserTransactionsConnection,
   ),
 )
 

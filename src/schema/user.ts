@@ -84,8 +84,8 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'One user, by id or by e-mail address. Null when there is none, or when you may not see them.',
     args: {
-      id: t.arg.id({ description: '`user_<uuid>`, or the bare UUID.', validate: { schema: userId as never } }),
-      email: t.arg.string({ description: 'In any spelling of the address.', validate: { schema: email as never } }),
+      id: t.arg.id({ description: '`user_<uuid>`, or the bare UUID.', validate: { schema: userId } }),
+      email: t.arg.string({ description: 'In any spelling of the address.', validate: { schema: email } }),
     },
     validate: [
       [
@@ -125,11 +125,11 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
     email: t.string({
       required: true,
       description: "Any spelling; it is kept in its canonical form, which must be nobody else's.",
-      validate: { schema: email as never },
+      validate: { schema: email },
     }),
     password: t.string({
       description: `From ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, spaces around them included. Without one the user cannot sign in: a house account.`,
-      validate: { schema: newPassword as never },
+      validate: { schema: newPassword },
     }),
     role: t.field({ type: Role, description: 'Default: `USER`.' }),
   }),

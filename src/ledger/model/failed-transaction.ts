@@ -25,7 +25,8 @@ export interface FailedTransaction {
 export interface FailedTransactionFilter {
   /** As the source or the destination. */
   userId?: string | null | undefined
-  code?: FailureCode | null | undefined
+  /** Any code. One that no attempt fails with finds nothing. */
+  code?: string | null | undefined
   addressed?: boolean | null | undefined
 }
 

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { OutcomeUnknownError } from '../../db/transaction.ts'
 import type { FailureCode } from '../model/failed-transaction.ts'
-import type { CallOutcome, Outcome, PostingRequest } from '../model/posting.ts'
+import type { CallOutcome, Outcome, Posted, PostingRequest } from '../model/posting.ts'
 import { PostingCounts } from '../model/posting-counts.ts'
 import { REFUSAL_MESSAGES } from '../model/refusal.ts'
 import { makeRowId } from '../model/row-id.ts'
@@ -75,7 +75,7 @@ export class PostingEngine {
    */
   async post(request: PostingRequest, submitter = SERVER): Promise<Outcome> {
     const outcome = await this.#call([request], submitter)
-    return 'refusal' in outcome ? { refusal: outcome.refusal } : { posted: outcome.posted[0] as never }
+    return 'refusal' in outcome ? { refusal: outcome.refusal } : { posted: outcome.posted[0] as Posted }
   }
 
   /**

@@ -1,5 +1,5 @@
 import { type ExecutionResult, GraphQLError, getOperationAST, OperationTypeNode } from 'graphql'
-import type { Plugin } from 'graphql-yoga'
+import type { Plugin } from './plugin.ts'
 
 /**
  * Answers a query that takes too long with an error. Its statements end by their own time limits. Postings have a deadline of

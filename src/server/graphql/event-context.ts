@@ -8,9 +8,9 @@ import {
   Kind,
   visit,
 } from 'graphql'
-import type { Plugin } from 'graphql-yoga'
 import type { Authenticator } from '../../auth/authenticator.ts'
 import type { Context } from '../../schema/context.ts'
+import type { Plugin } from './plugin.ts'
 import { ViewerCount } from './viewer-count.ts'
 
 type Answer = ExecutionResult | Promise<ExecutionResult>

@@ -1,6 +1,5 @@
-import type { Plugin } from 'graphql-yoga'
-import type { Context } from '../../schema/context.ts'
 import { overloaded } from './overloaded.ts'
+import type { Plugin } from './plugin.ts'
 import { measureVariables } from './variable-limits.ts'
 import { countedAs } from './viewer-count.ts'
 import { ViewerTurns } from './viewer-turns.ts'
@@ -18,7 +17,7 @@ export function paceLargeOperations(deadlineMs: number): Plugin {
     onExecute({ args, setResultAndStopExecution }) {
       const { bytes } = measureVariables(args.variableValues)
       if (bytes < LARGE_BYTES) return
-      return turns.take(countedAs(args.contextValue as unknown as Context), bytes).then((release) => {
+      return turns.take(countedAs(args.contextValue), bytes).then((release) => {
         if (release) return { onExecuteDone: release }
         setResultAndStopExecution({ errors: [overloaded()] })
         return undefined

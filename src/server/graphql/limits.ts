@@ -12,13 +12,12 @@ import {
   visit,
   visitWithTypeInfo,
 } from 'graphql'
-import type { Plugin } from 'graphql-yoga'
 import { runsLedger } from '../../auth/viewer.ts'
-import type { Context } from '../../schema/context.ts'
-import { type Recorded, recordFor } from '../http-request.ts'
+import { recordFor } from '../http-request.ts'
 import { CostTurns } from './cost-turns.ts'
 import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './document-limits.ts'
 import { overloaded } from './overloaded.ts'
+import type { OperationArgs, Plugin } from './plugin.ts'
 import { withoutArgumentValue } from './request-errors.ts'
 import { measureVariables } from './variable-limits.ts'
 import { countedAs } from './viewer-count.ts'
@@ -50,10 +49,10 @@ export const limitsDocuments: Plugin = {
 export function limitsCost(limits: CostLimits & { operationDeadlineMs: number }): Plugin {
   const turns = new CostTurns({ deadlineMs: limits.operationDeadlineMs })
   /** In points, or why it is refused. */
-  const costWithinLimits = (args: ExecutionArgs): number | GraphQLError => {
+  const costWithinLimits = (args: OperationArgs): number | GraphQLError => {
     const { excess } = measureVariables(args.variableValues)
     if (excess) return excess
-    const context = args.contextValue as Context & Recorded
+    const context = args.contextValue
     const max = runsLedger(context.viewer) ? limits.operatorCostMax : limits.userCostMax
     const cost = costOf(args)
     // It would fail by itself, but the rest of the operation would be carried out, at a cost that nobody knows.
@@ -70,7 +69,7 @@ export function limitsCost(limits: CostLimits & { operationDeadlineMs: number })
     onExecute({ args, setResultAndStopExecution }) {
       const cost = costWithinLimits(args)
       if (cost instanceof GraphQLError) return setResultAndStopExecution({ errors: [cost] })
-      return turns.take(countedAs(args.contextValue as unknown as Context), cost)?.then((release) => {
+      return turns.take(countedAs(args.contextValue), cost)?.then((release) => {
         if (release) return { onExecuteDone: release }
         setResultAndStopExecution({ errors: [overloaded()] })
         return undefined

@@ -1,4 +1,4 @@
-import type { Plugin } from 'graphql-yoga'
+import type { Plugin } from './plugin.ts'
 
 /** Some clients send `operationName: ""` with a document that has one operation: it names none. */
 export function withoutEmptyName<Params extends { operationName?: string | null | undefined }>(params: Params): Params {

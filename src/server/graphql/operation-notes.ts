@@ -1,12 +1,10 @@
-import { type ExecutionArgs, type ExecutionResult, getOperationAST } from 'graphql'
-import type { Plugin } from 'graphql-yoga'
-import type { Context } from '../../schema/context.ts'
-import { type Recorded, recordFor } from '../http-request.ts'
+import { type ExecutionResult, getOperationAST } from 'graphql'
+import { recordFor } from '../http-request.ts'
 import type { RequestLog } from '../request-log.ts'
 import { NAME_LENGTH_MAX, type RequestRecord } from '../request-record.ts'
+import type { OperationArgs, Plugin } from './plugin.ts'
 
-function note({ document, operationName, contextValue }: ExecutionArgs): void {
-  const context = contextValue as Context & Recorded
+function note({ document, operationName, contextValue: context }: OperationArgs): void {
   const record = recordFor(context)
   const operation = record && getOperationAST(document, operationName)
   if (!operation) return
@@ -17,7 +15,7 @@ function note({ document, operationName, contextValue }: ExecutionArgs): void {
 }
 
 /** Writes down what an operation is, and over HTTP what came of it. (On sockets no hook of Yoga's sees the answer.) */
-export function notesOperations(log: RequestLog): Plugin<Record<string, unknown>, Recorded & Record<string, unknown>> {
+export function notesOperations(log: RequestLog): Plugin {
   return {
     onExecute: ({ args }) => note(args),
     onSubscribe: ({ args }) => note(args),

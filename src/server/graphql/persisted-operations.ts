@@ -1,10 +1,11 @@
 import { GraphQLError, parse, print } from 'graphql'
-import type { GraphQLParams, Plugin } from 'graphql-yoga'
+import type { GraphQLParams } from 'graphql-yoga'
 import { LRUCache } from 'lru-cache'
 import { ConfigError } from '../../config.ts'
 import { canonicalForm, operationsFirst, withTypenames } from './canonical-document.ts'
 import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './document-limits.ts'
 import { bareId, type ListedOperation, readOperationList, sha256Of } from './operation-list.ts'
+import type { Plugin } from './plugin.ts'
 
 /** Of all variants of listed documents that clients have sent, in characters. */
 const VARIANTS_LENGTH_MAX = 1024 * 1024

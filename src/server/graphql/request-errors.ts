@@ -82,7 +82,7 @@ function variableIssues(args: ExecutionArgs, hidesNames: boolean): InvalidField[
   const shown = (message: string) => (hidesNames ? withHiddenNames(message, document, fieldsSent) : message)
   for (const definition of getOperationAST(document, operationName)?.variableDefinitions ?? []) {
     const name = definition.variable.name.value
-    const type = typeFromAST(schema as GraphQLSchema, definition.type as never)
+    const type = typeFromAST(schema, definition.type)
     if (!type || !isInputType(type)) continue
     const value = variableValues?.[name]
     if (value === undefined || value === null) {
@@ -150,7 +150,7 @@ export function requestErrorsWithoutValues({ introspection }: { introspection: b
             const errors = validate(schema, document, rules, { hideSuggestions: hidesNames })
             return hidesNames ? errors.map((error) => errorWithHiddenNames(error, document)) : errors
           }),
-        ) as never,
+        ),
       )
     },
     onExecute({ args }) {
@@ -165,7 +165,7 @@ export function requestErrorsWithoutValues({ introspection }: { introspection: b
         onSubscribeResult({ result, setResult }) {
           if (Symbol.asyncIterator in result) return
           const { errors, ...rest } = withoutValues(args, result as ExecutionResult, hidesNames)
-          setResult({ ...rest, ...(errors && { errors: errors.map(withoutArgumentValue) }) } as never)
+          setResult({ ...rest, ...(errors && { errors: errors.map(withoutArgumentValue) }) })
         },
       }
     },

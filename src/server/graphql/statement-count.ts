@@ -1,6 +1,6 @@
 import type { ExecutionResult } from 'graphql'
-import type { Plugin } from 'graphql-yoga'
 import { countStatements, type StatementCount } from '../../db/statement-count.ts'
+import type { Plugin } from './plugin.ts'
 
 /** A request with this header gets the number in `extensions.statementCount`. */
 export const STATEMENT_COUNT_HEADER = 'x-statement-count'

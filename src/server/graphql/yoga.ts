@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http'
-import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
+import { createYoga, type YogaServerInstance } from 'graphql-yoga'
 import type { Auth } from '../../auth/auth.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import { type Caller, type Context, createContext } from '../../schema/context.ts'
 import { schema } from '../../schema/index.ts'
-import type { Recorded } from '../http-request.ts'
 import type { RequestLog } from '../request-log.ts'
 import { answersQueriesBy } from './deadline.ts'
 import { createDocumentCache } from './document-cache.ts'
@@ -15,6 +14,7 @@ import { maskError } from './masked-errors.ts'
 import { takesEmptyNameForNone } from './operation-name.ts'
 import { notesOperations } from './operation-notes.ts'
 import { type PersistedOperations, runsRequestedDocuments } from './persisted-operations.ts'
+import type { Plugin, ServerContext } from './plugin.ts'
 import { requestErrorsWithoutValues } from './request-errors.ts'
 import { tellsStatementCount } from './statement-count.ts'
 
@@ -23,11 +23,6 @@ export const GRAPHQL_PATH = '/graphql'
 const EVENT_STREAM = 'text/event-stream'
 
 export type GraphqlServer = YogaServerInstance<ServerContext, Context>
-
-/** Who sent a request or a frame, found out before GraphQL hears of it. */
-export interface ServerContext extends Recorded, Record<string, unknown> {
-  caller?: Caller
-}
 
 export interface GraphqlOptions extends CostLimits {
   ledger: Ledger
@@ -51,7 +46,7 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
   return createYoga<ServerContext, Context>({
     schema,
     context: ({ caller, req }) =>
-      createContext(ledger, auth, caller ?? options.callerOf(req as IncomingMessage), options.tokenHint()) as never,
+      createContext(ledger, auth, caller ?? options.callerOf(req as IncomingMessage), options.tokenHint()),
     graphqlEndpoint: GRAPHQL_PATH,
     graphiql: false,
     landingPage: false,
@@ -65,21 +60,21 @@ export function createGraphql(options: GraphqlOptions): GraphqlServer {
     extraParamNames: ['documentId'],
     maskedErrors: { isDev: false, maskError },
     plugins: [
-      takesEmptyNameForNone as never,
-      runsRequestedDocuments(persistedOperations) as never,
-      limitsDocuments as never,
-      paceLargeOperations(options.operationDeadlineMs) as never,
+      takesEmptyNameForNone,
+      runsRequestedDocuments(persistedOperations),
+      limitsDocuments,
+      paceLargeOperations(options.operationDeadlineMs),
       contextPerEvent({
         createContext: (context) => createContext(ledger, auth, context, context.tokenHint),
         authenticator: auth.authenticator,
         subscriptionsMax: options.subscriptionsPerViewerMax,
-      }) as never,
-      requestErrorsWithoutValues(options) as never,
-      notesOperations(options.log) as never,
-      limitsCost(options) as never,
-      answersQueriesBy(options.operationDeadlineMs) as never,
-      endsStreamsNobodyTakes as never,
-      ...(options.tellsStatements ? [tellsStatementCount as never] : []),
+      }),
+      requestErrorsWithoutValues(options),
+      notesOperations(options.log),
+      limitsCost(options),
+      answersQueriesBy(options.operationDeadlineMs),
+      endsStreamsNobodyTakes,
+      ...(options.tellsStatements ? [tellsStatementCount] : []),
     ],
   })
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ExecutionResult } from 'graphql'
+import type { ExecutionResult, GraphQLError } from 'graphql'
 import { type GraphQLParams, processRegularResult } from 'graphql-yoga'
 import type { GraphqlServer } from '../graphql/yoga.ts'
 import { recordOf } from '../http-request.ts'
@@ -59,7 +59,9 @@ function paramsOf(body: string): GraphQLParams | undefined {
 }
 
 /** What hooks see of a request. */
-class PlainRequest {
+type RequestView = Pick<Request, 'method' | 'url' | 'signal'> & { headers: Pick<Headers, 'get' | 'has'> }
+
+class PlainRequest implements RequestView {
   readonly method = 'POST'
   readonly headers = this
   readonly #request: IncomingMessage
@@ -101,10 +103,17 @@ class PlainResponse {
   }
 }
 
+/** Of the whole fetch API, `processRegularResult` uses one class: it returns an instance of it. Yoga's types ask for all. */
+const processPlainResult = processRegularResult as unknown as (
+  result: ExecutionResult,
+  fetchAPI: { Response: typeof PlainResponse },
+  mediaType: MediaType,
+) => PlainResponse
+
 export interface FastPathOptions {
   graphql: GraphqlServer
   /** As Yoga was given it. */
-  maskError: (error: unknown) => Error
+  maskError: (error: unknown) => GraphQLError
   /** Of every answer. */
   headers: Readonly<Record<string, string>>
 }
@@ -127,11 +136,7 @@ export function answerOnFastPath(
   const send = (result: ExecutionResult) => {
     record?.take(result)
     if (response.destroyed) return
-    const answer = processRegularResult(
-      result,
-      { Response: PlainResponse } as never,
-      mediaType,
-    ) as unknown as PlainResponse
+    const answer = processPlainResult(result, { Response: PlainResponse }, mediaType)
     const length = Buffer.byteLength(answer.body)
     atEndOfTurn(() => {
       if (response.destroyed) return
@@ -141,10 +146,11 @@ export function answerOnFastPath(
       response.end(answer.body)
     })
   }
-  const sendError = (error: unknown) => send({ errors: [maskError(error) as never] })
+  const sendError = (error: unknown) => send({ errors: [maskError(error)] })
   try {
-    const context = { req: request, res: response } as never
-    const result = graphql.getResultForParams({ params, request: new PlainRequest(request) as never }, context)
+    const view: RequestView = new PlainRequest(request)
+    const context = { req: request, res: response }
+    const result = graphql.getResultForParams({ params, request: view as Request }, context)
     if (result instanceof Promise) result.then((result) => send(result as ExecutionResult)).catch(sendError)
     else send(result as ExecutionResult)
   } catch (error) {

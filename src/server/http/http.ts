@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import type { GraphQLError } from 'graphql'
 import type { Caller } from '../../schema/context.ts'
 import type { GraphiqlPage, Visitor } from '../graphiql/page.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from '../graphql/yoga.ts'
@@ -34,7 +35,7 @@ export interface HttpOptions extends ProbeOptions {
   keepAliveMs: number
   /** Whether common requests are answered without Yoga's layer of requests and responses. Their answers are the same. */
   fastPath: boolean
-  maskError: (error: unknown) => Error
+  maskError: (error: unknown) => GraphQLError
   isProduction: boolean
 }
 

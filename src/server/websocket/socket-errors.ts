@@ -1,4 +1,4 @@
-import { GraphQLError } from 'graphql'
+import { GraphQLError, type GraphQLFormattedError } from 'graphql'
 
 /* What operations on sockets are refused with before GraphQL hears of them. */
 
@@ -19,8 +19,9 @@ export function tooManySubscriptions(max: number): GraphQLError {
 }
 
 /** Yoga marks errors for HTTP status codes; no socket has any. */
-export function withoutHttp(error: GraphQLError | { message: string }): never {
-  if (!(error instanceof GraphQLError) || !('http' in error.extensions)) return error as never
-  const { http: _http, ...extensions } = error.extensions as Record<string, unknown>
-  return { ...error.toJSON(), extensions } as never
+export function withoutHttp(error: GraphQLError): GraphQLFormattedError {
+  const formatted = error.toJSON()
+  if (!formatted.extensions || !('http' in formatted.extensions)) return formatted
+  const { http: _http, ...extensions } = formatted.extensions
+  return { ...formatted, extensions }
 }

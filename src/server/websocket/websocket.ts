@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { ExecutionArgs } from 'graphql'
+import type { ExecutionArgs, FormattedExecutionResult } from 'graphql'
 import { CloseCode, type ServerOptions } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Authenticator } from '../../auth/authenticator.ts'
@@ -185,7 +185,8 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
         return operation.unlessAbandoned(async () => prepared)
       },
       onNext: (_context, _id, _payload, _args, result) =>
-        result.errors && ({ ...result, errors: result.errors.map(withoutHttp) } as never),
+        // graphql-ws lets `data` be undefined in a result that it gives, and not in one that it takes.
+        result.errors && ({ ...result, errors: result.errors.map(withoutHttp) } as FormattedExecutionResult),
       onError: (_context, _id, _payload, errors) => errors.map(withoutHttp),
       onComplete: ({ extra }) => void setImmediate(() => onAnswered.get(extra.socket)?.()),
     },

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { GraphQLError } from 'graphql'
 import { createGraphiqlPage, type GraphiqlOptions } from '../../../src/server/graphiql/page.ts'
 import { GRAPHQL_PATH } from '../../../src/server/graphql/yoga.ts'
 import { createHttpServer } from '../../../src/server/http/http.ts'
@@ -48,7 +49,7 @@ export async function openPageServer(
     onError: () => {},
     allowedOrigins: [],
     fastPath: true,
-    maskError: () => new Error('a test failed'),
+    maskError: () => new GraphQLError('a test failed'),
     isProduction: false,
   })
   await once(http.listen(0, '127.0.0.1'), 'listening')
