@@ -5,8 +5,6 @@ import { readConfig } from '../src/config.ts'
 import { instantOf } from '../src/db/instant.ts'
 import { databaseOf, openPool } from '../src/db/pool.ts'
 import { type Ledger, openLedger } from '../src/ledger/ledger.ts'
-import { loadMatches } from '../src/ledger/reading/entry-matches.ts'
-import { loadEntries } from '../src/ledger/reading/history.ts'
 import { readBalancesAsOf } from '../src/ledger/statements/read-balances-as-of.ts'
 import { readHeads } from '../src/ledger/statements/read-heads.ts'
 import { rebuildCheckpoints } from '../src/ledger/upkeep/checkpoints.ts'
@@ -90,18 +88,21 @@ async function fillAccounts(url: string, lengths: readonly number[], accounts: n
   }
 }
 
-async function prepareDatabase(name: string, lengths: readonly number[], accounts = 1) {
-  const url = await server.createDatabase(name)
-  const started = performance.now()
-  const ids = await fillAccounts(url, lengths, accounts)
-  const pool = openPool({
+const openBenchPool = (url: string, connectionsMax: number) =>
+  openPool({
     url,
     name: 'bench',
-    connectionsMax: 1,
+    connectionsMax,
     preparedStatements: true,
     connectTimeoutMs: 5_000,
     answerTimeoutMs: 3_600_000,
   })
+
+async function prepareDatabase(name: string, lengths: readonly number[], accounts = 1) {
+  const url = await server.createDatabase(name)
+  const started = performance.now()
+  const ids = await fillAccounts(url, lengths, accounts)
+  const pool = openBenchPool(url, 1)
   await rebuildCheckpoints(databaseOf(pool))
   await pool.query('vacuum analyze')
   await pool.end()
@@ -171,14 +172,12 @@ async function measureBalances(url: string, accounts: readonly string[]): Promis
 
 async function measurePages(ledger: Ledger, accountId: string): Promise<void> {
   const length = LENGTHS.at(-1) as number
-  const { database, filterScanMax } = ledger
   const list = { accountId, low: 1, high: length, filter: { direction: 'DEBIT' as const } }
-  const matches = (page: { first?: number; last?: number; after?: number }) =>
-    loadMatches(database, [{ list, page }], filterScanMax, () => {})
+  const matches = (page: { first?: number; last?: number; after?: number }) => ledger.entries.page([{ list, page }])
   const places = { newest: length, middle: Math.floor(length / 2), oldest: 20 }
   const work = Object.fromEntries(
     Object.entries(places).flatMap(([name, high]) => [
-      [name, () => loadEntries(database, [{ accountId, low: high - 19, high }], () => {})],
+      [name, () => ledger.entries.load([{ accountId, low: high - 19, high }])],
       [`${name}, debits`, () => matches({ first: 20, after: Math.max(high, 50) + 1 })],
     ]),
   )
@@ -257,13 +256,13 @@ async function measureHistories(
       ]),
     ),
   )
-  await measureCallers(ledger, groups.flat())
+  await measureCallers(ledger, url, groups.flat())
   await ledger.close()
   await running.close()
 }
 
 /** A hundred callers, each asking for one balance after another: joined into statements, and one by one. */
-async function measureCallers(ledger: Ledger, ids: readonly string[]): Promise<void> {
+async function measureCallers(ledger: Ledger, url: string, ids: readonly string[]): Promise<void> {
   const seconds = 3
   const some = () => ids[Math.floor(Math.random() * ids.length)] as string
   const slice = async (read: (id: string) => Promise<unknown>) => {
@@ -276,12 +275,16 @@ async function measureCallers(ledger: Ledger, ids: readonly string[]): Promise<v
     )
     return answered / seconds
   }
+  // As many connections as the ledger has for reads.
+  const pool = openBenchPool(url, 10)
+  const database = databaseOf(pool)
   const joined: number[] = []
   const single: number[] = []
   for (let round = 0; round < 3; round++) {
     joined.push(await slice((id) => ledger.balances.current([id])))
-    single.push(await slice((id) => readHeads(ledger.database).execute({ ids: [id] })))
+    single.push(await slice((id) => readHeads(database).execute({ ids: [id] })))
   }
+  await pool.end()
   const [one, other] = [median(joined), median(single)]
   console.log(
     `\n100 callers of balances: ${Math.round(one).toLocaleString('en')} reads/s joined, ${Math.round(other).toLocaleString('en')} one by one: ratio ${ratio(one / other)}`,

@@ -1,16 +1,8 @@
 import { asc, gt, inArray } from 'drizzle-orm'
 import type { Database } from '../db/pool.ts'
 import { users } from '../db/tables.ts'
-import { canonicalEmail } from './email.ts'
-
-/** A user whose stored address is not in its canonical form: nobody can sign in with it, or look it up. */
-export interface AddressFinding {
-  userId: string
-  /** The form that it should have; null: it is no address at all. */
-  canonical: string | null
-  /** Other users whose address has the same canonical form. */
-  sharedWith: string[]
-}
+import type { AddressFinding } from './model/address-finding.ts'
+import { canonicalEmail } from './model/email.ts'
 
 const USERS_AT_ONCE = 5_000
 

@@ -3,28 +3,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { type Instant, selectInstant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { apiTokens } from '../db/tables.ts'
+import { API_TOKENS_LISTED_MAX, type ApiToken, type NewApiToken } from './model/api-token.ts'
 import { hashToken, makeToken } from './token.ts'
-import type { Role } from './viewer.ts'
-
-/** An API token, for a service. The token itself is shown once, when it is made. */
-export interface ApiToken {
-  id: string
-  name: string
-  role: Role
-  /** null: all accounts. */
-  accountIds: string[] | null
-  /** null: it was not made through the API. */
-  createdBy: string | null
-  createdAt: Instant
-  /** null: it lasts until it is revoked. */
-  expiresAt: Instant | null
-  revokedAt: Instant | null
-}
-
-export type NewApiToken = Pick<ApiToken, 'name' | 'role' | 'accountIds' | 'createdBy' | 'expiresAt'>
-
-/** How many are listed. */
-export const API_TOKENS_LISTED_MAX = 1_000
 
 const columns = {
   id: apiTokens.id,

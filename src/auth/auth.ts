@@ -1,11 +1,16 @@
 import type { Instant } from '../db/instant.ts'
-import { type Database, databaseOf, openPool, type PoolUse, useOf } from '../db/pool.ts'
-import { type ApiToken, createApiToken, listApiTokens, type NewApiToken, revokeApiToken } from './api-tokens.ts'
+import { databaseOf, openPool, type PoolUse, useOf } from '../db/pool.ts'
+import { checkAddresses } from './address-check.ts'
+import { createApiToken, listApiTokens, revokeApiToken } from './api-tokens.ts'
 import { Authenticator } from './authenticator.ts'
-import { HashQueueFullError, hashOfNobody } from './passwords.ts'
-import { endSession, type SessionOptions } from './sessions.ts'
+import type { AddressFinding } from './model/address-finding.ts'
+import type { ApiToken, NewApiToken } from './model/api-token.ts'
+import { HashQueueFullError, TooManyAttemptsError } from './model/sign-in-errors.ts'
+import { endDemoSessions, makeOperator, openDemoSession } from './operators.ts'
+import { hashOfNobody, hashPassword } from './passwords.ts'
+import { endSession, type Session, type SessionOptions } from './sessions.ts'
 import { type SignIn, type SignInRequest, signIn } from './sign-in.ts'
-import { THROTTLE, Throttle, type ThrottleOptions, TooManyAttemptsError } from './throttle.ts'
+import { THROTTLE, Throttle, type ThrottleOptions } from './throttle.ts'
 
 export interface AuthOptions {
   url: string
@@ -19,17 +24,39 @@ export interface AuthOptions {
 /** `throttled`: there were too many attempts. `overloaded`: too many passwords wait. `failed`: the database is away, or a fault. */
 type SignInResult = 'succeeded' | 'refused' | 'throttled' | 'overloaded' | 'failed'
 
-/** Who may come in, open on one database. It knows users and nothing of money. */
+/**
+ * Who may come in, open on one database. It knows users and nothing of money. It is the only way in: whoever is outside
+ * asks this object, and nobody gets the database.
+ */
 export interface Auth {
   authenticator: Authenticator
   /** @see signIn */
   signIn(request: SignInRequest): Promise<SignIn | undefined>
   /** @returns when the session ended; undefined when there is none. */
   signOut(token: string): Promise<Instant | undefined>
-  createApiToken(values: NewApiToken): Promise<{ token: string; apiToken: ApiToken }>
-  revokeApiToken(id: string): Promise<ApiToken | undefined>
-  listApiTokens(): Promise<ApiToken[]>
-  database: Database
+  /**
+   * For the password of a new user.
+   *
+   * @throws {HashQueueFullError}
+   */
+  hashPassword(password: string): Promise<string>
+  apiTokens: {
+    /** @returns the token, which is shown only once, and what is known of it. */
+    create(values: NewApiToken): Promise<{ token: string; apiToken: ApiToken }>
+    /** @see revokeApiToken */
+    revoke(id: string): Promise<ApiToken | undefined>
+    /** Those that are not revoked, newest first. */
+    list(): Promise<ApiToken[]>
+  }
+  operators: {
+    /** @see makeOperator */
+    make(email: string): Promise<{ password: string; userId: string }>
+    /** For development: the demo operator has no password. */
+    openDemoSession(options: SessionOptions): Promise<Session>
+    endDemoSessions(): Promise<void>
+  }
+  /** Finds users whose e-mail addresses are not in their canonical form. */
+  checkAddresses(): Promise<AddressFinding[]>
   /** What became of attempts to sign in, since this process began. */
   signIns: Readonly<Record<SignInResult, number>>
   /** How much of each of its pools is in use. */
@@ -65,25 +92,33 @@ export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...op
   const signIns = { succeeded: 0, refused: 0, throttled: 0, overloaded: 0, failed: 0 }
   return {
     authenticator,
-    database,
-    signIns,
     signIn: (request) => counted(signIns, signIn(request, { database, throttle, sessions: options.sessions })),
-    poolUse: () => [
-      { name: 'checking tokens', ...useOf(checkers) },
-      { name: 'signing in', ...useOf(signers) },
-    ],
     async signOut(token) {
       const endedAt = await endSession(database, token)
       authenticator.forget(token)
       return endedAt
     },
-    createApiToken: (values) => createApiToken(database, values),
-    async revokeApiToken(id) {
-      const revoked = await revokeApiToken(database, id)
-      authenticator.forgetAll()
-      return revoked
+    hashPassword,
+    apiTokens: {
+      create: (values) => createApiToken(database, values),
+      async revoke(id) {
+        const revoked = await revokeApiToken(database, id)
+        authenticator.forgetAll()
+        return revoked
+      },
+      list: () => listApiTokens(database),
     },
-    listApiTokens: () => listApiTokens(database),
+    operators: {
+      make: (email) => makeOperator(database, email),
+      openDemoSession: (options) => openDemoSession(database, options),
+      endDemoSessions: () => endDemoSessions(database),
+    },
+    checkAddresses: () => checkAddresses(database),
+    signIns,
+    poolUse: () => [
+      { name: 'checking tokens', ...useOf(checkers) },
+      { name: 'signing in', ...useOf(signers) },
+    ],
     async close() {
       await authenticator.close()
       await Promise.all([checkers.end(), signers.end()])

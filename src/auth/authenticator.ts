@@ -3,9 +3,9 @@ import { LRUCache } from 'lru-cache'
 import type { Database } from '../db/pool.ts'
 import { remedyFor } from '../db/sqlstate.ts'
 import { type Grant, grantReader } from './grants.ts'
+import type { Viewer } from './model/viewer.ts'
 import { touchSessions } from './sessions.ts'
 import { hashToken, tokenKindOf } from './token.ts'
-import type { Viewer } from './viewer.ts'
 
 /** How long an answer of the database is taken for true. With the read itself, an end is noticed well within a second. */
 const TRUSTED_MS = 400

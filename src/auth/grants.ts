@@ -3,8 +3,8 @@ import { jointStatement } from '../db/joint-statement.ts'
 import type { Database } from '../db/pool.ts'
 import { preparedOnce } from '../db/prepared.ts'
 import { apiTokens, sessions, users } from '../db/tables.ts'
+import { type Viewer, viewerOfApiToken, viewerOfUser } from './model/viewer.ts'
 import { hashToken, tokenKindOf } from './token.ts'
-import { type Viewer, viewerOfApiToken, viewerOfUser } from './viewer.ts'
 
 /** What a token gives, as the database has it. */
 export interface Grant {

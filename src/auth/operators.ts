@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import type { Database } from '../db/pool.ts'
 import { users } from '../db/tables.ts'
 import { hashPassword } from './passwords.ts'
-import { endSessionsOf } from './sessions.ts'
+import { endSessionsOf, openSession, type Session, type SessionOptions } from './sessions.ts'
 
 /**
  * Makes an operator, or gives one a new password: the way in, and the way back in. Sessions from before end.
@@ -38,7 +38,12 @@ export async function findDemoOperator(database: Database): Promise<string> {
   return (user as { id: string }).id
 }
 
-/** Ends the demo operator's sessions, which last for years: whoever has the file of a development server is nobody in production. */
+/** Begins a session of the demo operator. */
+export async function openDemoSession(database: Database, options: SessionOptions): Promise<Session> {
+  return openSession(database, await findDemoOperator(database), options)
+}
+
+/** Ends the demo operator's sessions, which last for years: the token of a development server is worth nothing in production. */
 export async function endDemoSessions(database: Database): Promise<void> {
   const [user] = await database.select({ id: users.id }).from(users).where(eq(users.email, DEMO_OPERATOR))
   if (user) await endSessionsOf(database, user.id)

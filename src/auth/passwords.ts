@@ -1,4 +1,5 @@
 import { hash, verify } from '@node-rs/argon2'
+import { HashQueueFullError } from './model/sign-in-errors.ts'
 
 /** OWASP's minimum for argon2id, which is the library's default algorithm: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
@@ -9,11 +10,6 @@ const HASHES_AT_ONCE_MAX = 1
 const REST_SHARE = 3
 /** Those who wait longer than some seconds have gone. */
 const HASHES_WAITING_MAX = 100
-
-/** Too many passwords wait to be hashed. Nothing was done. */
-export class HashQueueFullError extends Error {
-  override name = 'HashQueueFullError'
-}
 
 let running = 0
 const waiting: (() => void)[] = []

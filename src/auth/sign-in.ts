@@ -1,7 +1,8 @@
 import { eq } from 'drizzle-orm'
 import type { Database } from '../db/pool.ts'
 import { users } from '../db/tables.ts'
-import { HashQueueFullError, verifyPassword } from './passwords.ts'
+import { HashQueueFullError } from './model/sign-in-errors.ts'
+import { verifyPassword } from './passwords.ts'
 import { endSession, openSession, type Session, type SessionOptions } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
 

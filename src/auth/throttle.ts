@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import type pg from 'pg'
 import { RateLimiterPostgres, RateLimiterRes } from 'rate-limiter-flexible'
+import { networkOf } from './model/network.ts'
+import { TooManyAttemptsError } from './model/sign-in-errors.ts'
 
 export interface ThrottleOptions {
   /** Sign-ins that fail within `windowMs`: of one client for one account, for all accounts, and of all clients for one. */
@@ -20,17 +21,6 @@ export const THROTTLE: ThrottleOptions = {
 
 /** How long a client is known by which somebody has signed in. */
 const KNOWN_MS = 90 * 24 * 3_600_000
-
-/** Somebody tried too often. */
-export class TooManyAttemptsError extends Error {
-  override name = 'TooManyAttemptsError'
-  /** In milliseconds. */
-  readonly retryAfterMs: number
-  constructor(retryAfterMs: number) {
-    super('too many attempts to sign in')
-    this.retryAfterMs = retryAfterMs
-  }
-}
 
 /** An attempt that counts, unless it is taken back or succeeds. */
 export interface Attempt {
@@ -58,7 +48,7 @@ export class Throttle {
         schemaName: 'private',
         tableName: 'sign_in_limits',
         tableCreated: true,
-        // The cleaner deletes what has expired (auth/retention.ts).
+        // The cleaner deletes what has expired (auth/model/retention.ts).
         clearExpiredByTimeout: false,
         keyPrefix,
         points,
@@ -140,17 +130,4 @@ function keysOf(email: string, client: string) {
   const account = createHash('sha256').update(email).digest('base64url')
   const network = networkOf(client)
   return { account, client: network, pair: `${account} ${network}` }
-}
-
-/** One IPv6 customer has a whole /64 to come from. */
-export function networkOf(address: string): string {
-  if (!isIPv6(address) || address.includes('.')) return address.replace(/^::ffff:/i, '')
-  const [head = '', tail] = address.toLowerCase().split('::')
-  const groups = (text: string) => (text === '' ? [] : text.split(':'))
-  const [left, right] = [groups(head), groups(tail ?? '')]
-  const zeros = tail === undefined ? [] : Array(Math.max(0, 8 - left.length - right.length)).fill('0')
-  return `${[...left, ...zeros, ...right]
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`
 }

@@ -1,15 +1,16 @@
-import { type AddressFinding, checkAddresses } from '../auth/address-check.ts'
+import type { AddressFinding } from '../auth/model/address-finding.ts'
 import type { Flags } from '../config.ts'
+import { withAuth } from './auth.ts'
 import { withLedger } from './ledger.ts'
 
 /** Recomputes the whole ledger and prints what is wrong; the exit code is 1 if anything is. */
 export const verify = (flags: Flags, stop: AbortSignal) =>
-  withLedger(flags, stop, async (ledger) => {
+  withLedger(flags, stop, async (ledger, config, url) => {
     const findings = await ledger.verify()
     for (const { code, accountId, sequence, message } of findings) {
       console.error(`${code}: user_${accountId}${sequence === null ? '' : `, entry ${sequence}`}: ${message}`)
     }
-    const addresses = await checkAddresses(ledger.database)
+    const addresses = await withAuth(config, url, (auth) => auth.checkAddresses())
     for (const finding of addresses) console.error(`ADDRESS_NOT_CANONICAL: ${describeAddress(finding)}`)
     if (findings.length > 0 || addresses.length > 0) process.exitCode = 1
     if (addresses.length > 0) console.log(`E-mail addresses to fix: ${addresses.length}. Nobody can sign in with them.`)

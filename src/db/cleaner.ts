@@ -1,26 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type SQL, sql } from 'drizzle-orm'
-import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 import { type Database, databaseOf, openPool, type PoolOptions } from './pool.ts'
+import type { RetentionRule } from './retention-rule.ts'
 
 /*
  * Deletes what was kept long enough. Every server process has a cleaner; a batch skips the rows that another process has
  * locked, so any number of them share the work. A round deletes a small batch for each rule in turn, with a pause after
  * each batch, until no rule has a full batch left. It uses a connection of its own, so nobody waits for it.
  */
-
-/** What is deleted, and when. */
-export interface RetentionRule {
-  /** Plural, for counts: `sessions`. */
-  name: string
-  table: PgTable
-  /** The primary key, one column. */
-  key: PgColumn
-  /** A column or expression with an index: when the row ended; null while it has not. */
-  endedAt: SQL | PgColumn
-  /** Rows that ended before this are deleted. It must be stable, like `now()`, or the index cannot be used. */
-  deletedBefore: SQL
-}
 
 export interface CleanerOptions extends Pick<PoolOptions, 'url' | 'preparedStatements' | 'answerTimeoutMs'> {
   rules: readonly RetentionRule[]
@@ -44,9 +31,6 @@ const BATCH_PAUSE_MS = 200
 /** Each round starts after this, up to twice as long, so that processes that started together do not stay together. */
 const ROUND_PAUSE_MS = 5 * 60_000
 const CONNECT_TIMEOUT_MS = 5_000
-
-/** For `deletedBefore`, where times are of the type timestamptz. */
-export const daysAgo = (days: number): SQL => sql`now() - make_interval(days => ${days}::int)`
 
 /** Starts cleaning in the background, on a database that is migrated already. */
 export function openCleaner({ rules, onError, ...options }: CleanerOptions): Cleaner {

@@ -1,13 +1,5 @@
-import { jointStatement } from '../db/joint-statement.ts'
-import {
-  countedDatabaseOf,
-  type Database,
-  databaseOf,
-  openPool,
-  type PoolOptions,
-  type PoolUse,
-  useOf,
-} from '../db/pool.ts'
+import { isMigrated } from '../db/migrations.ts'
+import { countedDatabaseOf, databaseOf, openPool, type PoolOptions, type PoolUse, ping, useOf } from '../db/pool.ts'
 import { ledger as ledgerTable } from '../db/tables.ts'
 import { opening } from '../releasers.ts'
 import { Feed } from './feed/account-feed.ts'
@@ -16,13 +8,17 @@ import { Hints } from './feed/hints.ts'
 import { TransactionFeed } from './feed/transaction-feed.ts'
 import type { Finding } from './model/finding.ts'
 import { accountsOf } from './model/posting.ts'
-import type { User, UserKey } from './model/user.ts'
+import type { LedgerTotals } from './model/totals.ts'
 import { PostingEngine } from './posting/engine.ts'
 import { BalanceHistories } from './reading/balance-history.ts'
 import { Balances } from './reading/balances.ts'
+import { Entries } from './reading/entries.ts'
+import { FailedTransactions } from './reading/failed-transactions.ts'
 import { loadEntries } from './reading/history.ts'
 import { Settling } from './reading/settling.ts'
-import { findUsersByKey } from './reading/users.ts'
+import { loadTotals } from './reading/totals.ts'
+import { Transactions } from './reading/transactions.ts'
+import { Users } from './reading/users.ts'
 import { Attempts } from './upkeep/attempts.ts'
 import { type CheckpointGap, Checkpoints, rebuildCheckpoints } from './upkeep/checkpoints.ts'
 import { renewEra } from './upkeep/era.ts'
@@ -43,31 +39,38 @@ export interface LedgerOptions {
   onError: (error: unknown) => void
 }
 
-/** The whole ledger, open on one database. It knows money and nothing of GraphQL. */
+/**
+ * The whole ledger, open on one database. It knows money and nothing of GraphQL. It is the only way in: whoever is outside
+ * asks these objects, and nobody gets the database.
+ */
 export interface Ledger {
   /** Carried by every cursor. */
   era: string
-  /** For plain reads. */
-  database: Database
-  /** Users in the order of the keys; those that are asked for at once, by whomever, in one statement. */
-  findUsers(keys: readonly UserKey[]): Promise<(User | undefined)[]>
+  users: Users
   posting: PostingEngine
+  transactions: Transactions
+  /** Records the attempts that were not posted; `failedTransactions` reads them. */
   attempts: Attempts
+  failedTransactions: FailedTransactions
+  entries: Entries
   balances: Balances
   histories: BalanceHistories
-  /** Takes a gap between checkpoints that a read had to sum up. A long gap gets checkpoints, in the background. */
-  noteGap(gap: CheckpointGap): void
-  /** How many items a page under a filter looks through at most. */
-  filterScanMax: number
-  /** Of accounts, and of the whole ledger. */
+  /** Of accounts. */
   feed: Feed
+  /** Of the whole ledger. */
   transactionFeed: TransactionFeed
-  /** Recomputes everything and says what is wrong; asked again while it runs, it answers both. */
+  /** Sums over the whole ledger. It reads everything: for operators and checks, not for every request. */
+  loadTotals(): Promise<LedgerTotals>
+  /** Recomputes everything and returns what is wrong. Calls share a verification that is already running. */
   verify(): Promise<Finding[]>
-  /** Writes the checkpoints that are missing, and says in how many places they were. */
+  /** Writes the checkpoints that are missing, and returns in how many places they were. */
   rebuildCheckpoints(): Promise<number>
-  /** After a restore: voids all cursors. To be opened anew afterwards. */
+  /** After a restore: makes all cursors void. The ledger must be opened again afterwards. */
   renewEra(): Promise<void>
+  /** Rejects when the database does not answer. */
+  ping(): Promise<void>
+  /** Whether the database has all migrations of this version. */
+  isMigrated(): Promise<boolean>
   /** How much of each of its pools is in use. */
   poolUse(): (PoolUse & { name: string })[]
   close(): Promise<void>
@@ -164,16 +167,17 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
     const closing = new AbortController()
     return {
       era: row.era,
-      database,
-      findUsers: jointStatement((keys) => findUsersByKey(database, keys)),
+      users: new Users(database),
       posting,
+      transactions: new Transactions(database, options.filterScanMax),
       attempts,
+      failedTransactions: new FailedTransactions(database),
+      entries: new Entries(database, options.filterScanMax, noteGap),
       balances,
-      noteGap,
-      filterScanMax: options.filterScanMax,
       histories: new BalanceHistories(database, settling, balances, noteGap),
       feed,
       transactionFeed,
+      loadTotals: () => loadTotals(database),
       verify() {
         verifying ??= verifyLedger(verifiers, closing.signal).finally(() => {
           verifying = undefined
@@ -182,6 +186,8 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
       },
       rebuildCheckpoints: () => rebuildCheckpoints(databaseOf(verifiers)),
       renewEra: () => renewEra(verifiers),
+      ping: () => ping(database),
+      isMigrated: () => isMigrated(database),
       poolUse: () => Object.entries(pools).map(([name, pool]) => ({ name, ...useOf(pool) })),
       async close() {
         feed.close()

@@ -1,4 +1,4 @@
-import { API_TOKENS_LISTED_MAX, type ApiToken as Token } from '../auth/api-tokens.ts'
+import { API_TOKENS_LISTED_MAX, type ApiToken as Token } from '../auth/model/api-token.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
 import { apiTokenId, encodeApiTokenId, userId } from './ids.ts'
@@ -67,7 +67,7 @@ builder.queryField('apiTokens', (t) =>
     authScopes: { operator: true },
     complexity: { field: 1, multiplier: 100 },
     description: `The API tokens that are not revoked, newest first, at most ${API_TOKENS_LISTED_MAX}. For operators.`,
-    resolve: (_root, _args, { auth }) => auth.listApiTokens(),
+    resolve: (_root, _args, { auth }) => auth.apiTokens.list(),
   }),
 )
 
@@ -148,7 +148,7 @@ builder.mutationFields((t) => ({
       if (users.includes(undefined)) throw invalidArgument('input.accountIds', 'names a user who does not exist')
       if (input.expiresAt && input.expiresAt <= new Date().toISOString())
         throw invalidArgument('input.expiresAt', 'is in the past')
-      return auth.createApiToken({
+      return auth.apiTokens.create({
         name: input.name,
         role: input.role,
         accountIds,
@@ -168,7 +168,7 @@ builder.mutationFields((t) => ({
       union: { description: 'The token, or why it was not revoked.' },
     },
     resolve: async (_root, { input }, { auth }) => {
-      const apiToken = await auth.revokeApiToken(input.id)
+      const apiToken = await auth.apiTokens.revoke(input.id)
       if (!apiToken) throw new ApiTokenNotFoundError()
       return { apiToken }
     },

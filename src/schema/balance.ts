@@ -1,4 +1,4 @@
-import { holdsAccount } from '../auth/viewer.ts'
+import { holdsAccount } from '../auth/model/viewer.ts'
 import type { Instant } from '../db/instant.ts'
 import { type AccountBalance, FutureMomentError } from '../ledger/model/balance.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'

@@ -1,5 +1,5 @@
 import type { Auth } from '../auth/auth.ts'
-import type { Viewer } from '../auth/viewer.ts'
+import type { Viewer } from '../auth/model/viewer.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { createLoaders, type Loaders } from './loaders.ts'
 import { Slices } from './slices.ts'

@@ -1,5 +1,5 @@
 import { errorTypeMap } from '@pothos/plugin-errors'
-import { HashQueueFullError } from '../auth/passwords.ts'
+import { HashQueueFullError } from '../auth/model/sign-in-errors.ts'
 import { ExpectedError } from '../ledger/model/expected-error.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'

@@ -1,6 +1,5 @@
 import { FAILED_TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
 import type { FailedTransaction as Attempt } from '../ledger/model/failed-transaction.ts'
-import { addressFailedTransaction, pageFailedTransactions } from '../ledger/reading/failed-transactions.ts'
 import { builder } from './builder.ts'
 import { costOfConnection } from './cost.ts'
 import { ErrorCode, FailedTransactionNotFoundError } from './errors.ts'
@@ -81,7 +80,7 @@ builder.queryField('failedTransactions', (t) =>
         const request = pageRequest(page, FAILED_TRANSACTION_CURSOR, ledger.era)
         const { accountIds, role } = viewer
         const posters = accountIds && { accountIds: [...accountIds], withDeposits: role === 'OPERATOR' }
-        const { rows, ...around } = await pageFailedTransactions(ledger.database, request, filter ?? {}, posters)
+        const { rows, ...around } = await ledger.failedTransactions.page(request, filter ?? {}, posters)
         return connectionOf(rows, around, FAILED_TRANSACTION_CURSOR, ledger.era)
       },
     },
@@ -122,7 +121,7 @@ builder.mutationField('addressFailedTransaction', (t) =>
       union: { description: 'The attempt, or why it was not marked.' },
     },
     resolve: async (_root, { input }, { ledger }) => {
-      const failedTransaction = await addressFailedTransaction(ledger.database, input.id)
+      const failedTransaction = await ledger.failedTransactions.address(input.id)
       if (!failedTransaction) throw new FailedTransactionNotFoundError()
       return { failedTransaction }
     },

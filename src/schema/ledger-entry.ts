@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql'
-import { holdsAccount } from '../auth/viewer.ts'
+import { holdsAccount } from '../auth/model/viewer.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/model/entry.ts'
 import { REFUSAL_MESSAGES } from '../ledger/model/refusal.ts'

@@ -1,7 +1,6 @@
 import { FEED_CURSOR } from '../ledger/model/cursor.ts'
 import type { Finding } from '../ledger/model/finding.ts'
 import type { LedgerTotals } from '../ledger/model/totals.ts'
-import { loadTotals } from '../ledger/reading/journal.ts'
 import { builder } from './builder.ts'
 import { feedError } from './transaction-posted.ts'
 import { User } from './user.ts'
@@ -111,7 +110,7 @@ builder.queryField('ledger', (t) =>
       let totals: Promise<LedgerTotals> | undefined
       return {
         totals: () => {
-          totals ??= loadTotals(ledger.database)
+          totals ??= ledger.loadTotals()
           return totals
         },
       }

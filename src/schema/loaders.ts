@@ -9,10 +9,6 @@ import type { FailedTransaction } from '../ledger/model/failed-transaction.ts'
 import type { FilteredPage } from '../ledger/model/filtered-page.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import type { User, UserKey } from '../ledger/model/user.ts'
-import { countMatches, loadMatches } from '../ledger/reading/entry-matches.ts'
-import { findFailedTransactions } from '../ledger/reading/failed-transactions.ts'
-import { loadEntries } from '../ledger/reading/history.ts'
-import { findTransactions, findTransactionsByKey } from '../ledger/reading/journal.ts'
 import type { Slices } from './slices.ts'
 
 /**
@@ -47,28 +43,27 @@ interface Making {
 }
 
 /** What makes each loader, for one ledger. */
-function makersOf({ database, findUsers, balances, histories, filterScanMax, noteGap }: Ledger) {
+function makersOf({ users, transactions, failedTransactions, entries, balances, histories }: Ledger) {
   return {
     // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
     // them (their balances, which have to add up) is gathered together too.
-    lookups: ({ fresh }) => new DataLoader<UserKey, User | undefined>((keys) => findUsers(keys), fresh),
+    lookups: ({ fresh }) => new DataLoader<UserKey, User | undefined>((keys) => users.find(keys), fresh),
     users: ({ loaders, fresh }) =>
       new DataLoader((ids) => Promise.all(ids.map((id) => loaders.lookups.load({ id }))), { ...fresh, cache: true }),
     usersByEmail: ({ loaders, fresh }) =>
       new DataLoader((emails) => Promise.all(emails.map((email) => loaders.lookups.load({ email }))), fresh),
-    transactions: ({ fresh }) => new DataLoader((ids) => findTransactions(database, ids), fresh),
-    transactionsByKey: ({ fresh }) => new DataLoader((keys) => findTransactionsByKey(database, keys), fresh),
-    failedTransactions: ({ fresh }) => new DataLoader((ids) => findFailedTransactions(database, ids), fresh),
+    transactions: ({ fresh }) => new DataLoader((ids) => transactions.find(ids), fresh),
+    transactionsByKey: ({ fresh }) => new DataLoader((keys) => transactions.findByKey(keys), fresh),
+    failedTransactions: ({ fresh }) => new DataLoader((ids) => failedTransactions.find(ids), fresh),
     balances: ({ fresh }) => new DataLoader((ids) => balances.current(ids), fresh),
     balancesAsOf: ({ fresh }) =>
       new DataLoader<AccountMoment, AccountBalance>((moments) => balances.asOf(moments), fresh),
     histories: ({ fresh }) =>
       new DataLoader<HistoryRequest, BalanceBucket[]>((requests) => histories.load(requests), fresh),
     positions: ({ fresh }) => new DataLoader((moments) => balances.positionsAt(moments), fresh),
-    entries: ({ fresh }) => new DataLoader((ranges) => loadEntries(database, ranges, noteGap), fresh),
-    matches: ({ fresh }) =>
-      new DataLoader((requests) => loadMatches(database, requests, filterScanMax, noteGap), fresh),
-    matchCounts: ({ fresh }) => new DataLoader((lists) => countMatches(database, lists), fresh),
+    entries: ({ fresh }) => new DataLoader((ranges) => entries.load(ranges), fresh),
+    matches: ({ fresh }) => new DataLoader((requests) => entries.page(requests), fresh),
+    matchCounts: ({ fresh }) => new DataLoader((lists) => entries.count(lists), fresh),
   } satisfies { [Name in keyof Loaders]: (making: Making) => Loaders[Name] }
 }
 

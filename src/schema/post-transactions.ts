@@ -1,5 +1,5 @@
 import { wrapErrorIfMatches } from '@pothos/plugin-errors'
-import { holdsAccount, type Viewer } from '../auth/viewer.ts'
+import { holdsAccount, type Viewer } from '../auth/model/viewer.ts'
 import type { Outcome, PostingRequest } from '../ledger/model/posting.ts'
 import type { PayloadField } from '../ledger/model/refusal.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'

@@ -1,4 +1,4 @@
-import type { Viewer } from '../auth/viewer.ts'
+import type { Viewer } from '../auth/model/viewer.ts'
 import type { Cents } from '../ledger/model/money.ts'
 import { type PayloadField, REFUSAL_MESSAGES, type Refusal } from '../ledger/model/refusal.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'

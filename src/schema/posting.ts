@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { holdsAccount } from '../auth/viewer.ts'
+import { holdsAccount } from '../auth/model/viewer.ts'
 import { type LedgerEntry as Entry, entriesOf } from '../ledger/model/entry.ts'
 import type { Posted, PostingRequest } from '../ledger/model/posting.ts'
 import type { PayloadField } from '../ledger/model/refusal.ts'

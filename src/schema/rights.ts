@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql'
-import { holdsAccount, runsLedger, type Viewer } from '../auth/viewer.ts'
+import { holdsAccount, runsLedger, type Viewer } from '../auth/model/viewer.ts'
 import type { FailedTransaction } from '../ledger/model/failed-transaction.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import type { Context } from './context.ts'

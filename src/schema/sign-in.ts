@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql'
-import { TooManyAttemptsError as Throttled } from '../auth/throttle.ts'
+import { TooManyAttemptsError as Throttled } from '../auth/model/sign-in-errors.ts'
 import type { Instant } from '../db/instant.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { canonicalEmail } from '../auth/email.ts'
+import { canonicalEmail } from '../auth/model/email.ts'
 
 /*
  * The rules for text. Each looks at the raw length first, so that nothing reads a text that is too long, and never changes

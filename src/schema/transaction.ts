@@ -1,6 +1,5 @@
 import { TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
 import { kindOf, type LedgerTransaction } from '../ledger/model/transaction.ts'
-import { countTransactions, pageTransactions } from '../ledger/reading/transaction-list.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
@@ -107,11 +106,11 @@ builder.queryFields((t) => ({
       args: { filter: t.arg({ type: TransactionFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],
       resolve: async (_root, { filter, ...page }, { ledger }) => {
-        const { database, era, filterScanMax } = ledger
+        const { era, transactions } = ledger
         const request = pageRequest(page, TRANSACTION_CURSOR, era)
-        const { items, ...around } = await pageTransactions(database, request, filter ?? {}, filterScanMax)
+        const { items, ...around } = await transactions.page(request, filter ?? {})
         const connection = connectionOf(items, around, TRANSACTION_CURSOR, era)
-        return { ...connection, totalCount: () => countTransactions(database, filter ?? {}) }
+        return { ...connection, totalCount: () => transactions.count(filter ?? {}) }
       },
     },
     {

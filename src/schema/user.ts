@@ -1,9 +1,7 @@
-import { hashPassword } from '../auth/passwords.ts'
-import { holdsAccount, type Viewer } from '../auth/viewer.ts'
+import { holdsAccount, type Viewer } from '../auth/model/viewer.ts'
 import { USER_CURSOR } from '../ledger/model/cursor.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import type { User as Profile } from '../ledger/model/user.ts'
-import { countUsers, createUser, pageUsers } from '../ledger/reading/users.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
@@ -104,10 +102,10 @@ builder.queryFields((t) => ({
       complexity: costOfConnection,
       validate: [oneDirection],
       resolve: async (_root, page, { ledger, loaders }) => {
-        const { rows, ...around } = await pageUsers(ledger.database, pageRequest(page, USER_CURSOR, ledger.era))
+        const { rows, ...around } = await ledger.users.page(pageRequest(page, USER_CURSOR, ledger.era))
         for (const user of rows) loaders.users.prime(user.id, user)
         const connection = connectionOf(rows, around, USER_CURSOR, ledger.era)
-        return { ...connection, totalCount: () => countUsers(ledger.database) }
+        return { ...connection, totalCount: () => ledger.users.count() }
       },
     },
     {
@@ -155,16 +153,16 @@ builder.mutationField('createUser', (t) =>
       union: { description: 'The new user, or why there is none.' },
     },
     resolve: async (_root, { input }, context) => {
-      const { ledger, viewer } = context
+      const { ledger, auth, viewer } = context
       // Or a token could make itself a person, who may make tokens.
       if (input.role === 'OPERATOR' && viewer.userId === null) throw unauthorized(context)
       const passwordHash =
         input.password == null
           ? null
-          : await hashPassword(input.password).catch((error) => {
+          : await auth.hashPassword(input.password).catch((error) => {
               throw passwordError(error)
             })
-      const user = await createUser(ledger.database, { email: input.email, passwordHash, role: input.role ?? 'USER' })
+      const user = await ledger.users.create({ email: input.email, passwordHash, role: input.role ?? 'USER' })
       if (!user) throw new EmailTakenError()
       return { user }
     },

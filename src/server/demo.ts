@@ -1,5 +1,4 @@
 import type { Ledger } from '../ledger/ledger.ts'
-import { countUsers, createUser, findUsersByKey } from '../ledger/reading/users.ts'
 
 /*
  * Demo data for an empty development database, so that the first query has something to show. The idempotency keys are fixed:
@@ -25,13 +24,10 @@ const TRANSACTIONS: readonly [Person | null, Person, bigint][] = [
 
 /** @returns whether it was loaded: only into a ledger without users. */
 export async function loadDemoData(ledger: Ledger): Promise<boolean> {
-  if ((await countUsers(ledger.database)) > 0) return false
+  if ((await ledger.users.count()) > 0) return false
   const emails = PEOPLE.map((person) => `${person}@example.com`)
-  for (const email of emails) await createUser(ledger.database, { email, passwordHash: null, role: 'USER' })
-  const users = await findUsersByKey(
-    ledger.database,
-    emails.map((email) => ({ email })),
-  )
+  for (const email of emails) await ledger.users.create({ email, passwordHash: null, role: 'USER' })
+  const users = await ledger.users.find(emails.map((email) => ({ email })))
   const idOf = (person: Person) => users[PEOPLE.indexOf(person)]?.id as string
   for (const [index, [source, destination, amount]] of TRANSACTIONS.entries()) {
     await ledger.posting.post({

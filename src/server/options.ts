@@ -1,9 +1,9 @@
 import type { AuthOptions } from '../auth/auth.ts'
-import { authRetentionRules } from '../auth/retention.ts'
+import { authRetentionRules } from '../auth/model/retention.ts'
 import type { Config } from '../config.ts'
 import type { CleanerOptions } from '../db/cleaner.ts'
 import type { LedgerOptions } from '../ledger/ledger.ts'
-import { ledgerRetentionRules } from '../ledger/upkeep/retention.ts'
+import { ledgerRetentionRules } from '../ledger/model/retention.ts'
 
 /* What each part takes from the configuration. A file of its own, so that a command loads only the parts that it uses. */
 

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { openAuth } from '../auth/auth.ts'
-import { endDemoSessions } from '../auth/operators.ts'
 import { type Config, isOn } from '../config.ts'
 import { openCleaner } from '../db/cleaner.ts'
 import { openLedger } from '../ledger/ledger.ts'
@@ -163,7 +162,7 @@ async function openInSteps(
     await loadDemoData(ledger)
     operator = await openOperatorToken(auth, config.DATA_DIR)
   }
-  if (isProduction) await endDemoSessions(auth.database)
+  if (isProduction) await auth.operators.endDemoSessions()
   await listen(http, config)
 
   return {

@@ -1,10 +1,10 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { authRetentionRules } from '../../src/auth/retention.ts'
+import { authRetentionRules } from '../../src/auth/model/retention.ts'
 import { type Cleaner, type CleanerOptions, deletionOf, openCleaner } from '../../src/db/cleaner.ts'
 import { databaseOf } from '../../src/db/pool.ts'
+import { ledgerRetentionRules } from '../../src/ledger/model/retention.ts'
 import { makeRowId } from '../../src/ledger/model/row-id.ts'
-import { ledgerRetentionRules } from '../../src/ledger/upkeep/retention.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 
 /* What has ended is kept for its time and then deleted; what has not ended stays. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openSession } from '../../src/auth/sessions.ts'
 import { databaseOf } from '../../src/db/pool.ts'
-import { createUser } from '../../src/ledger/reading/users.ts'
+import { Users } from '../../src/ledger/reading/users.ts'
 import { type MeasuredServer, openMeasuredServer } from './support/measured-server.ts'
 
 /* Operations that the limits let pass, made to hold the event loop up: everybody else waits for it. */
@@ -39,7 +39,11 @@ afterAll(() => server.close())
 
 async function signUp() {
   const database = databaseOf(server.database.pool)
-  const made = await createUser(database, { email: `${randomUUID()}@example.org`, passwordHash: null, role: 'USER' })
+  const made = await new Users(database).create({
+    email: `${randomUUID()}@example.org`,
+    passwordHash: null,
+    role: 'USER',
+  })
   if (!made) throw new Error('the e-mail address is taken')
   const { token } = await openSession(database, made.id, { idleTimeoutMs: 3_600_000, lifetimeMs: 3_600_000 })
   return { id: made.id, token }

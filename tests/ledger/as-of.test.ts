@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
+import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
+import { databaseOf } from '../../src/db/pool.ts'
 import { remedyFor } from '../../src/db/sqlstate.ts'
 import { FutureMomentError } from '../../src/ledger/model/balance.ts'
 import { SettledClock } from '../../src/ledger/reading/settled-clock.ts'
@@ -216,15 +218,17 @@ test('a role that may not see what others do trusts no clock, and waits for the 
     grant update on users to ${role}`)
   const url = Object.assign(new URL(ledger.test.url), { username: role, password: 'secret' }).href
   const reader = await openBeside(ledger.test, { url })
+  const pool = new pg.Pool({ connectionString: url })
   try {
     const inFlight = await holdTransferInFlight()
-    const held = await new SettledClock(reader.database).readingFor('9999')
+    const held = await new SettledClock(databaseOf(pool)).readingFor('9999')
     expect(held.settledBefore).toBeNull()
     const asked = reader.balances.asOf([{ accountId: payer, asOf: inFlight.moment }])
     await untilBlocked(ledger.test, 1, '%for share%')
     await inFlight.land()
     expect(await asked).toMatchObject([{ amount: 70n, sequence: 2 }])
   } finally {
+    await pool.end()
     await reader.close()
     await ledger.test.pool.query(`
       revoke all on all tables in schema public, private from ${role};

@@ -1,6 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { loadMatches } from '../../src/ledger/reading/entry-matches.ts'
-import { loadEntries } from '../../src/ledger/reading/history.ts'
 import { insertMissingCheckpoints } from '../../src/ledger/statements/insert-missing-checkpoints.ts'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/upkeep/checkpoints.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
@@ -133,7 +131,7 @@ describe('that are gone are written again, whoever misses them,', () => {
   test('a page in the middle', () =>
     without(async (account) => {
       await onlyAtTheEnd(account)
-      await loadEntries(ledger.database, [{ accountId: account, low: 2_500, high: 2_510 }], ledger.noteGap)
+      await ledger.entries.load([{ accountId: account, low: 2_500, high: 2_510 }])
     }))
 
   test('a page under a filter', () =>
@@ -141,7 +139,7 @@ describe('that are gone are written again, whoever misses them,', () => {
       await onlyAtTheEnd(account)
       const list = { accountId: account, low: 1, high: 3_001, filter: { direction: 'CREDIT' as const } }
       const page = { first: 5, after: 2_900 }
-      await loadMatches(ledger.database, [{ list, page }], 100, ledger.noteGap)
+      await ledger.entries.page([{ list, page }])
     }))
 
   test('a history of long ago', () =>

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { loadTotals } from '../../src/ledger/reading/journal.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
@@ -90,7 +89,7 @@ test('a bank at work: every read of all accounts sums to the total, and no balan
   )
   expect(wrong).toEqual([])
   for (const count of Object.values(counts)) expect(count).toBeGreaterThan(100)
-  expect(await loadTotals(ledger.database)).toEqual({
+  expect(await ledger.loadTotals()).toEqual({
     userCount: ACCOUNTS,
     transactionCount: ACCOUNTS + counts.posted,
     deposited: TOTAL,

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Ledger } from '../../src/ledger/ledger.ts'
-import { createUser } from '../../src/ledger/reading/users.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { countDeadlocks, openBeside, readAccount, transfer } from '../support/faults.ts'
@@ -80,7 +79,7 @@ test('rings of payers beside changes of profile: no deadlock, and nothing is los
     let count = 0
     for (; posting; count++) {
       const email = `newcomer${count}@example.com`
-      await createUser((ledgers[count % 2] as Ledger).database, { email, passwordHash: null, role: 'USER' })
+      await (ledgers[count % 2] as Ledger).users.create({ email, passwordHash: null, role: 'USER' })
     }
     return count
   })()

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
 import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
 import { ClockBehindError, LedgerFaultError } from '../../src/ledger/posting/batch.ts'
-import { loadTotals } from '../../src/ledger/reading/journal.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import {
   databaseClock,
@@ -121,7 +121,7 @@ test('an account holds 2^63-1 cents and not one more, and its turnover may pass 
   await ledger.posting.post(deposit(first, 7n))
   const amounts = (await ledger.balances.current([first, second, third])).map(({ amount }) => amount)
   expect(amounts).toEqual([7n, CENTS_MAX, CENTS_MAX])
-  const { deposited, balances } = await loadTotals(ledger.database)
+  const { deposited, balances } = await ledger.loadTotals()
   expect([deposited, balances]).toEqual([2n * CENTS_MAX + 7n, 2n * CENTS_MAX + 7n])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })
@@ -225,10 +225,13 @@ test.each([true, false])('prepared statements may be kept on the server or not: 
     const balances = await beside.balances.current([payer, payee])
     expect(balances.map(({ amount }) => amount)).toEqual([70n, 130n])
     const asOf = balances[0]?.asOf as string
+    const sent = vi.spyOn(pg.Client.prototype, 'query')
     expect(await beside.balances.asOf([{ accountId: payer, asOf }])).toMatchObject([{ amount: 70n, sequence: 2 }])
-    const { rowCount } = await beside.database.execute('select from pg_prepared_statements')
+    const client = sent.mock.contexts[0] as pg.Client
+    const { rowCount } = await client.query('select from pg_prepared_statements')
     expect((rowCount as number) > 0).toBe(preparedStatements)
   } finally {
+    vi.restoreAllMocks()
     await beside.close()
   }
 })

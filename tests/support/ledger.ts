@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { type Database, databaseOf } from '../../src/db/pool.ts'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
-import { createUser } from '../../src/ledger/reading/users.ts'
 import { openTestDatabase, type TestDatabase } from './database.ts'
 
 export interface TestLedger extends Ledger {
   test: TestDatabase
+  /** For statements of the ledger that a test sends by itself. */
+  database: Database
   /** Faults the engine reported. */
   errors: unknown[]
 }
@@ -30,6 +32,7 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
   return {
     ...ledger,
     test,
+    database: databaseOf(test.pool),
     errors,
     async close() {
       await ledger.close()
@@ -42,7 +45,7 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
 export async function makeAccounts(ledger: Ledger, count: number, deposit = 0n): Promise<string[]> {
   const ids: string[] = []
   for (let index = 0; index < count; index++) {
-    const user = await createUser(ledger.database, {
+    const user = await ledger.users.create({
       email: `${randomUUID()}@example.com`,
       passwordHash: null,
       role: 'USER',

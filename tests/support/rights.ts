@@ -10,7 +10,7 @@ import {
 } from 'graphql'
 import { openSession } from '../../src/auth/sessions.ts'
 import { databaseOf } from '../../src/db/pool.ts'
-import { createUser } from '../../src/ledger/reading/users.ts'
+import { Users } from '../../src/ledger/reading/users.ts'
 import { schema } from '../../src/schema/index.ts'
 import type { TestServer } from './server.ts'
 
@@ -26,7 +26,7 @@ export interface Person {
 export async function signUp(server: TestServer, name: string, role: 'USER' | 'OPERATOR' = 'USER'): Promise<Person> {
   const database = databaseOf(server.database.pool)
   const email = `${name}-${randomUUID()}@private.example`
-  const user = await createUser(database, { email, passwordHash: null, role })
+  const user = await new Users(database).create({ email, passwordHash: null, role })
   if (!user) throw new Error('the e-mail is taken')
   const { token } = await openSession(database, user.id, { idleTimeoutMs: 3_600_000, lifetimeMs: 3_600_000 })
   return { id: `user_${user.id}`, email, authorization: { authorization: `Bearer ${token}` } }

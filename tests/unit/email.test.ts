@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { canonicalEmail } from '../../src/auth/email.ts'
+import { canonicalEmail } from '../../src/auth/model/email.ts'
 
 /** All characters that there are. */
 const CHARACTERS = Array.from({ length: 0x110000 }, (_, point) => point)

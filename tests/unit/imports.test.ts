@@ -22,6 +22,12 @@ const INNER_FLOORS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ledger: [['ledger.ts'], ['feed'], ['reading'], ['posting'], ['upkeep'], ['statements'], ['model']],
 }
 
+/** Rooms with a door: from outside one may import the file of the room's name and the values of its `model/`, nothing else. */
+const DOORS: Readonly<Record<string, string>> = { ledger: 'Ledger', auth: 'Auth' }
+
+/** What statements are sent with. Only the rooms with a door know it, and their models do not. */
+const HANDLES = ['pool', 'transaction', 'joint-statement', 'prepared', 'listener'].map((name) => `db/${name}.ts`)
+
 /** Which rooms know a library. Types cost nothing at run time, and still are knowledge. */
 const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   '@graphql-yoga/render-graphiql': ['server'],
@@ -131,6 +137,42 @@ test('inside the server and the ledger too, imports point down only', () => {
 test('every file of the ledger but ledger.ts is in one of its folders', () => {
   const files = SOURCES.filter(({ path }) => path.startsWith('ledger/'))
   expect(files.filter(({ path }) => innerFloorOf(path) === -1).map(({ path }) => path)).toEqual([])
+})
+
+const isModel = (path: string) => /^(ledger|auth)\/model\//.test(path)
+
+describe('a room with a door', () => {
+  test('is entered by its door and its model alone', () => {
+    const wrong = IMPORTS.filter(isOurs).filter((arrow) => {
+      const target = targetOf(arrow)
+      const room = roomOf(target)
+      return room in DOORS && room !== roomOf(arrow.from) && target !== `${room}/${room}.ts` && !isModel(target)
+    })
+    expect(wrong.map(shown)).toEqual([])
+  })
+
+  test('has values and pure functions in its model: nothing of the room, and nothing that sends a statement', () => {
+    const wrong = IMPORTS.filter(isOurs).filter((arrow) => {
+      const target = targetOf(arrow)
+      return isModel(arrow.from) && ((roomOf(target) in DOORS && !isModel(target)) || HANDLES.includes(target))
+    })
+    expect(SOURCES.filter(({ path }) => isModel(path)).length).toBeGreaterThan(20)
+    expect(wrong.map(shown)).toEqual([])
+  })
+
+  test.each(Object.entries(DOORS))('hands out no database: %s', (room, name) => {
+    const { text } = SOURCES.find(({ path }) => path === `${room}/${room}.ts`) as (typeof SOURCES)[number]
+    const door = text.match(new RegExp(`^export interface ${name} \\{\n[^]*?^\\}`, 'm'))?.[0]
+    expect(door).toContain('close(): Promise<void>')
+    expect(door).not.toMatch(/\bdatabase\b.*[:(]|\bDatabase\b|\bPool\b/)
+  })
+
+  test('is the only one that sends statements', () => {
+    const wrong = IMPORTS.filter(isOurs)
+      .filter(({ from }) => !(roomOf(from) in DOORS) && roomOf(from) !== 'db')
+      .filter((arrow) => HANDLES.includes(targetOf(arrow)))
+    expect(wrong.map(shown)).toEqual([])
+  })
 })
 
 test('only db/embedded knows the PostgreSQL of our own: nothing else in db imports it', () => {

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { expect, test } from 'vitest'
-import { networkOf } from '../../src/auth/throttle.ts'
+import { networkOf } from '../../src/auth/model/network.ts'
+import { type Viewer, viewerOfUser } from '../../src/auth/model/viewer.ts'
 import { hashToken, makeToken, tokenKindOf } from '../../src/auth/token.ts'
-import { type Viewer, viewerOfUser } from '../../src/auth/viewer.ts'
 import { BAD_TOKEN, callerOf } from '../../src/server/http/bearer.ts'
 import { clientAddress } from '../../src/server/http/client-address.ts'
 

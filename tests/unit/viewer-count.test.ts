@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { NOBODY, viewerOfUser } from '../../src/auth/viewer.ts'
+import { NOBODY, viewerOfUser } from '../../src/auth/model/viewer.ts'
 import { ViewerCount } from '../../src/server/graphql/viewer-count.ts'
 
 const stranger = (client: string) => ({ viewer: NOBODY, token: null, client })

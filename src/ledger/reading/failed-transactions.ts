@@ -1,4 +1,4 @@
-import { and, eq, isNotNull, isNull, or, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, isNull, or, type SQL, sql } from 'drizzle-orm'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { failedTransactions } from '../../db/tables.ts'
@@ -20,55 +20,66 @@ const columns = {
   addressedAt: selectInstant(failedTransactions.addressedAt) as ReturnType<typeof sql<Instant | null>>,
 }
 
-/** In the order of the ids; undefined where there is none. */
-export async function findFailedTransactions(
-  database: Database,
-  ids: readonly string[],
-): Promise<(FailedTransaction | undefined)[]> {
-  const rows = await database
-    .select(columns)
-    .from(failedTransactions)
-    .where(sql`${failedTransactions.id} = any(${sql.param(ids)}::uuid[])`)
-  const byId = new Map(rows.map((row) => [row.id, row]))
-  return ids.map((id) => byId.get(id))
+export class FailedTransactions {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** In the order of the ids; undefined where there is none. */
+  async find(ids: readonly string[]): Promise<(FailedTransaction | undefined)[]> {
+    const rows = await this.#database
+      .select(columns)
+      .from(failedTransactions)
+      .where(sql`${failedTransactions.id} = any(${sql.param(ids)}::uuid[])`)
+    const byId = new Map(rows.map((row) => [row.id, row]))
+    return ids.map((id) => byId.get(id))
+  }
+
+  /** Failed attempts, newest first. */
+  page(
+    request: PageRequest<IdPosition>,
+    filter: FailedTransactionFilter,
+    posters: Posters,
+  ): Promise<IdPage<FailedTransaction>> {
+    const where = and(isOf(posters), matches(filter))
+    return pageById(this.#database, request, failedTransactions, failedTransactions.id, where, (where, order, limit) =>
+      this.#database.select(columns).from(failedTransactions).where(where).orderBy(order).limit(limit),
+    )
+  }
+
+  /**
+   * Marks an attempt as addressed. Marked again, it keeps the first time.
+   *
+   * @returns the attempt, or undefined when there is none.
+   */
+  async address(id: string): Promise<FailedTransaction | undefined> {
+    const [row] = await this.#database
+      .update(failedTransactions)
+      .set({ addressedAt: sql`coalesce(${failedTransactions.addressedAt}, clock_timestamp())` })
+      .where(eq(failedTransactions.id, id))
+      .returning(columns)
+    return row
+  }
 }
 
-/** Failed attempts, newest first. */
-export function pageFailedTransactions(
-  database: Database,
-  request: PageRequest<IdPosition>,
-  { userId, code, addressed }: FailedTransactionFilter,
-  posters: Posters,
-): Promise<IdPage<FailedTransaction>> {
-  const { sourceUserId, destinationUserId, addressedAt } = failedTransactions
+function isOf(posters: Posters): SQL | undefined {
+  if (posters === null) return undefined
+  const { sourceUserId, destinationUserId } = failedTransactions
   const theirs = (side: typeof sourceUserId | typeof destinationUserId) =>
-    sql`${side} = any(${sql.param(posters?.accountIds)}::uuid[])`
-  const filter = and(
-    posters === null
-      ? undefined
-      : or(
-          theirs(sourceUserId),
-          posters.withDeposits ? and(isNull(sourceUserId), theirs(destinationUserId)) : undefined,
-        ),
+    sql`${side} = any(${sql.param(posters.accountIds)}::uuid[])`
+  return or(
+    theirs(sourceUserId),
+    posters.withDeposits ? and(isNull(sourceUserId), theirs(destinationUserId)) : undefined,
+  )
+}
+
+function matches({ userId, code, addressed }: FailedTransactionFilter): SQL | undefined {
+  const { sourceUserId, destinationUserId, addressedAt } = failedTransactions
+  return and(
     userId == null ? undefined : or(eq(sourceUserId, userId), eq(destinationUserId, userId)),
     code == null ? undefined : eq(failedTransactions.code, code),
     addressed == null ? undefined : addressed ? isNotNull(addressedAt) : isNull(addressedAt),
   )
-  return pageById(database, request, failedTransactions, failedTransactions.id, filter, (where, order, limit) =>
-    database.select(columns).from(failedTransactions).where(where).orderBy(order).limit(limit),
-  )
-}
-
-/**
- * Marks an attempt as seen to; the first time stays.
- *
- * @returns it, or undefined when there is none.
- */
-export async function addressFailedTransaction(database: Database, id: string): Promise<FailedTransaction | undefined> {
-  const [row] = await database
-    .update(failedTransactions)
-    .set({ addressedAt: sql`coalesce(${failedTransactions.addressedAt}, clock_timestamp())` })
-    .where(eq(failedTransactions.id, id))
-    .returning(columns)
-  return row
 }

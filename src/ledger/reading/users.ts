@@ -1,3 +1,4 @@
+import { jointStatement } from '../../db/joint-statement.ts'
 import type { Database } from '../../db/pool.ts'
 import { users } from '../../db/tables.ts'
 import type { IdPage, IdPosition } from '../model/id-page.ts'
@@ -7,34 +8,48 @@ import { type NewUser, type User, type UserKey, userColumns } from '../model/use
 import { readUsers } from '../statements/read-users.ts'
 import { pageById } from './id-page.ts'
 
-/** @returns the user, or undefined when the e-mail is taken. */
-export async function createUser(database: Database, user: NewUser): Promise<User | undefined> {
-  const [created] = await database
-    .insert(users)
-    .values({ id: makeRowId(), ...user })
-    .onConflictDoNothing({ target: users.email })
-    .returning(userColumns)
-  return created
+export class Users {
+  readonly #database: Database
+  readonly #find: (keys: readonly UserKey[]) => Promise<(User | undefined)[]>
+
+  constructor(database: Database) {
+    this.#database = database
+    this.#find = jointStatement((keys) => findByKey(database, keys))
+  }
+
+  /** @returns the user, or undefined when the e-mail is taken. */
+  async create(user: NewUser): Promise<User | undefined> {
+    const [created] = await this.#database
+      .insert(users)
+      .values({ id: makeRowId(), ...user })
+      .onConflictDoNothing({ target: users.email })
+      .returning(userColumns)
+    return created
+  }
+
+  /** In the order of the keys; undefined where there is none. All calls of one turn of the event loop share a statement. */
+  find(keys: readonly UserKey[]): Promise<(User | undefined)[]> {
+    return this.#find(keys)
+  }
+
+  /** Newest first (by id, which rises with time). */
+  page(request: PageRequest<IdPosition>): Promise<IdPage<User>> {
+    return pageById(this.#database, request, users, users.id, undefined, (where, order, limit) =>
+      this.#database.select(userColumns).from(users).where(where).orderBy(order).limit(limit),
+    )
+  }
+
+  /** How many users there are. */
+  async count(): Promise<number> {
+    return this.#database.$count(users)
+  }
 }
 
-/** In the order of the keys, in one statement; undefined where there is none. */
-export async function findUsersByKey(database: Database, keys: readonly UserKey[]): Promise<(User | undefined)[]> {
+async function findByKey(database: Database, keys: readonly UserKey[]): Promise<(User | undefined)[]> {
   const ids = keys.flatMap(({ id }) => id ?? [])
   const emails = keys.flatMap(({ email }) => email ?? [])
   const rows = await readUsers(database).execute({ ids, emails })
   const byId = new Map(rows.map((user) => [user.id, user]))
   const byEmail = new Map(rows.map((user) => [user.email, user]))
   return keys.map(({ id, email }) => (id === undefined ? byEmail.get(email) : byId.get(id)))
-}
-
-/** Users, newest first (by id, which rises with time). */
-export function pageUsers(database: Database, request: PageRequest<IdPosition>): Promise<IdPage<User>> {
-  return pageById(database, request, users, users.id, undefined, (where, order, limit) =>
-    database.select(userColumns).from(users).where(where).orderBy(order).limit(limit),
-  )
-}
-
-/** How many users there are. */
-export async function countUsers(database: Database): Promise<number> {
-  return database.$count(users)
 }

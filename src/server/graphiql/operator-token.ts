@@ -1,8 +1,6 @@
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Auth } from '../../auth/auth.ts'
-import { findDemoOperator } from '../../auth/operators.ts'
-import { openSession } from '../../auth/sessions.ts'
 import { ConfigError } from '../../config.ts'
 import { createFolder } from '../../db/folder.ts'
 
@@ -22,7 +20,7 @@ export async function openOperatorToken(auth: Auth, dataDir: string): Promise<{ 
     return { token: kept, path }
   }
   const sessions = { idleTimeoutMs: DEMO_SESSION_MS, lifetimeMs: DEMO_SESSION_MS }
-  const { token } = await openSession(auth.database, await findDemoOperator(auth.database), sessions)
+  const { token } = await auth.operators.openDemoSession(sessions)
   try {
     await keep(token, dataDir, path)
   } catch {

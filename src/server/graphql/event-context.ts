@@ -8,7 +8,7 @@ import {
   Kind,
   visit,
 } from 'graphql'
-import type { Authenticator } from '../../auth/authenticator.ts'
+import type { Auth } from '../../auth/auth.ts'
 import type { Context } from '../../schema/context.ts'
 import type { Plugin } from './plugin.ts'
 import { ViewerCount } from './viewer-count.ts'
@@ -18,7 +18,7 @@ type Answer = ExecutionResult | Promise<ExecutionResult>
 export interface PerEventOptions {
   /** The same caller's, made anew. */
   createContext: (context: Context) => Context
-  authenticator: Authenticator
+  authenticator: Auth['authenticator']
   /** Of one viewer, on all transports together. */
   subscriptionsMax: number
 }

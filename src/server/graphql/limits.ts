@@ -12,7 +12,7 @@ import {
   visit,
   visitWithTypeInfo,
 } from 'graphql'
-import { runsLedger } from '../../auth/viewer.ts'
+import { runsLedger } from '../../auth/model/viewer.ts'
 import { recordFor } from '../http-request.ts'
 import { CostTurns } from './cost-turns.ts'
 import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './document-limits.ts'

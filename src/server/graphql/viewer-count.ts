@@ -1,4 +1,4 @@
-import { networkOf } from '../../auth/throttle.ts'
+import { networkOf } from '../../auth/model/network.ts'
 import type { Caller } from '../../schema/context.ts'
 
 /** Who counts as one: a viewer, or the strangers of one network (an IPv4 address, an IPv6 /64). */

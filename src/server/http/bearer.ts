@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import type { Authenticator } from '../../auth/authenticator.ts'
-import { NOBODY } from '../../auth/viewer.ts'
+import type { Auth } from '../../auth/auth.ts'
+import { NOBODY } from '../../auth/model/viewer.ts'
 import type { Caller } from '../../schema/context.ts'
 import { clientAddress } from './client-address.ts'
 
@@ -25,7 +25,7 @@ export function badTokenMessage(authorization: string | undefined): string {
 export function callerOf(
   request: IncomingMessage,
   authorization: unknown,
-  authenticator: Authenticator,
+  authenticator: Auth['authenticator'],
   trustedProxyCount: number,
 ): Caller | typeof BAD_TOKEN | Promise<Caller | typeof BAD_TOKEN> {
   const client = clientAddress(request, trustedProxyCount)

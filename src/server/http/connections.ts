@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { networkOf } from '../../auth/throttle.ts'
+import { networkOf } from '../../auth/model/network.ts'
 import type { Config } from '../../config.ts'
 import type { Caller } from '../../schema/context.ts'
 import { noteConnection } from '../../turns.ts'

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { runsLedger } from '../../auth/viewer.ts'
+import { runsLedger } from '../../auth/model/viewer.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Caller } from '../../schema/context.ts'
 import { answer } from './answer.ts'

@@ -1,5 +1,3 @@
-import { isMigrated } from '../../db/migrations.ts'
-import { ping } from '../../db/pool.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 
 /** What keeps a server from being sent requests. */
@@ -40,12 +38,12 @@ export class Readiness {
   }
 
   async #look(): Promise<Obstacle | undefined> {
-    const { database, transactionFeed } = this.#ledger
+    const ledger = this.#ledger
     const checks: readonly (readonly [Obstacle, () => Promise<boolean>])[] = [
-      ['database', () => ping(database).then(() => true)],
-      ['migrations', () => isMigrated(database)],
+      ['database', () => ledger.ping().then(() => true)],
+      ['migrations', () => ledger.isMigrated()],
       // Taken by the connections that subscribers wait for; it also finds a ledger that was restored without a new era.
-      ['feed', () => transactionFeed.now().then(() => true)],
+      ['feed', () => ledger.transactionFeed.now().then(() => true)],
     ]
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<false>((resolve) => {

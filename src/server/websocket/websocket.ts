@@ -3,8 +3,8 @@ import type { Duplex } from 'node:stream'
 import type { ExecutionArgs, FormattedExecutionResult } from 'graphql'
 import { CloseCode, type ServerOptions } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Authenticator } from '../../auth/authenticator.ts'
-import type { Viewer } from '../../auth/viewer.ts'
+import type { Auth } from '../../auth/auth.ts'
+import type { Viewer } from '../../auth/model/viewer.ts'
 import type { Caller } from '../../schema/context.ts'
 import { maskError } from '../graphql/masked-errors.ts'
 import { withoutEmptyName } from '../graphql/operation-name.ts'
@@ -33,7 +33,7 @@ const FINAL_ERROR_MAX_MS = 200
 const PING_INTERVAL_MS = 12_000
 
 export interface WebSocketOptions {
-  authenticator: Authenticator
+  authenticator: Auth['authenticator']
   /** Who opens a socket, from the credentials of `connection_init` or of the handshake. */
   authenticate: (request: IncomingMessage, authorization: unknown) => MaybePromise<Caller | typeof BAD_TOKEN>
   allowedOrigins: readonly string[]

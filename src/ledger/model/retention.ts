@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { daysAgo, type RetentionRule } from '../../db/cleaner.ts'
+import { daysAgo, type RetentionRule } from '../../db/retention-rule.ts'
 import { failedTransactions } from '../../db/tables.ts'
 
 export interface LedgerRetention {
