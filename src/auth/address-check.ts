@@ -7,8 +7,8 @@ import { canonicalEmail } from './model/email.ts'
 const USERS_AT_ONCE = 5_000
 
 /**
- * Finds users whose addresses are not in their canonical form: they were stored by an earlier version, or by hand. It changes
- * none, since only a person can say which of two users keeps an address.
+ * Finds users whose addresses are not in their canonical form: an earlier version stored them, or somebody by hand. It does
+ * not change them, since only a person can decide which of two users keeps an address.
  */
 export async function checkAddresses(database: Database): Promise<AddressFinding[]> {
   const misspelt: { userId: string; canonical: string | null }[] = []
@@ -34,7 +34,7 @@ export async function checkAddresses(database: Database): Promise<AddressFinding
   })
 }
 
-/** All users whose address has one of these forms, whether it is stored so or not. */
+/** All users whose address has one of these canonical forms, in whatever form it is stored. */
 async function holdersOf(
   database: Database,
   misspelt: readonly { userId: string; canonical: string | null }[],

@@ -29,7 +29,11 @@ export async function createApiToken(
   return { token, apiToken: apiToken as ApiToken }
 }
 
-/** Done twice, the first time stays. @returns undefined when there is no such token. */
+/**
+ * Revokes a token. Revoked again, it keeps the first time.
+ *
+ * @returns undefined when there is no such token.
+ */
 export async function revokeApiToken(database: Database, id: string): Promise<ApiToken | undefined> {
   const [revoked] = await database
     .update(apiTokens)
@@ -39,7 +43,7 @@ export async function revokeApiToken(database: Database, id: string): Promise<Ap
   return revoked
 }
 
-/** Those that are not revoked, newest first. */
+/** The tokens that are not revoked, newest first. */
 export function listApiTokens(database: Database): Promise<ApiToken[]> {
   return database
     .select(columns)

@@ -21,7 +21,7 @@ export interface AuthOptions {
   onError: (error: unknown) => void
 }
 
-/** `throttled`: there were too many attempts. `overloaded`: too many passwords wait. `failed`: the database is away, or a fault. */
+/** `throttled`: too many attempts. `overloaded`: too many passwords wait. `failed`: the database is away, or a fault. */
 type SignInResult = 'succeeded' | 'refused' | 'throttled' | 'overloaded' | 'failed'
 
 /**
@@ -64,16 +64,16 @@ export interface Auth {
   close(): Promise<void>
 }
 
-/** Of tokens, which every request waits for: a storm of sign-ins must not stand before them. */
+/** Connections for checking tokens. Every request waits for such a check, so many sign-ins must not delay it. */
 const CHECKERS_MAX = 2
 const SIGN_INS_MAX = 2
 const CONNECT_TIMEOUT_MS = 5_000
-/** A database that hangs keeps nobody waiting for longer than one that is away. */
+/** Callers wait no longer for a database that hangs than for one that is away. */
 const CHECK_TIMEOUT_MS = 5_000
 
 /** Opens it on a database that is migrated already. */
 export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...options }: AuthOptions): Promise<Auth> {
-  // It may fail, so it comes before anything is opened.
+  // This may fail, so it is done before anything is opened.
   await hashOfNobody()
   const pool = (name: string, connectionsMax: number, timeoutMs = answerTimeoutMs) =>
     openPool({

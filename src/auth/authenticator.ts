@@ -7,20 +7,20 @@ import type { Viewer } from './model/viewer.ts'
 import { touchSessions } from './sessions.ts'
 import { hashToken, tokenKindOf } from './token.ts'
 
-/** How long an answer of the database is taken for true. With the read itself, an end is noticed well within a second. */
+/** How long an answer of the database is trusted. Together with the read itself, an end is noticed well within a second. */
 const TRUSTED_MS = 400
-/** What is remembered of tokens, good and bad. */
+/** How many tokens are remembered, valid and invalid. */
 const TOKENS_MAX = 10_000
-/** While the database comes back, whoever asks is kept waiting so long: postings would be kept waiting too. */
+/** How long callers wait for the database to come back. Postings wait for it too. */
 const PATIENCE_MS = 5_000
 const RETRY_INTERVAL_MS = 100
 
 interface Known {
   grant: Grant | undefined
-  /** By the clock of this process: when it was asked for, and when it is over at the latest. */
+  /** By the clock of this process: when the database was asked, and when the grant ends at the latest. */
   askedAt: number
   endsAt: number
-  /** Under way or done: the session is noted to have been in use since. */
+  /** Set when the session's use since then is being noted, or has been. */
   note: Promise<void> | undefined
 }
 
@@ -54,16 +54,17 @@ export class Authenticator {
   }
 
   /**
-   * Who holds a token, for a request that is made with it now; undefined: nobody (any more). At once where it is known.
+   * Who holds a token, for a request that is made with it now; undefined: nobody, or no longer. A known token is answered
+   * at once.
    *
-   * Rejects as the database does, once it has been away for longer than a moment.
+   * @throws the database's error, once the database has been away for some seconds.
    */
   check(token: string): Viewer | undefined | Promise<Viewer | undefined> {
     if (!tokenKindOf(token)) return undefined
     const known = this.#known.get(token)
     const now = performance.now()
     if (known?.note && now >= known.endsAt) {
-      // It would be over if nothing had been asked since. Something was, so it goes on, once the database knows.
+      // Without a request since, the session would be over. There was one, so it continues, once the database knows.
       return known.note.then(() => this.#look(token)).then((known) => this.#use(token, known))
     }
     if (known && now - known.askedAt < TRUSTED_MS) return this.#use(token, known)
@@ -71,9 +72,9 @@ export class Authenticator {
   }
 
   /**
-   * Calls `onEnd` when a token no longer stands for this viewer.
+   * Calls `onEnd` when a token no longer represents this viewer.
    *
-   * @returns ends the watching.
+   * @returns a function that ends the watching.
    */
   watch(token: string, viewer: Viewer, onEnd: () => void): () => void {
     const watcher = { viewer, onEnd }
@@ -90,13 +91,13 @@ export class Authenticator {
     }
   }
 
-  /** After a token was revoked by this process: what was known of it is wrong from now on. */
+  /** Call this after this process has ended a session: what is remembered of its token is no longer true. */
   forget(token: string): void {
     this.#known.delete(token)
     this.#notify(token, undefined)
   }
 
-  /** After tokens were revoked that are not at hand. */
+  /** Call this after an API token was revoked by its id, since the token itself is not known. */
   forgetAll(): void {
     this.#known.clear()
     void this.#lookAgain()
@@ -156,12 +157,12 @@ export class Authenticator {
     const now = performance.now()
     const look = async (token: string) => {
       if (this.#reading.has(token)) {
-        // The database does not answer. Of an end that was known there is nothing to ask.
+        // The database does not answer. A session still ends at its known time.
         const known = this.#known.peek(token)
         if (known && now >= known.endsAt) this.#notify(token, undefined)
         return
       }
-      // Not known is not over: it is asked again.
+      // A failed look-up ends nothing: the token is looked up again.
       const known = await this.#look(token).catch(() => undefined)
       if (known) this.#notify(token, known.grant?.viewer)
     }

@@ -9,13 +9,13 @@ import { hashToken, tokenKindOf } from './token.ts'
 /** What a token gives, as the database has it. */
 export interface Grant {
   viewer: Viewer
-  /** How long it lasts if nothing more is asked, by the database's clock; Infinity: until it is revoked. */
+  /** How long it lasts without another request, by the database's clock; Infinity: until it is revoked. */
   leftMs: number
   /** Whether it is time to note that the session was in use. */
   isStale: boolean
 }
 
-/** A session's last use is noted at most so often, and four times in its idle timeout. */
+/** A session's last use is noted at most this often, but at least four times in its idle timeout. */
 const NOTE_INTERVAL_MS = 60_000
 
 const now = sql`clock_timestamp()`
@@ -61,7 +61,7 @@ const readApiTokens = preparedOnce((database) =>
     .prepare('read_api_tokens'),
 )
 
-/** Reads what tokens give, those of one turn of the event loop together; undefined: nothing (any more). */
+/** Reads what tokens give; undefined: nothing, or no longer. All that one turn of the event loop asks for is read together. */
 export function grantReader(database: Database): (tokens: readonly string[]) => Promise<(Grant | undefined)[]> {
   return jointStatement(async (tokens) => {
     const hashes = tokens.map(hashToken)

@@ -7,7 +7,7 @@ import { hashPassword } from './passwords.ts'
 import { endSessionsOf, openSession, type Session, type SessionOptions } from './sessions.ts'
 
 /**
- * Makes an operator, or gives one a new password: the way in, and the way back in. Sessions from before end.
+ * Makes an operator, or gives one a new password, and ends their earlier sessions.
  *
  * @param email in its canonical form.
  * @returns the password, which is shown only once.
@@ -25,7 +25,7 @@ export async function makeOperator(database: Database, email: string): Promise<{
   return { password, userId }
 }
 
-/** The demo operator of a development database, who has no password: the token that is kept in a file is the only way in. */
+/** The demo operator of a development database has no password, only a token that is kept in a file. */
 const DEMO_OPERATOR = 'demo-operator@thesaurum.invalid'
 
 /** @returns the id of the demo operator, who is made if there is none. */

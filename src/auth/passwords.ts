@@ -4,17 +4,17 @@ import { HashQueueFullError } from './model/sign-in-errors.ts'
 /** OWASP's minimum for argon2id, which is the library's default algorithm: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
-/** Each hash takes 19 MiB and a core for some 30 ms: more at once would only slow each other, and the ledger, down. */
+/** Each hash takes 19 MiB and a core for some 30 ms. More at once would only slow down each other and the ledger. */
 const HASHES_AT_ONCE_MAX = 1
-/** While others wait, the processor is left to transfers for so many times as long as the last hash took. */
+/** While others wait, each hash is followed by a pause of so many times its own duration, which leaves the core to transfers. */
 const REST_SHARE = 3
-/** Those who wait longer than some seconds have gone. */
+/** Clients do not wait longer than some seconds. */
 const HASHES_WAITING_MAX = 100
 
 let running = 0
 const waiting: (() => void)[] = []
 
-/** A few at a time, off the main thread, in the order they came. */
+/** Runs off the main thread, a few at a time, in order of arrival. */
 async function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
   if (running < HASHES_AT_ONCE_MAX) running++
   else if (waiting.length >= HASHES_WAITING_MAX) throw new HashQueueFullError('too many passwords wait to be hashed')
@@ -42,8 +42,8 @@ export function hashPassword(password: string): Promise<string> {
 let nobodysHash: Promise<string> | undefined
 
 /**
- * Whether it is the password. Without a hash (there is no such user, or one who cannot sign in) it is not, and takes as
- * long to tell.
+ * Whether the password is right. Without a hash (the user does not exist, or cannot sign in) it is wrong, and the answer
+ * takes as long.
  *
  * @throws {HashQueueFullError}
  */
@@ -54,7 +54,7 @@ export function verifyPassword(passwordHash: string | null, password: string): P
   })
 }
 
-/** To be made beforehand: the first who is not known would wait twice as long. */
+/** Made beforehand: otherwise the first unknown user would wait twice as long. */
 export function hashOfNobody(): Promise<string> {
   nobodysHash ??= hash(makeNobodysPassword(), PARAMETERS)
   return nobodysHash

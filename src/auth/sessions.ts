@@ -5,9 +5,9 @@ import { sessions } from '../db/tables.ts'
 import { hashToken, makeToken } from './token.ts'
 
 export interface SessionOptions {
-  /** A session ends when nothing was asked for so long. */
+  /** A session ends after so long without a request. */
   idleTimeoutMs: number
-  /** And at the latest so long after the sign-in. */
+  /** A session ends so long after the sign-in at the latest. */
   lifetimeMs: number
 }
 
@@ -17,10 +17,10 @@ export interface Session {
   expiresAt: Instant
 }
 
-/** Of one user. Past it the oldest end: a client that signs in for every request would fill the table. */
+/** Of one user. With more, the oldest end: a client that signs in for every request would fill the table. */
 const SESSIONS_MAX = 100
 
-/** Begins a session of a user, and clears away what is over. */
+/** Begins a session of a user, and deletes those of their sessions that have ended. */
 export async function openSession(
   database: Database,
   userId: string,
@@ -56,7 +56,7 @@ export async function openSession(
   return { token, expiresAt: (opened as { expiresAt: Instant }).expiresAt }
 }
 
-/** @returns when it ended; undefined when there is no such session any more. */
+/** @returns when it ended; undefined when there is no such session. */
 export async function endSession(database: Database, token: string): Promise<Instant | undefined> {
   const [ended] = await database
     .update(sessions)
@@ -74,7 +74,7 @@ export async function endSessionsOf(database: Database, userId: string): Promise
     .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt)))
 }
 
-/** Notes that something was asked for in these sessions. */
+/** Notes that these sessions were in use. */
 export async function touchSessions(database: Database, tokenHashes: readonly Buffer[]): Promise<void> {
   await database
     .update(sessions)

@@ -19,10 +19,10 @@ export interface SignInRequest {
 }
 
 /**
- * Begins a session of whoever knows the password. Who is not known, who cannot sign in and who has it wrong are one case:
- * the same statements are sent and the same hash is worked out.
+ * Begins a session for whoever knows the password. An unknown user, a user who cannot sign in and a wrong password are
+ * treated alike: the same statements are sent, and one hash is computed.
  *
- * @returns undefined when it is not the password.
+ * @returns undefined when the password is wrong.
  * @throws {TooManyAttemptsError}
  * @throws {HashQueueFullError}
  */
@@ -38,14 +38,14 @@ export async function signIn(
   }
   const user = await readUser()
   const isRight = await verifyPassword(user?.passwordHash ?? null, password).catch(async (error) => {
-    // The password was not checked: a retry, which the error asks for, must not count as a failed attempt.
+    // The password was not checked, and the error asks for a retry: this must not count as a failed attempt.
     if (error instanceof HashQueueFullError) await attempt.takeBack()
     throw error
   })
   if (!user || !isRight) return undefined
   await attempt.succeed()
   const session = await openSession(database, user.id, sessions)
-  // A new password ends all sessions that there are by then; of this one it may not have known.
+  // A new password ends all sessions that exist at that time. It may have been set just before this session existed.
   if ((await readUser())?.passwordHash !== user.passwordHash) {
     await endSession(database, session.token)
     return undefined

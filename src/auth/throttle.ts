@@ -19,23 +19,23 @@ export const THROTTLE: ThrottleOptions = {
   windowMs: 15 * 60_000,
 }
 
-/** How long a client is known by which somebody has signed in. */
+/** How long a client is remembered from which somebody has signed in to an account. */
 const KNOWN_MS = 90 * 24 * 3_600_000
 
 /** An attempt that counts, unless it is taken back or succeeds. */
 export interface Attempt {
-  /** The password was not looked at. */
+  /** The password was not checked. */
   takeBack(): Promise<void>
-  /** The password was right: what failed before it counts no more for this client, which is known for the account from now on. */
+  /** The password was right. Earlier failures of this client no longer count, and the account knows the client from now on. */
   succeed(): Promise<void>
 }
 
 /**
- * Counts attempts to sign in, in the database: a restart forgets none, and all processes count together. An attempt counts
- * before its password is looked at, so that no number of them at once gets past.
+ * Counts attempts to sign in, in the database: a restart keeps the counts, and all processes count together. An attempt
+ * counts before its password is checked, so that many at once cannot pass the limit.
  *
- * Whoever guesses at one account from many places shuts it to places that it does not know. Its owner goes on signing in
- * from where they have signed in before: nobody can lock them out from there.
+ * Whoever guesses the password of one account from many networks locks it for networks that it does not know. Its owner can
+ * still sign in from networks where they have signed in before: nobody can lock them out there.
  */
 export class Throttle {
   readonly #limits: Record<'attempts' | 'client' | 'account' | 'known', RateLimiterPostgres>
@@ -53,7 +53,7 @@ export class Throttle {
         keyPrefix,
         points,
         duration: durationMs / 1_000,
-        // A storm of attempts that are refused anyhow is kept from the database.
+        // Attempts that would be refused anyway do not reach the database.
         inMemoryBlockOnConsumed: points + 1,
       })
     this.#limits = {
@@ -86,7 +86,7 @@ export class Throttle {
         counted.push([limit, key])
       }
     } catch (error) {
-      // Refused by one, it was not looked at: it does not count for the others either.
+      // One limit refused it, so the password is not checked, and it does not count for the other limits.
       for (const [limit, key] of counted) await reward(limit, key)
       throw error
     }
@@ -113,19 +113,19 @@ async function consume(limit: RateLimiterPostgres, key: string): Promise<void> {
     await limit.consume(key)
   } catch (refusal) {
     if (!(refusal instanceof RateLimiterRes)) throw refusal
-    // Only what was looked at counts. What this process remembers to refuse was not even counted.
+    // Only attempts whose password is checked count. One that this process refuses from memory was not counted at all.
     if (refusal.consumedPoints > 0) await limit.reward(key)
     throw new TooManyAttemptsError(refusal.msBeforeNext)
   }
 }
 
-/** Takes one back. There is room again, whatever this process remembers to refuse: a hundred right passwords at once shut nobody out. */
+/** Takes one back. This process then forgets what it refuses from memory, so that a hundred right passwords at once all pass. */
 async function reward(limit: RateLimiterPostgres, key: string): Promise<void> {
   await limit.reward(key)
   limit.deleteInMemoryBlockedAll()
 }
 
-/** Addresses are hashed: what was tried is nobody's business. */
+/** Addresses are hashed, so that the table does not show who tried to sign in. */
 function keysOf(email: string, client: string) {
   const account = createHash('sha256').update(email).digest('base64url')
   const network = networkOf(client)

@@ -75,7 +75,7 @@ export function databaseOf(pool: pg.Pool): Database {
   return drizzle(pool)
 }
 
-/** The same for what operations wait for: whoever asked is told how many statements they were. */
+/** The same, and counts the statements that an operation waits for. */
 export function countedDatabaseOf(pool: pg.Pool): Database {
   return drizzle(pool, { logger: { logQuery: noteStatement } })
 }

@@ -11,19 +11,19 @@ const TOO_MANY_MARKS = /\p{M}{31}/u
 /** Something on both sides of one @, a dot-separated domain, no spaces or control characters. */
 const PLAUSIBLE = /^[^\s@\p{C}]{1,64}@[^\s@\p{C}.]+(?:\.[^\s@\p{C}.]+)*$/u
 
-/** As browsers read a domain (WHATWG URL), and with the lengths that DNS can hold. */
+/** The rules by which browsers read a domain (WHATWG URL), and the lengths that DNS allows. */
 const DOMAIN_RULES = { checkBidi: true, checkJoiners: true, verifyDNSLength: true }
 
 /**
- * Gives the one form of an e-mail address that is stored and looked for, so that two spellings of one address are one user:
- * no spaces around it, the local part in NFKC and lower case, the domain in its ASCII form (`xn--…`). The canonical form of
- * a canonical form is itself.
+ * Returns the form of an e-mail address that is stored and looked up, so that two spellings of one address are one user:
+ * without spaces around it, the local part in NFKC and lower case, the domain in its ASCII form (`xn--…`). The canonical
+ * form of a canonical form is the same.
  *
- * Letters are lower-cased, not case-folded: folding would make one of `weiß` and `weiss`, who may be two people. Only the
- * final sigma is folded, since the lower case of a capital sigma depends on what follows it. The domain goes by tr46, whose
- * tables are of its own version, so that two versions of Node give one form.
+ * Letters are lower-cased, not case-folded: folding would merge `weiß` and `weiss`, who may be two people. Only the final
+ * sigma is folded, since the lower case of a capital sigma depends on what follows it. The domain is converted by tr46,
+ * which has its own tables, so that all versions of Node give the same form.
  *
- * @returns undefined when the text could not be an address. Whether it is one, only a letter to it would tell.
+ * @returns undefined when the text cannot be an address. Whether such an address exists is not checked.
  */
 export function canonicalEmail(text: string): string | undefined {
   if (text.length > RAW_LENGTH_MAX || !text.isWellFormed() || TOO_MANY_MARKS.test(text)) return undefined
@@ -37,7 +37,7 @@ export function canonicalEmail(text: string): string | undefined {
   return PLAUSIBLE.test(canonical) && charactersIn(canonical) <= CHARACTERS_MAX ? canonical : undefined
 }
 
-/** How long the ASCII form of a domain is at least. It takes a microsecond a character to find out exactly. */
+/** The least length that the ASCII form of a domain can have. The exact one takes a microsecond a character to find. */
 function leastAsciiLength(domain: string): number {
   const labelsInUnicode = domain.split('.').filter((label) => /[^\x20-\x7e]/.test(label)).length
   return charactersIn(domain) + labelsInUnicode * 'xn--'.length

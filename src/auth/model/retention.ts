@@ -12,7 +12,7 @@ export interface AuthRetention {
 /** So that the clocks of two server processes may differ. */
 const LIMIT_KEPT_MS = 3_600_000
 
-/** What auth keeps of the past, and for how long. Each `endedAt` has an index in `db/tables.ts`. */
+/** What auth deletes, and when. Each `endedAt` has an index in `db/tables.ts`. */
 export const authRetentionRules = ({ sessionDays, apiTokenDays }: AuthRetention): RetentionRule[] => [
   {
     name: 'sessions',

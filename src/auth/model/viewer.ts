@@ -1,12 +1,12 @@
 export type Role = 'USER' | 'OPERATOR'
 
-/** Who asks, and what is theirs. */
+/** Who asks, and which accounts are theirs. */
 export interface Viewer {
   /** The user who is signed in; null: nobody is, or a service with a token of its own. */
   userId: string | null
   /** null: nobody is signed in. */
   role: Role | null
-  /** The accounts this viewer sees and moves; null: all of them. */
+  /** The accounts that this viewer sees and pays from; null: all of them. */
   accountIds: ReadonlySet<string> | null
   /** Equal for viewers who see and may do the same. */
   key: string
@@ -14,7 +14,7 @@ export interface Viewer {
 
 export const NOBODY: Viewer = { userId: null, role: null, accountIds: new Set(), key: 'nobody' }
 
-/** Somebody who signed in: an operator has all accounts, anybody else their own. */
+/** A user who is signed in: an operator has all accounts, anybody else their own. */
 export function viewerOfUser(userId: string, role: Role): Viewer {
   return { userId, role, accountIds: role === 'OPERATOR' ? null : new Set([userId]), key: `${role} ${userId}` }
 }
