@@ -56,11 +56,11 @@ async function postSlice(ledger: Ledger, callers: number, pair: () => [string, s
   await Promise.all(
     Array.from({ length: callers }, async () => {
       for (let now = performance.now(); now < end; ) {
-        const [sourceUserId, destinationUserId] = pair()
+        const [sourceAccountId, destinationAccountId] = pair()
         const outcome = await ledger.posting.post({
           idempotencyKey: randomUUID(),
-          sourceUserId,
-          destinationUserId,
+          sourceAccountId,
+          destinationAccountId,
           amount: 1n,
         })
         if (!('posted' in outcome) || outcome.posted.replayed) throw new Error(JSON.stringify(outcome))
@@ -108,7 +108,7 @@ function createBareInsert(url: string, ids: readonly string[]) {
     /** Reads what others have added. */
     async catchUp() {
       const heads = await readHeads(database).execute({ ids })
-      for (const { userId, lastSequence } of heads) sequences.set(userId, lastSequence)
+      for (const { accountId, lastSequence } of heads) sequences.set(accountId, lastSequence)
     },
     async slice(size: number): Promise<number> {
       let rows = 0
@@ -116,14 +116,14 @@ function createBareInsert(url: string, ids: readonly string[]) {
       while (performance.now() < start + SLICE_MS) {
         const createdAt = instantOf(Date.now() * 1_000)
         const batch = Array.from({ length: size }, (): LedgerTransaction => {
-          const [sourceUserId, destinationUserId] = twoOf(ids)
+          const [sourceAccountId, destinationAccountId] = twoOf(ids)
           return {
             id: randomUUID(),
             idempotencyKey: randomUUID(),
-            sourceUserId,
-            sourceSequence: next(sourceUserId),
-            destinationUserId,
-            destinationSequence: next(destinationUserId),
+            sourceAccountId,
+            sourceSequence: next(sourceAccountId),
+            destinationAccountId,
+            destinationSequence: next(destinationAccountId),
             amount: 1n,
             createdAt,
           }
@@ -160,9 +160,9 @@ async function bareSingles(url: string, ids: readonly string[]): Promise<number[
       {
         id: randomUUID(),
         idempotencyKey: key,
-        sourceUserId: source.userId,
+        sourceAccountId: source.accountId,
         sourceSequence: source.lastSequence + 1,
-        destinationUserId: destination.userId,
+        destinationAccountId: destination.accountId,
         destinationSequence: destination.lastSequence + 1,
         amount: 1n,
         createdAt: instantOf(source.clock),
@@ -227,8 +227,8 @@ async function measure(transactions: number): Promise<void> {
     const stuck = Array.from({ length: 5 }, () =>
       ledger.posting.post({
         idempotencyKey: randomUUID(),
-        sourceUserId: locked,
-        destinationUserId: random(others),
+        sourceAccountId: locked,
+        destinationAccountId: random(others),
         amount: 1n,
       }),
     )

@@ -25,8 +25,8 @@ export interface AuthOptions {
 type SignInResult = 'succeeded' | 'refused' | 'throttled' | 'overloaded' | 'failed'
 
 /**
- * Who may come in, open on one database. It knows users and nothing of money. It is the only way in: whoever is outside
- * asks this object, and nobody gets the database.
+ * Who may come in, open on one database. It knows users and nothing of money. It is the only door: everything outside asks
+ * this object, and nobody gets the database.
  */
 export interface Auth {
   authenticator: Authenticator

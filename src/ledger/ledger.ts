@@ -7,7 +7,7 @@ import { CatchUp } from './feed/catch-up.ts'
 import { Hints } from './feed/hints.ts'
 import { TransactionFeed } from './feed/transaction-feed.ts'
 import type { Finding } from './model/finding.ts'
-import { accountsOf } from './model/posting.ts'
+import { accountsOf } from './model/sides.ts'
 import type { LedgerTotals } from './model/totals.ts'
 import { PostingEngine } from './posting/engine.ts'
 import { BalanceHistories } from './reading/balance-history.ts'
@@ -40,7 +40,7 @@ export interface LedgerOptions {
 }
 
 /**
- * The whole ledger, open on one database. It knows money and nothing of GraphQL. It is the only way in: whoever is outside
+ * The whole ledger, open on one database. It knows money and nothing of GraphQL. It is the only door: everything outside
  * asks these objects, and nobody gets the database.
  */
 export interface Ledger {

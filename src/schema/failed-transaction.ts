@@ -29,14 +29,14 @@ builder.node(FailedTransaction, {
       type: User,
       nullable: true,
       description: 'Who would have paid. Null: the world outside, or a user who is not known.',
-      resolve: async ({ sourceUserId }, _args, { loaders }) =>
-        sourceUserId === null ? null : loaders.users.load(sourceUserId),
+      resolve: async ({ sourceAccountId }, _args, { loaders }) =>
+        sourceAccountId === null ? null : loaders.users.load(sourceAccountId),
     }),
     destination: t.field({
       type: User,
       nullable: true,
       description: 'Who would have been paid. Null: a user who is not known.',
-      resolve: ({ destinationUserId }, _args, { loaders }) => loaders.users.load(destinationUserId),
+      resolve: ({ destinationAccountId }, _args, { loaders }) => loaders.users.load(destinationAccountId),
     }),
     amount: t.expose('amount', { type: 'Cents', description: 'How much would have moved.' }),
     idempotencyKey: t.expose('idempotencyKey', {
@@ -80,7 +80,9 @@ builder.queryField('failedTransactions', (t) =>
         const request = pageRequest(page, FAILED_TRANSACTION_CURSOR, ledger.era)
         const { accountIds, role } = viewer
         const posters = accountIds && { accountIds: [...accountIds], withDeposits: role === 'OPERATOR' }
-        const { rows, ...around } = await ledger.failedTransactions.page(request, filter ?? {}, posters)
+        const { userId: accountId, ...rest } = filter ?? {}
+        const failed = await ledger.failedTransactions.page(request, { ...rest, accountId }, posters)
+        const { rows, ...around } = failed
         return connectionOf(rows, around, FAILED_TRANSACTION_CURSOR, ledger.era)
       },
     },

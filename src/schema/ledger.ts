@@ -70,7 +70,7 @@ const Ledger = builder.objectRef<Totals>('Ledger').implement({
   description:
     'The ledger as a whole. Its sums are of one moment, and read every transaction: for operators and checks.',
   fields: (t) => ({
-    userCount: t.field(total('Sequence', 'userCount', 'How many users there are.')),
+    userCount: t.field(total('Sequence', 'accountCount', 'How many users there are.')),
     transactionCount: t.field(total('Sequence', 'transactionCount', 'How many transactions there are.')),
     deposited: t.field(total('Cents', 'deposited', 'All the money that came in from the world outside.')),
     balances: t.field(

@@ -1,14 +1,21 @@
 import { wrapErrorIfMatches } from '@pothos/plugin-errors'
 import { holdsAccount, type Viewer } from '../auth/model/viewer.ts'
-import type { Outcome, PostingRequest } from '../ledger/model/posting.ts'
-import type { PayloadField } from '../ledger/model/refusal.ts'
+import type { Outcome } from '../ledger/model/posting.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { UNITS_PER_TURN } from '../turns.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfPostings } from './cost.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
-import { DepositInput, type Success, successRef, TransferInput } from './posting.ts'
+import {
+  DepositInput,
+  depositOf,
+  type PostingItem,
+  type Success,
+  successRef,
+  TransferInput,
+  transferOf,
+} from './posting.ts'
 import { errorOf, POSTING_ERRORS, UserNotFoundError } from './posting-errors.ts'
 import { noteRefusal } from './refusal-notes.ts'
 import { unauthorized } from './rights.ts'
@@ -101,22 +108,15 @@ builder.objectType(PostingRefusedError, {
   }),
 })
 
-/** A posting as it was asked for, with what its answer is to be said in. */
-interface PostingItem {
-  request: PostingRequest
+interface ListedItem extends PostingItem {
+  /** Under which name it is in the list. */
   input: 'deposit' | 'transfer'
-  accountId: string
-  names: Partial<Record<PayloadField, string>>
 }
 
-function postingItemOf({ deposit, transfer }: typeof PostTransactionInput.$inferInput): PostingItem {
-  if (deposit) {
-    const { idempotencyKey, userId, amount } = deposit
-    const request = { idempotencyKey, sourceUserId: null, destinationUserId: userId, amount }
-    return { request, input: 'deposit', accountId: userId, names: { destinationUserId: 'userId' } }
-  }
+function listedItemOf({ deposit, transfer }: typeof PostTransactionInput.$inferInput): ListedItem {
+  if (deposit) return { ...depositOf(deposit), input: 'deposit' }
   if (!transfer) throw new TypeError('neither a deposit nor a transfer')
-  return { request: transfer, input: 'transfer', accountId: transfer.sourceUserId, names: {} }
+  return { ...transferOf(transfer), input: 'transfer' }
 }
 
 /** Why a posting is none of the viewer's business, if it is not. */
@@ -162,7 +162,7 @@ async function postEach(items: readonly PostingItem[], { ledger, viewer, slices 
 }
 
 /** Within an atomic call no key may appear twice: every repetition is an issue. */
-function refuseEqualKeys(items: readonly PostingItem[]): void {
+function refuseEqualKeys(items: readonly ListedItem[]): void {
   const keys = new Set<string>()
   const issues = items.flatMap(({ request, input }, index) => {
     const isFirst = keys.size < keys.add(request.idempotencyKey).size
@@ -184,7 +184,7 @@ builder.mutationField('postTransactions', (t) =>
       union: { description: 'What became of the postings, or why none was posted.' },
     },
     resolve: async (_root, { input }, context) => {
-      const items = input.transactions.map(postingItemOf)
+      const items = input.transactions.map(listedItemOf)
       if (context.viewer.role !== 'OPERATOR' && items.some((item) => item.input === 'deposit'))
         throw unauthorized(context)
       if (!input.atomic) {

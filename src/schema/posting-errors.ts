@@ -119,8 +119,11 @@ export const POSTING_ERRORS = [
   UnavailableError,
 ] as const
 
-/** The typed error for a refusal. `names` has the name of the input field for each part of the payload. */
-export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, string>>, viewer: Viewer): MutationError {
+/** The name of the input field for each part of the payload; a part that is missing has the name of its field. */
+export type PayloadNames = Readonly<Partial<Record<PayloadField, string>>>
+
+/** The typed error for a refusal. */
+export function errorOf(refusal: Refusal, names: PayloadNames, viewer: Viewer): MutationError {
   switch (refusal.code) {
     case 'IDEMPOTENCY_CONFLICT':
       if (!seesKey(viewer, refusal.transaction)) return new IdempotencyConflictError([], null)
@@ -131,7 +134,7 @@ export function errorOf(refusal: Refusal, names: Partial<Record<PayloadField, st
     case 'SAME_USER':
       return new SameUserError()
     case 'USER_NOT_FOUND':
-      return new UserNotFoundError(refusal.userId)
+      return new UserNotFoundError(refusal.accountId)
     case 'INSUFFICIENT_FUNDS':
       return new InsufficientFundsError(refusal)
     case 'BALANCE_LIMIT':

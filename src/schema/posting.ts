@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { holdsAccount } from '../auth/model/viewer.ts'
 import { type LedgerEntry as Entry, entriesOf } from '../ledger/model/entry.ts'
 import type { Posted, PostingRequest } from '../ledger/model/posting.ts'
-import type { PayloadField } from '../ledger/model/refusal.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
@@ -12,6 +11,7 @@ import {
   BalanceLimitError,
   errorOf,
   IdempotencyConflictError,
+  type PayloadNames,
   POSTING_ERRORS,
   UserNotFoundError,
 } from './posting-errors.ts'
@@ -93,16 +93,36 @@ async function ownEntry({ posted, accountId }: Success, _args: unknown, context:
   if (balancesAfter) {
     return entriesOf({ ...posted, balancesAfter }).find((entry) => entry.accountId === accountId) ?? null
   }
-  const sequence = accountId === transaction.sourceUserId ? transaction.sourceSequence : transaction.destinationSequence
+  const { sourceAccountId, sourceSequence, destinationSequence } = transaction
+  const sequence = accountId === sourceAccountId ? sourceSequence : destinationSequence
   return sequence === null ? null : loadEntry(accountId, sequence, context)
 }
 
-async function post(
-  request: PostingRequest,
-  accountId: string,
-  names: Partial<Record<PayloadField, string>>,
-  { ledger, viewer }: Context,
-): Promise<Success> {
+/** What an input asks for: the posting, whose it is, and what the input's fields are called. */
+export interface PostingItem {
+  request: PostingRequest
+  accountId: string
+  names: PayloadNames
+}
+
+export function depositOf({ idempotencyKey, userId, amount }: typeof DepositInput.$inferInput): PostingItem {
+  return {
+    request: { idempotencyKey, sourceAccountId: null, destinationAccountId: userId, amount },
+    accountId: userId,
+    names: { destinationAccountId: 'userId' },
+  }
+}
+
+export function transferOf(input: typeof TransferInput.$inferInput): PostingItem {
+  const { idempotencyKey, sourceUserId, destinationUserId, amount } = input
+  return {
+    request: { idempotencyKey, sourceAccountId: sourceUserId, destinationAccountId: destinationUserId, amount },
+    accountId: sourceUserId,
+    names: { sourceAccountId: 'sourceUserId', destinationAccountId: 'destinationUserId' },
+  }
+}
+
+async function post({ request, accountId, names }: PostingItem, { ledger, viewer }: Context): Promise<Success> {
   // For the viewer, somebody else's account does not exist. The ledger is not asked.
   if (!holdsAccount(viewer, accountId)) throw new UserNotFoundError(accountId)
   const outcome = await ledger.posting.post(request, viewer.key)
@@ -121,13 +141,7 @@ builder.mutationFields((t) => ({
       types: [ValidationError, UserNotFoundError, BalanceLimitError, IdempotencyConflictError, UnavailableError],
       union: { description: 'The deposit, or why it was not posted.' },
     },
-    resolve: (_root, { input: { idempotencyKey, userId, amount } }, context) =>
-      post(
-        { idempotencyKey, sourceUserId: null, destinationUserId: userId, amount },
-        userId,
-        { destinationUserId: 'userId' },
-        context,
-      ),
+    resolve: (_root, { input }, context) => post(depositOf(input), context),
   }),
   transfer: t.field({
     type: TransferSuccess,
@@ -138,6 +152,6 @@ builder.mutationFields((t) => ({
       types: [ValidationError, ...POSTING_ERRORS],
       union: { description: 'The transfer, or why it was not posted.' },
     },
-    resolve: (_root, { input }, context) => post(input, input.sourceUserId, {}, context),
+    resolve: (_root, { input }, context) => post(transferOf(input), context),
   }),
 }))

@@ -1,6 +1,7 @@
 import { GraphQLError } from 'graphql'
 import { holdsAccount, runsLedger, type Viewer } from '../auth/model/viewer.ts'
 import type { FailedTransaction } from '../ledger/model/failed-transaction.ts'
+import { accountsOf, type Sides } from '../ledger/model/sides.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import type { Context } from './context.ts'
 
@@ -38,17 +39,16 @@ export function unauthorized({ viewer, tokenHint }: Context): GraphQLError {
 }
 
 /** Both sides of a transaction see it. */
-export function seesTransaction(viewer: Viewer, { sourceUserId, destinationUserId }: LedgerTransaction): boolean {
-  return (sourceUserId !== null && holdsAccount(viewer, sourceUserId)) || holdsAccount(viewer, destinationUserId)
+export function seesTransaction(viewer: Viewer, transaction: LedgerTransaction): boolean {
+  return accountsOf(transaction).some((accountId) => holdsAccount(viewer, accountId))
 }
 
-/** A key belongs to who posted with it: the source, and of a deposit an operator. */
-export function seesKey(viewer: Viewer, posting: { sourceUserId: string | null; destinationUserId: string }): boolean {
-  const { sourceUserId, destinationUserId } = posting
-  return sourceUserId === null
-    ? viewer.role === 'OPERATOR' && holdsAccount(viewer, destinationUserId)
-    : holdsAccount(viewer, sourceUserId)
+/** A key belongs to whoever may post with it: the payer, and for a deposit an operator. */
+export function seesKey(viewer: Viewer, { sourceAccountId, destinationAccountId }: Sides): boolean {
+  return sourceAccountId === null
+    ? viewer.role === 'OPERATOR' && holdsAccount(viewer, destinationAccountId)
+    : holdsAccount(viewer, sourceAccountId)
 }
 
-/** So does an attempt. Whoever would have been paid was not. */
+/** An attempt belongs to the same. Whoever would have been paid does not see it. */
 export const seesAttempt: (viewer: Viewer, attempt: FailedTransaction) => boolean = seesKey

@@ -1,5 +1,6 @@
 import { TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
-import { kindOf, type LedgerTransaction } from '../ledger/model/transaction.ts'
+import { kindOf } from '../ledger/model/sides.ts'
+import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
@@ -28,13 +29,13 @@ builder.node(Transaction, {
       type: User,
       nullable: true,
       description: 'Who paid. Null: the world outside.',
-      resolve: ({ sourceUserId }) => (sourceUserId === null ? null : { id: sourceUserId }),
+      resolve: ({ sourceAccountId }) => (sourceAccountId === null ? null : { id: sourceAccountId }),
     }),
     destination: t.field({
       type: User,
       nullable: true,
       description: 'Who was paid. Null: the world outside.',
-      resolve: ({ destinationUserId }) => ({ id: destinationUserId }),
+      resolve: ({ destinationAccountId }) => ({ id: destinationAccountId }),
     }),
     amount: t.expose('amount', { type: 'Cents', description: 'How much moved: always positive.' }),
     idempotencyKey: t.field({

@@ -32,8 +32,8 @@ export async function loadDemoData(ledger: Ledger): Promise<boolean> {
   for (const [index, [source, destination, amount]] of TRANSACTIONS.entries()) {
     await ledger.posting.post({
       idempotencyKey: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}`,
-      sourceUserId: source && idOf(source),
-      destinationUserId: idOf(destination),
+      sourceAccountId: source && idOf(source),
+      destinationAccountId: idOf(destination),
       amount,
     })
   }

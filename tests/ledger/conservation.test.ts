@@ -65,8 +65,15 @@ test('a bank at work: every read of all accounts sums to the total, and no balan
       else wrong.push(outcome)
     },
     async graphqlTransfer() {
-      const { amount, ...request } = transferOfSome()
-      const { data, errors } = await server.ask(TRANSFER, { input: { ...request, amount: amount.toString() } })
+      const { idempotencyKey, sourceAccountId, destinationAccountId, amount } = transferOfSome()
+      const { data, errors } = await server.ask(TRANSFER, {
+        input: {
+          idempotencyKey,
+          sourceUserId: sourceAccountId,
+          destinationUserId: destinationAccountId,
+          amount: amount.toString(),
+        },
+      })
       const answer = data?.transfer?.__typename
       if (answer === 'TransferSuccess') counts.posted++
       else if (answer === 'InsufficientFundsError') counts.refused++
@@ -90,7 +97,7 @@ test('a bank at work: every read of all accounts sums to the total, and no balan
   expect(wrong).toEqual([])
   for (const count of Object.values(counts)) expect(count).toBeGreaterThan(100)
   expect(await ledger.loadTotals()).toEqual({
-    userCount: ACCOUNTS,
+    accountCount: ACCOUNTS,
     transactionCount: ACCOUNTS + counts.posted,
     deposited: TOTAL,
     balances: TOTAL,

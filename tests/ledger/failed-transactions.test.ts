@@ -55,8 +55,8 @@ describe('a failed attempt is recorded', () => {
     expect(await rowsOf(accounts[0] as string)).toEqual([
       {
         idempotency_key: asked.idempotencyKey,
-        source_user_id: asked.sourceUserId,
-        destination_user_id: asked.destinationUserId,
+        source_user_id: asked.sourceAccountId,
+        destination_user_id: asked.destinationAccountId,
         amount: 9,
         code,
         message: expect.stringMatching(/\.$/),

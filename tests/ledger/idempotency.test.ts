@@ -76,10 +76,10 @@ test('of different payloads racing with one key exactly one wins, and the others
     for (const [index, outcome] of outcomes.entries()) {
       if (!('refusal' in outcome)) continue
       const loser = [...payloads, ...payloads][index] as PostingRequest
-      const kindDiffers = (loser.sourceUserId === null) !== (winner.sourceUserId === null)
+      const kindDiffers = (loser.sourceAccountId === null) !== (winner.sourceAccountId === null)
       const differingFields = [
-        ...(kindDiffers ? ['kind'] : loser.sourceUserId !== winner.sourceUserId ? ['sourceUserId'] : []),
-        ...(loser.destinationUserId !== winner.destinationUserId ? ['destinationUserId'] : []),
+        ...(kindDiffers ? ['kind'] : loser.sourceAccountId !== winner.sourceAccountId ? ['sourceAccountId'] : []),
+        ...(loser.destinationAccountId !== winner.destinationAccountId ? ['destinationAccountId'] : []),
         ...(loser.amount !== winner.amount ? ['amount'] : []),
       ]
       expect(outcome.refusal).toEqual({ code: 'IDEMPOTENCY_CONFLICT', differingFields, transaction: winner })
@@ -105,7 +105,7 @@ test('a key that another process is about to commit is waited for, then named as
   const { first: won, refusals } = split(outcomes)
   expect(won).toHaveLength(1)
   expect(refusals).toEqual([
-    { code: 'IDEMPOTENCY_CONFLICT', differingFields: ['destinationUserId'], transaction: won[0]?.transaction },
+    { code: 'IDEMPOTENCY_CONFLICT', differingFields: ['destinationAccountId'], transaction: won[0]?.transaction },
   ])
   expect((await balancesOf(first, second)).toSorted()).toEqual([0n, 5n])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
@@ -141,7 +141,7 @@ test('a key is taken for good: replays outlive the process, the money and a chan
   expect(await balancesOf(payer)).toEqual([0n])
   const { replays } = split(await postAll([request, request], [beside]))
   expect(replays.map(({ transaction }) => transaction.idempotencyKey)).toEqual(Array(2).fill(request.idempotencyKey))
-  const changed = await beside.posting.post({ ...request, sourceUserId: null, amount: 11n })
+  const changed = await beside.posting.post({ ...request, sourceAccountId: null, amount: 11n })
   expect(changed).toMatchObject({ refusal: { code: 'IDEMPOTENCY_CONFLICT', differingFields: ['kind', 'amount'] } })
   expect(await balancesOf(payer, payee)).toEqual([0n, 20n])
 })

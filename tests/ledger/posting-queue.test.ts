@@ -62,8 +62,8 @@ describe('postings gather while a batch is in flight', () => {
             const idOf = (place: number) => accounts[place] ?? nobody
             return batch.map(({ key, source, destination, amount }) => ({
               idempotencyKey: keys[key] as string,
-              sourceUserId: source === null ? null : idOf(source),
-              destinationUserId: idOf(destination),
+              sourceAccountId: source === null ? null : idOf(source),
+              destinationAccountId: idOf(destination),
               amount,
             }))
           }

@@ -114,7 +114,9 @@ test('an account holds 2^63-1 cents and not one more, and its turnover may pass 
   const [first, second, third] = (await makeAccounts(ledger, 3)) as [string, string, string]
   await ledger.posting.post(deposit(first, CENTS_MAX))
   expect(await balanceOf(first)).toBe(CENTS_MAX)
-  expect(await ledger.posting.post(deposit(first, 1n))).toEqual({ refusal: { code: 'BALANCE_LIMIT', userId: first } })
+  expect(await ledger.posting.post(deposit(first, 1n))).toEqual({
+    refusal: { code: 'BALANCE_LIMIT', accountId: first },
+  })
   await ledger.posting.post(transfer(first, second, CENTS_MAX))
   await ledger.posting.post(deposit(first, CENTS_MAX))
   await ledger.posting.post(transfer(first, third, CENTS_MAX))

@@ -52,8 +52,8 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
       const idOf = (place: number) => (place === 7 ? nobody : (accounts[place - 1] as string))
       const requestOf = ({ key, source, destination, amount }: PostingItem): PostingRequest => ({
         idempotencyKey: keys[key] as string,
-        sourceUserId: source === 0 ? null : idOf(source),
-        destinationUserId: idOf(destination),
+        sourceAccountId: source === 0 ? null : idOf(source),
+        destinationAccountId: idOf(destination),
         amount,
       })
       const model = new Model(accounts)
@@ -111,8 +111,8 @@ test('with several submitters each has the answers of its own model', async () =
             const requests = wishes.map(
               ({ key, source, destination, amount }): PostingRequest => ({
                 idempotencyKey: keys[key] as string,
-                sourceUserId: source === 0 ? null : (accounts[source - 1] ?? NOBODY),
-                destinationUserId: accounts[destination - 1] ?? NOBODY,
+                sourceAccountId: source === 0 ? null : (accounts[source - 1] ?? NOBODY),
+                destinationAccountId: accounts[destination - 1] ?? NOBODY,
                 amount,
               }),
             )
@@ -122,7 +122,7 @@ test('with several submitters each has the answers of its own model', async () =
         // All of them pay into one account as well: these calls hold each other back.
         const gifts = SUBMITTERS.map((submitter) =>
           ledger.posting.post(
-            { idempotencyKey: randomUUID(), sourceUserId: null, destinationUserId: shared, amount: 1n },
+            { idempotencyKey: randomUUID(), sourceAccountId: null, destinationAccountId: shared, amount: 1n },
             submitter,
           ),
         )

@@ -207,7 +207,7 @@ test('database transactions with too many rows to sort are read in the order of 
   for (const [at, account] of accounts.entries()) {
     const sequences = seen
       .map(({ transaction }) => transaction)
-      .filter(({ destinationUserId }) => destinationUserId === account)
+      .filter(({ destinationAccountId }) => destinationAccountId === account)
       .map(({ destinationSequence }) => destinationSequence)
     expect(sequences).toEqual(Array.from({ length: [40, 50, 60][at] as number }, (_, index) => index + 1))
   }
@@ -257,7 +257,7 @@ test('what was in flight is delivered after what it follows on, however many row
   const seen = await readOn(position, () => limits(5, 7, 10))
   expect(seen).toHaveLength(23)
   const sequences = seen
-    .filter(({ transaction }) => transaction.destinationUserId === accounts[1])
+    .filter(({ transaction }) => transaction.destinationAccountId === accounts[1])
     .map(({ transaction }) => transaction.destinationSequence)
   expect(sequences).toEqual([1, 2])
 })

@@ -56,10 +56,10 @@ async function allIds(): Promise<string[]> {
 function checkOrder(events: readonly FeedEvent[]): void {
   const last = new Map<string, number>()
   for (const { transaction } of events) {
-    const { sourceUserId, sourceSequence, destinationUserId, destinationSequence } = transaction
+    const { sourceAccountId, sourceSequence, destinationAccountId, destinationSequence } = transaction
     const sides: [string | null, number | null][] = [
-      [sourceUserId, sourceSequence],
-      [destinationUserId, destinationSequence],
+      [sourceAccountId, sourceSequence],
+      [destinationAccountId, destinationSequence],
     ]
     for (const [account, sequence] of sides) {
       if (account === null || sequence === null) continue
@@ -80,7 +80,7 @@ describe('a transaction that took its id and its time early and is committed lat
     expect(first.every(({ transaction }) => transaction.amount === 2n)).toBe(true)
     await late.commit()
     ledger.transactionFeed.hint()
-    expect((await nextOn(subscription)).transaction).toMatchObject({ amount: 1n, destinationUserId: accountAt(0) })
+    expect((await nextOn(subscription)).transaction).toMatchObject({ amount: 1n, destinationAccountId: accountAt(0) })
     await ledger.posting.post(deposit(accountAt(4), 3n))
     expect((await nextOn(subscription)).transaction.amount).toBe(3n)
 

@@ -14,7 +14,12 @@ beforeEach(async () => {
   ledger = await openTestLedger()
   ;[ada, grace] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
   for (let count = 0; count < 70; count++) {
-    await ledger.posting.post({ idempotencyKey: randomUUID(), sourceUserId: ada, destinationUserId: grace, amount: 1n })
+    await ledger.posting.post({
+      idempotencyKey: randomUUID(),
+      sourceAccountId: ada,
+      destinationAccountId: grace,
+      amount: 1n,
+    })
   }
   await ledger.rebuildCheckpoints()
 })
@@ -153,8 +158,8 @@ describe('it finds', () => {
       [ada],
     )
     expect(await findings()).toEqual([['BALANCE_TOO_LARGE', 'ada', 72]])
-    const post = (destinationUserId: string) =>
-      ledger.posting.post({ idempotencyKey: randomUUID(), sourceUserId: null, destinationUserId, amount: 1n })
+    const post = (destinationAccountId: string) =>
+      ledger.posting.post({ idempotencyKey: randomUUID(), sourceAccountId: null, destinationAccountId, amount: 1n })
     const [onAda, onGrace] = await Promise.allSettled([post(ada), post(grace)])
     expect(onAda).toMatchObject({ status: 'rejected', reason: { name: 'LedgerFaultError' } })
     expect(onGrace).toMatchObject({ status: 'fulfilled' })

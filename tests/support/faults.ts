@@ -24,12 +24,12 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
   })
 }
 
-export function deposit(destinationUserId: string, amount: bigint, idempotencyKey: string = randomUUID()) {
-  return { idempotencyKey, sourceUserId: null, destinationUserId, amount } satisfies PostingRequest
+export function deposit(destinationAccountId: string, amount: bigint, idempotencyKey: string = randomUUID()) {
+  return { idempotencyKey, sourceAccountId: null, destinationAccountId, amount } satisfies PostingRequest
 }
 
 export function transfer(source: string, destination: string, amount: bigint, idempotencyKey: string = randomUUID()) {
-  return { idempotencyKey, sourceUserId: source, destinationUserId: destination, amount } satisfies PostingRequest
+  return { idempotencyKey, sourceAccountId: source, destinationAccountId: destination, amount } satisfies PostingRequest
 }
 
 /** As a client does: sends it again with the same key until there is a definite answer. */
@@ -156,9 +156,9 @@ export async function insertByHand(
      values (gen_random_uuid(), $1, $2, $3, $4, $5, $6, ${row.createdAt ?? 'clock_timestamp()'})`,
     [
       row.idempotencyKey,
-      row.sourceUserId,
+      row.sourceAccountId,
       row.sourceSequence ?? null,
-      row.destinationUserId,
+      row.destinationAccountId,
       row.destinationSequence,
       row.amount.toString(),
     ],

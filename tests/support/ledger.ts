@@ -57,8 +57,8 @@ export async function makeAccounts(ledger: Ledger, count: number, deposit = 0n):
       ids.map((id) =>
         ledger.posting.post({
           idempotencyKey: randomUUID(),
-          sourceUserId: null,
-          destinationUserId: id,
+          sourceAccountId: null,
+          destinationAccountId: id,
           amount: deposit,
         }),
       ),

@@ -48,28 +48,28 @@ export class Model {
   }
 
   #judge(request: PostingRequest): Expected {
-    const { idempotencyKey, sourceUserId, destinationUserId, amount } = request
+    const { idempotencyKey, sourceAccountId, destinationAccountId, amount } = request
     const no = (refused: string, details: unknown = undefined) => ({ refused, details, index: 0 })
     const earlier = this.#recorded.get(idempotencyKey)
     if (earlier) {
-      const isDeposit = (one: PostingRequest) => one.sourceUserId === null
+      const isDeposit = (one: PostingRequest) => one.sourceAccountId === null
       const differing = [
         ...(isDeposit(request) !== isDeposit(earlier.request)
           ? ['kind']
-          : sourceUserId !== earlier.request.sourceUserId
-            ? ['sourceUserId']
+          : sourceAccountId !== earlier.request.sourceAccountId
+            ? ['sourceAccountId']
             : []),
-        ...(destinationUserId !== earlier.request.destinationUserId ? ['destinationUserId'] : []),
+        ...(destinationAccountId !== earlier.request.destinationAccountId ? ['destinationAccountId'] : []),
         ...(amount !== earlier.request.amount ? ['amount'] : []),
       ]
       if (differing.length > 0) return no('IDEMPOTENCY_CONFLICT', differing)
       return { replayed: true, sequences: earlier.sequences, balancesAfter: undefined }
     }
-    if (sourceUserId === destinationUserId) return no('SAME_USER')
-    const source = sourceUserId === null ? null : this.#accounts.get(sourceUserId)
-    const destination = this.#accounts.get(destinationUserId)
-    if (source === undefined) return no('USER_NOT_FOUND', sourceUserId)
-    if (destination === undefined) return no('USER_NOT_FOUND', destinationUserId)
+    if (sourceAccountId === destinationAccountId) return no('SAME_USER')
+    const source = sourceAccountId === null ? null : this.#accounts.get(sourceAccountId)
+    const destination = this.#accounts.get(destinationAccountId)
+    if (source === undefined) return no('USER_NOT_FOUND', sourceAccountId)
+    if (destination === undefined) return no('USER_NOT_FOUND', destinationAccountId)
     if (source && source.balance < amount) return no('INSUFFICIENT_FUNDS', source.balance)
     if (destination.balance + amount > CENTS_MAX) return no('BALANCE_LIMIT')
     if (source) {
@@ -92,7 +92,7 @@ export function toExpected(outcome: CallOutcome): Expected[] {
       refusal.code === 'IDEMPOTENCY_CONFLICT'
         ? refusal.differingFields
         : refusal.code === 'USER_NOT_FOUND'
-          ? refusal.userId
+          ? refusal.accountId
           : refusal.code === 'INSUFFICIENT_FUNDS'
             ? refusal.available
             : undefined

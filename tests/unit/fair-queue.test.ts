@@ -30,8 +30,8 @@ function callOf(submitter: Submitter, size = 1, accounts: readonly string[] = []
   const postings = Array.from({ length: size }, (_, index) => ({
     id: randomUUID(),
     idempotencyKey: randomUUID(),
-    sourceUserId: null,
-    destinationUserId: accounts[index] ?? randomUUID(),
+    sourceAccountId: null,
+    destinationAccountId: accounts[index] ?? randomUUID(),
     amount: 1n,
   }))
   return new PendingCall(submitter, postings, Number.POSITIVE_INFINITY)

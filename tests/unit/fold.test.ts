@@ -15,8 +15,8 @@ const postings = fc
   .array(
     fc.record({
       idempotencyKey: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
-      sourceUserId: fc.constantFrom(null, null, ...ACCOUNTS, ...ACCOUNTS, NOBODY),
-      destinationUserId: fc.constantFrom(...ACCOUNTS, ...ACCOUNTS, NOBODY),
+      sourceAccountId: fc.constantFrom(null, null, ...ACCOUNTS, ...ACCOUNTS, NOBODY),
+      destinationAccountId: fc.constantFrom(...ACCOUNTS, ...ACCOUNTS, NOBODY),
       amount: fc.constantFrom(1n, 2n, 3n, 50n, CENTS_MAX - 2n, CENTS_MAX),
     }),
     { maxLength: 30 },
@@ -58,13 +58,20 @@ function fold(batch: readonly Posting[], state: LedgerState) {
 /** The state after a batch: what PostgreSQL would answer to the next one. */
 function stateAfter(state: LedgerState, { accepted }: Pick<ReturnType<typeof fold>, 'accepted'>): LedgerState {
   const after = new Map(state.heads)
-  for (const { sourceUserId, sourceSequence, destinationUserId, destinationSequence, amount, createdAt } of accepted) {
-    if (sourceUserId !== null && sourceSequence !== null) {
-      const { balance } = after.get(sourceUserId) as Head
-      after.set(sourceUserId, { sequence: sourceSequence, balance: balance - amount, createdAt })
+  for (const {
+    sourceAccountId,
+    sourceSequence,
+    destinationAccountId,
+    destinationSequence,
+    amount,
+    createdAt,
+  } of accepted) {
+    if (sourceAccountId !== null && sourceSequence !== null) {
+      const { balance } = after.get(sourceAccountId) as Head
+      after.set(sourceAccountId, { sequence: sourceSequence, balance: balance - amount, createdAt })
     }
-    const { balance } = after.get(destinationUserId) as Head
-    after.set(destinationUserId, { sequence: destinationSequence, balance: balance + amount, createdAt })
+    const { balance } = after.get(destinationAccountId) as Head
+    after.set(destinationAccountId, { sequence: destinationSequence, balance: balance + amount, createdAt })
   }
   const recorded = new Map(state.recorded)
   for (const transaction of accepted) recorded.set(transaction.idempotencyKey, transaction)
@@ -115,7 +122,7 @@ test('money is conserved, and no balance is ever negative or past the limit', ()
       const { accepted } = fold(batch, state)
       const sum = ({ heads }: LedgerState) => [...heads.values()].reduce((total, { balance }) => total + balance, 0n)
       const deposited = accepted.reduce(
-        (total, { sourceUserId, amount }) => total + (sourceUserId === null ? amount : 0n),
+        (total, { sourceAccountId, amount }) => total + (sourceAccountId === null ? amount : 0n),
         0n,
       )
       expect(sum(stateAfter(state, { accepted }))).toBe(sum(state) + deposited)
@@ -138,8 +145,8 @@ test('the entries of an account are numbered without gaps, and their times rise 
       for (const account of ACCOUNTS) {
         let { sequence, createdAt } = state.heads.get(account) as Head
         for (const transaction of accepted) {
-          const isSource = transaction.sourceUserId === account
-          if (!isSource && transaction.destinationUserId !== account) continue
+          const isSource = transaction.sourceAccountId === account
+          if (!isSource && transaction.destinationAccountId !== account) continue
           sequence++
           expect(isSource ? transaction.sourceSequence : transaction.destinationSequence).toBe(sequence)
           expect(microsecondsOf(transaction.createdAt)).toBeGreaterThanOrEqual(state.clock)
@@ -176,8 +183,8 @@ test('what a batch is told about balances is what they are right after each post
         now = stateAfter(now, { accepted: [transaction] })
         const balanceOf = (account: string | null) => (account === null ? null : now.heads.get(account)?.balance)
         expect(balancesAfter).toEqual({
-          source: balanceOf(transaction.sourceUserId),
-          destination: balanceOf(transaction.destinationUserId),
+          source: balanceOf(transaction.sourceAccountId),
+          destination: balanceOf(transaction.destinationAccountId),
         })
       }
     }),
@@ -199,44 +206,50 @@ describe('of several reasons to refuse', () => {
     recorded,
   })
   const judge = (posting: Partial<Posting>, over: LedgerState) => {
-    const wish = { id: 'new', idempotencyKey: 'key', sourceUserId: 'ada', destinationUserId: 'grace', amount: 10n }
+    const wish = {
+      id: 'new',
+      idempotencyKey: 'key',
+      sourceAccountId: 'ada',
+      destinationAccountId: 'grace',
+      amount: 10n,
+    }
     const [outcome] = fold([{ ...wish, ...posting }], over).outcomes
     return outcome && 'refusal' in outcome ? outcome.refusal : outcome?.posted
   }
   const [earlier] = fold(
-    [{ id: 'old', idempotencyKey: 'key', sourceUserId: null, destinationUserId: 'ada', amount: 7n }],
+    [{ id: 'old', idempotencyKey: 'key', sourceAccountId: null, destinationAccountId: 'ada', amount: 7n }],
     state({ ada: 0n }),
   ).accepted
   const recorded = new Map([['key', earlier as NonNullable<typeof earlier>]])
 
   test('the key comes first: a conflict names all that differs, whoever is in it', () => {
-    expect(judge({ sourceUserId: NOBODY, destinationUserId: NOBODY }, state({}, recorded))).toEqual({
+    expect(judge({ sourceAccountId: NOBODY, destinationAccountId: NOBODY }, state({}, recorded))).toEqual({
       code: 'IDEMPOTENCY_CONFLICT',
-      differingFields: ['kind', 'destinationUserId', 'amount'],
+      differingFields: ['kind', 'destinationAccountId', 'amount'],
       transaction: earlier,
     })
-    expect(judge({ sourceUserId: null, destinationUserId: 'ada' }, state({}, recorded))).toMatchObject({
+    expect(judge({ sourceAccountId: null, destinationAccountId: 'ada' }, state({}, recorded))).toMatchObject({
       differingFields: ['amount'],
     })
   })
 
   test('a replay is answered even where the posting would be refused by now', () => {
-    const again = { sourceUserId: null, destinationUserId: 'ada', amount: 7n }
+    const again = { sourceAccountId: null, destinationAccountId: 'ada', amount: 7n }
     expect(judge(again, state({}, recorded))).toEqual({ transaction: earlier, replayed: true })
     expect(judge({ ...again, id: 'old' }, state({}, recorded))).toEqual({ transaction: earlier, replayed: false })
   })
 
   test('then one account on both sides, even where there is no such account', () => {
-    expect(judge({ sourceUserId: NOBODY, destinationUserId: NOBODY }, state({}))).toEqual({
+    expect(judge({ sourceAccountId: NOBODY, destinationAccountId: NOBODY }, state({}))).toEqual({
       code: 'SAME_USER',
-      userId: NOBODY,
+      accountId: NOBODY,
     })
   })
 
   test('then users that are not there, the source before the destination', () => {
-    expect(judge({}, state({}))).toEqual({ code: 'USER_NOT_FOUND', userId: 'ada' })
-    expect(judge({}, state({ ada: 0n }))).toEqual({ code: 'USER_NOT_FOUND', userId: 'grace' })
-    expect(judge({ sourceUserId: null }, state({ ada: 0n }))).toEqual({ code: 'USER_NOT_FOUND', userId: 'grace' })
+    expect(judge({}, state({}))).toEqual({ code: 'USER_NOT_FOUND', accountId: 'ada' })
+    expect(judge({}, state({ ada: 0n }))).toEqual({ code: 'USER_NOT_FOUND', accountId: 'grace' })
+    expect(judge({ sourceAccountId: null }, state({ ada: 0n }))).toEqual({ code: 'USER_NOT_FOUND', accountId: 'grace' })
   })
 
   test('then funds, to the cent', () => {
@@ -250,13 +263,13 @@ describe('of several reasons to refuse', () => {
   })
 
   test('then the limit of 2^63-1, to the cent', () => {
-    const full = { code: 'BALANCE_LIMIT', userId: 'grace' }
+    const full = { code: 'BALANCE_LIMIT', accountId: 'grace' }
     expect(judge({}, state({ ada: 10n, grace: CENTS_MAX - 9n }))).toEqual(full)
     expect(judge({}, state({ ada: 10n, grace: CENTS_MAX - 10n }))).toMatchObject({
       balancesAfter: { destination: 2n ** 63n - 1n },
     })
-    expect(judge({ sourceUserId: null, amount: CENTS_MAX }, state({ grace: 1n }))).toEqual(full)
-    expect(judge({ sourceUserId: null, amount: CENTS_MAX }, state({ grace: 0n }))).toMatchObject({
+    expect(judge({ sourceAccountId: null, amount: CENTS_MAX }, state({ grace: 1n }))).toEqual(full)
+    expect(judge({ sourceAccountId: null, amount: CENTS_MAX }, state({ grace: 0n }))).toMatchObject({
       balancesAfter: { source: null, destination: CENTS_MAX },
     })
   })

@@ -2,6 +2,7 @@ import { NotConnectedError } from '../../db/transaction.ts'
 import { entriesOf, type LedgerEntry } from '../model/entry.ts'
 import type { EntryRange } from '../model/entry-range.ts'
 import type { Posted } from '../model/posting.ts'
+import { accountsOf } from '../model/sides.ts'
 import { AccountSubscriber } from './account-subscriber.ts'
 import type { CatchUp } from './catch-up.ts'
 import { Patience } from './patience.ts'
@@ -75,10 +76,9 @@ export class Feed {
   deliver(posted: Iterable<Posted>): void {
     if (this.#channels.size === 0) return
     for (const { transaction, balancesAfter } of posted) {
-      const { sourceUserId, destinationUserId } = transaction
       if (balancesAfter)
         for (const entry of entriesOf({ transaction, balancesAfter, replayed: false })) this.#take(entry)
-      else this.hint([destinationUserId, ...(sourceUserId === null ? [] : [sourceUserId])])
+      else this.hint(accountsOf(transaction))
     }
   }
 

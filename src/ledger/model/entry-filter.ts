@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { EntryDirection } from './entry.ts'
 import type { Cents } from './money.ts'
-import type { TransactionKind } from './transaction.ts'
+import { isDeposit, type TransactionKind } from './sides.ts'
 
 /** Which entries of an account: those that match all that is given. */
 export interface EntryFilter {
@@ -50,7 +50,7 @@ export function matchingEntries(low: SQL, high: SQL, order?: 'asc' | 'desc'): SQ
       and (request.amount_max is null or amount <= request.amount_max)
     ${order ? sql`order by ${sequence} ${sql.raw(order)} limit request.size` : sql.empty()})`
   const credits = sql`destination_user_id = request.id and request.direction is distinct from 'DEBIT'
-      and (request.kind is null or (source_user_id is null) = (request.kind = 'DEPOSIT'))
+      and (request.kind is null or (${isDeposit}) = (request.kind = 'DEPOSIT'))
       and (request.counterparty_id is null or source_user_id = request.counterparty_id)`
   const debits = sql`source_user_id = request.id and request.direction is distinct from 'CREDIT'
       and request.kind is distinct from 'DEPOSIT'

@@ -20,25 +20,21 @@ export function directionOf(entry: LedgerEntry): EntryDirection {
   return entry.change < 0n ? 'DEBIT' : 'CREDIT'
 }
 
-/** Both entries of a transaction just posted: of the source (none for a deposit) and of the destination. */
+/** The entries of a transaction just posted, the source's first: one for each account whose money moved. */
 export function entriesOf({ transaction, balancesAfter }: Required<Posted>): LedgerEntry[] {
-  const entries: LedgerEntry[] = []
-  const { sourceUserId, sourceSequence, destinationUserId, destinationSequence, amount } = transaction
-  if (sourceUserId !== null && sourceSequence !== null && balancesAfter.source !== null) {
-    entries.push({
-      accountId: sourceUserId,
-      sequence: sourceSequence,
-      change: -amount,
-      balanceAfter: balancesAfter.source,
-      transaction,
-    })
-  }
-  entries.push({
-    accountId: destinationUserId,
-    sequence: destinationSequence,
-    change: amount,
-    balanceAfter: balancesAfter.destination,
-    transaction,
-  })
-  return entries
+  const { sourceAccountId, sourceSequence, destinationAccountId, destinationSequence, amount } = transaction
+  const sides = [
+    { accountId: sourceAccountId, sequence: sourceSequence, change: -amount, balanceAfter: balancesAfter.source },
+    {
+      accountId: destinationAccountId,
+      sequence: destinationSequence,
+      change: amount,
+      balanceAfter: balancesAfter.destination,
+    },
+  ]
+  return sides.flatMap(({ accountId, sequence, change, balanceAfter }) =>
+    accountId === null || sequence === null || balanceAfter === null
+      ? []
+      : [{ accountId, sequence, change, balanceAfter, transaction }],
+  )
 }

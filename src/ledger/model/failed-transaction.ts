@@ -1,17 +1,15 @@
 import type { Instant } from '../../db/instant.ts'
 import type { Cents } from './money.ts'
 import type { RefusalCode } from './refusal.ts'
+import type { Sides } from './sides.ts'
 
 /** Why an attempt failed. Attempts with an unknown outcome, and those that met a full queue, are not recorded. */
 export type FailureCode = RefusalCode | 'RETRIES_EXHAUSTED' | 'INTERNAL_SERVER_ERROR'
 
-/** An attempt that was definitely not posted. Its users need not exist. */
-export interface FailedTransaction {
+/** An attempt that was definitely not posted. Its accounts need not exist. */
+export interface FailedTransaction extends Sides {
   id: string
   idempotencyKey: string
-  /** null: a deposit. */
-  sourceUserId: string | null
-  destinationUserId: string
   amount: Cents
   code: FailureCode
   message: string
@@ -24,7 +22,7 @@ export interface FailedTransaction {
 
 export interface FailedTransactionFilter {
   /** As the source or the destination. */
-  userId?: string | null | undefined
+  accountId?: string | null | undefined
   /** Any code. One that no attempt fails with finds nothing. */
   code?: string | null | undefined
   addressed?: boolean | null | undefined

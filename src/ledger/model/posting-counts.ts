@@ -1,12 +1,9 @@
 import type { CallOutcome } from './posting.ts'
 import type { RefusalCode } from './refusal.ts'
-import { kindOf } from './transaction.ts'
+import { kindOf, type Sides, type TransactionKind } from './sides.ts'
 import { type UnavailableCode, UnavailableError } from './unavailable.ts'
 
 export type PostingOutcome = 'POSTED' | 'REPLAYED' | RefusalCode | UnavailableCode | 'INTERNAL_SERVER_ERROR'
-
-type Request = Parameters<typeof kindOf>[0]
-type Kind = ReturnType<typeof kindOf>
 
 /** The upper bounds of the classes of batch sizes. One more class has the larger ones. */
 export const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
@@ -23,10 +20,10 @@ export class PostingCounts {
   unknownOutcomes = 0
   /** Times that a call began to wait for an account that another process had locked. */
   lockWaits = 0
-  readonly #outcomes = new Map<Kind, Map<PostingOutcome, number>>()
+  readonly #outcomes = new Map<TransactionKind, Map<PostingOutcome, number>>()
 
   /** What became of postings, by kind. */
-  outcomes(): { kind: Kind; outcome: PostingOutcome; count: number }[] {
+  outcomes(): { kind: TransactionKind; outcome: PostingOutcome; count: number }[] {
     return [...this.#outcomes].flatMap(([kind, outcomes]) =>
       [...outcomes].map(([outcome, count]) => ({ kind, outcome, count })),
     )
@@ -41,25 +38,25 @@ export class PostingCounts {
   }
 
   /** Counts a call that was not posted, or whose outcome is unknown. Returns the error. */
-  noteFailure(requests: readonly Request[], error: unknown): unknown {
+  noteFailure(requests: readonly Sides[], error: unknown): unknown {
     const outcome = error instanceof UnavailableError ? error.code : 'INTERNAL_SERVER_ERROR'
     for (const request of requests) this.#add(kindOf(request), outcome)
     return error
   }
 
   /** Counts the answer to a call. Of a refused call only the posting that caused the refusal counts. */
-  noteAnswer(requests: readonly Request[], outcome: CallOutcome): void {
+  noteAnswer(requests: readonly Sides[], outcome: CallOutcome): void {
     if ('refusal' in outcome) {
       const refused = requests[outcome.index]
       if (refused) this.#add(kindOf(refused), outcome.refusal.code)
       return
     }
     for (const [index, { replayed }] of outcome.posted.entries()) {
-      this.#add(kindOf(requests[index] as Request), replayed ? 'REPLAYED' : 'POSTED')
+      this.#add(kindOf(requests[index] as Sides), replayed ? 'REPLAYED' : 'POSTED')
     }
   }
 
-  #add(kind: Kind, outcome: PostingOutcome): void {
+  #add(kind: TransactionKind, outcome: PostingOutcome): void {
     let outcomes = this.#outcomes.get(kind)
     if (!outcomes) {
       outcomes = new Map()

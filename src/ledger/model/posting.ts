@@ -1,14 +1,12 @@
 import type { Cents } from './money.ts'
 import type { Refusal } from './refusal.ts'
+import type { Sides } from './sides.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
 /** A request to move money. Its id is made once, before the first attempt, and every further attempt keeps it. */
-export interface Posting {
+export interface Posting extends Sides {
   id: string
   idempotencyKey: string
-  /** null: a deposit. */
-  sourceUserId: string | null
-  destinationUserId: string
   amount: Cents
 }
 
@@ -16,7 +14,7 @@ export interface Posted {
   transaction: LedgerTransaction
   /** True when an earlier attempt with this key had posted it. */
   replayed: boolean
-  /** Balances right after the transaction; absent on a replay from before this batch. */
+  /** Balances right after the transaction, null where the side is; absent on a replay from before this batch. */
   balancesAfter?: { source: Cents | null; destination: Cents }
 }
 
@@ -27,11 +25,3 @@ export type CallOutcome = { posted: Posted[] } | { refusal: Refusal; index: numb
 
 /** A posting as a caller requests it. The engine adds the id. */
 export type PostingRequest = Omit<Posting, 'id'>
-
-/** The one or two accounts whose money moves. */
-export function accountsOf({
-  sourceUserId,
-  destinationUserId,
-}: Pick<Posting, 'sourceUserId' | 'destinationUserId'>): string[] {
-  return sourceUserId === null ? [destinationUserId] : [sourceUserId, destinationUserId]
-}

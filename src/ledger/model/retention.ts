@@ -7,7 +7,7 @@ export interface LedgerRetention {
   failedTransactionDays: number
 }
 
-/** What the ledger keeps of the past, and for how long. Transactions are no part of it: they are kept for ever. */
+/** What the ledger deletes, and when. Transactions are kept for ever. */
 export const ledgerRetentionRules = ({ failedTransactionDays }: LedgerRetention): RetentionRule[] => [
   {
     name: 'failed_transactions',

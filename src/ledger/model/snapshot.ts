@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
 
 /**
- * A snapshot of PostgreSQL's, as `pg_current_snapshot()` writes it: `xmin:xmax:xip,xip…`. It tells which transactions had
- * committed when it was taken: those below xmax, without the ones that were still in flight.
+ * A snapshot as PostgreSQL's `pg_current_snapshot()` writes it: `xmin:xmax:xip,xip…`. It sees the database transactions
+ * that had been committed when it was taken: those below xmax, except the ones that were still in flight.
  */
 export type Snapshot = string
 
@@ -15,13 +15,13 @@ export const headXid = sql<
 >`(select head.recorded_xid::text from public.transactions head order by head.recorded_xid desc limit 1)`
 
 /**
- * The same snapshot, as far as rows of the ledger go, and true for ever: it ends right after the newest one that it sees.
+ * A snapshot that sees the same rows of the ledger, and stays true for ever: it ends right after the newest row that it sees.
  *
- * What PostgreSQL writes may end later, with transactions that left nothing on disk (a NOTIFY is one). When it crashes it
- * forgets those and gives their numbers out again: a row that bears one would be taken for seen. A row that is visible is
- * on disk, so its number is never given out again.
+ * PostgreSQL's own snapshot may end later, with database transactions that left nothing on disk (such as a NOTIFY). In a
+ * crash PostgreSQL forgets them and uses their ids again, and a row with such an id would count as seen. A visible row is
+ * on disk, so its id is never used again.
  *
- * @param head the newest database transaction with a row that it sees; null: there is none.
+ * @param head the newest database transaction with a row that the snapshot sees; null: there is none.
  */
 export function durable(snapshot: Snapshot, head: string | null): Snapshot {
   const { inFlight } = readSnapshot(snapshot) as { inFlight: string[] }
@@ -30,7 +30,7 @@ export function durable(snapshot: Snapshot, head: string | null): Snapshot {
   return `${below[0] ?? xmax}:${xmax}:${below.join()}`
 }
 
-/** Whether the ledger has rows of database transactions that this PostgreSQL has not come to: it came from another one. */
+/** Whether the ledger has rows of database transactions that this PostgreSQL has not reached: it came from another one. */
 export function isAhead(snapshot: Snapshot, head: string | null): boolean {
   const { xmax } = readSnapshot(snapshot) as { xmax: bigint }
   return head !== null && BigInt(head) >= xmax
@@ -38,7 +38,7 @@ export function isAhead(snapshot: Snapshot, head: string | null): boolean {
 
 const SNAPSHOT = /^([1-9]\d{0,18}):([1-9]\d{0,18}):((?:[1-9]\d{0,18}(?:,[1-9]\d{0,18})*)?)$/
 
-/** The parts of a snapshot; undefined when the text is none that PostgreSQL would read. */
+/** The parts of a snapshot; undefined when PostgreSQL would not read the text as one. */
 export function readSnapshot(text: string): { xmax: bigint; inFlight: string[] } | undefined {
   const match = SNAPSHOT.exec(text)
   if (!match) return undefined
@@ -52,7 +52,7 @@ export function readSnapshot(text: string): { xmax: bigint; inFlight: string[] }
   return xmin <= xmax ? { xmax, inFlight } : undefined
 }
 
-/** Of a snapshot: what sees less. It ends right before the database transaction `end`, and does not see `hidden` either. */
+/** A snapshot that sees less: it ends right before the database transaction `end`, and does not see `hidden` either. */
 export function cutSnapshot(snapshot: Snapshot, end: string, hidden: readonly string[]): Snapshot {
   const { inFlight } = readSnapshot(snapshot) as { inFlight: string[] }
   const xids = new Set([...inFlight, ...hidden].map(BigInt).filter((xid) => xid < BigInt(end)))

@@ -2,7 +2,7 @@ import type { Cents } from './money.ts'
 
 /** Sums over the whole ledger at one moment. They may exceed 64 bits. */
 export interface LedgerTotals {
-  userCount: number
+  accountCount: number
   transactionCount: number
   /** All deposits. */
   deposited: Cents

@@ -1,6 +1,6 @@
 import type { Instant } from '../../db/instant.ts'
 import type { Cents } from './money.ts'
-import type { TransactionKind } from './transaction.ts'
+import type { TransactionKind } from './sides.ts'
 
 /** A place in the ledger. */
 export interface TransactionPosition {

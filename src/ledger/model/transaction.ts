@@ -2,15 +2,14 @@ import { sql } from 'drizzle-orm'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import { transactions } from '../../db/tables.ts'
 import type { Cents } from './money.ts'
+import type { Sides } from './sides.ts'
 
-/** One immutable row of the ledger. A deposit has no source: its money comes from the world outside. */
-export interface LedgerTransaction {
+/** One immutable row of the ledger. */
+export interface LedgerTransaction extends Sides {
   id: string
   idempotencyKey: string
-  sourceUserId: string | null
-  /** The number of this entry in the source's account. */
+  /** The number of its entry in each account; null where the side is. */
   sourceSequence: number | null
-  destinationUserId: string
   destinationSequence: number
   amount: Cents
   createdAt: Instant
@@ -20,9 +19,9 @@ export interface LedgerTransaction {
 export const transactionColumns = {
   id: transactions.id,
   idempotencyKey: transactions.idempotencyKey,
-  sourceUserId: transactions.sourceUserId,
+  sourceAccountId: transactions.sourceUserId,
   sourceSequence: transactions.sourceSequence,
-  destinationUserId: transactions.destinationUserId,
+  destinationAccountId: transactions.destinationUserId,
   destinationSequence: transactions.destinationSequence,
   amount: transactions.amount,
   createdAt: selectInstant(transactions.createdAt),
@@ -31,16 +30,10 @@ export const transactionColumns = {
 /** The same, but for its id, of rows called `entry` in a statement written out. */
 export const entryColumns = {
   idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
-  sourceUserId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
+  sourceAccountId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
   sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
-  destinationUserId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
+  destinationAccountId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
   destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
   amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
   createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
-}
-
-export type TransactionKind = 'DEPOSIT' | 'TRANSFER'
-
-export function kindOf(transaction: Pick<LedgerTransaction, 'sourceUserId'>): TransactionKind {
-  return transaction.sourceUserId === null ? 'DEPOSIT' : 'TRANSFER'
 }

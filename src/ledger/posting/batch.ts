@@ -5,7 +5,8 @@ import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import { inOrder, inPipelinedTransaction, inTransaction, type TransactionLimits } from '../../db/transaction.ts'
 import type { Head, Tail } from '../model/head.ts'
 import { CENTS_MAX } from '../model/money.ts'
-import { accountsOf, type CallOutcome, type Posting } from '../model/posting.ts'
+import type { CallOutcome, Posting } from '../model/posting.ts'
+import { accountsOf } from '../model/sides.ts'
 import type { LedgerTransaction } from '../model/transaction.ts'
 import { findRecorded } from '../statements/find-recorded.ts'
 import { insertTransactions } from '../statements/insert-transactions.ts'
@@ -115,12 +116,12 @@ type Lock = (tx: Database, ids: string[]) => Promise<{ id: string; isLocked: boo
 async function look(tx: Database, calls: readonly (readonly Posting[])[], lock: Lock) {
   const postings = calls.flat()
   const ids = [...new Set(postings.flatMap(accountsOf))].sort()
-  const [users, recorded, heads] = await inOrder([
+  const [accounts, recorded, heads] = await inOrder([
     lock(tx, ids),
     findRecorded(tx).execute({ keys: postings.map((posting) => posting.idempotencyKey) }),
     readHeads(tx).execute({ ids }),
   ])
-  return { users, recorded, heads }
+  return { accounts, recorded, heads }
 }
 
 type Seen = Awaited<ReturnType<typeof look>>
@@ -129,18 +130,18 @@ async function judge(
   tx: Database,
   { clockAheadMaxMs }: BatchLimits,
   calls: readonly (readonly Posting[])[],
-  { users, recorded, heads: rows }: Seen,
+  { accounts, recorded, heads: rows }: Seen,
 ): Promise<BatchResult> {
-  const locked = new Set(users.filter(({ isLocked }) => isLocked).map(({ id }) => id))
+  const locked = new Set(accounts.filter(({ isLocked }) => isLocked).map(({ id }) => id))
   /** Why calls for an account cannot be judged. */
   const obstacles = new Map<string, Exclude<Verdict, { outcome: CallOutcome }>>()
-  for (const { id, isLocked } of users) if (!isLocked) obstacles.set(id, { lockedAccountId: id })
+  for (const { id, isLocked } of accounts) if (!isLocked) obstacles.set(id, { lockedAccountId: id })
   const heads = new Map<string, Head>()
   for (const row of rows) {
-    if (!locked.has(row.userId)) continue
+    if (!locked.has(row.accountId)) continue
     const failure = failureOf(row, clockAheadMaxMs)
-    if (failure) obstacles.set(row.userId, { failure })
-    heads.set(row.userId, { sequence: row.lastSequence, balance: row.balance, createdAt: row.createdAt })
+    if (failure) obstacles.set(row.accountId, { failure })
+    heads.set(row.accountId, { sequence: row.lastSequence, balance: row.balance, createdAt: row.createdAt })
   }
 
   const obstacleOf = (postings: readonly Posting[]) =>
@@ -173,14 +174,14 @@ type HeadRow = Seen['heads'][number]
 function failureOf(row: HeadRow, clockAheadMaxMs: number): Error | undefined {
   if (row.lastSequence !== row.checkpointSequence + row.tailLength) {
     return new LedgerFaultError(
-      `account ${row.userId}: ${row.tailLength} entries after number ${row.checkpointSequence}, but the last is ${row.lastSequence}`,
+      `account ${row.accountId}: ${row.tailLength} entries after number ${row.checkpointSequence}, but the last is ${row.lastSequence}`,
     )
   }
   if (row.balance < 0n || row.balance > CENTS_MAX) {
-    return new LedgerFaultError(`account ${row.userId}: its entries sum to ${row.balance}, which no balance can be`)
+    return new LedgerFaultError(`account ${row.accountId}: its entries sum to ${row.balance}, which no balance can be`)
   }
   if (row.createdAt && microsecondsOf(row.createdAt) > row.clock + clockAheadMaxMs * 1000) {
-    return new ClockBehindError(`the last entry of account ${row.userId} is of ${row.createdAt}, ahead of the clock`)
+    return new ClockBehindError(`the last entry of account ${row.accountId} is of ${row.createdAt}, ahead of the clock`)
   }
   return undefined
 }
@@ -192,12 +193,12 @@ function tailsOf(
 ): Tail[] {
   const last = new Map<string, LedgerTransaction>()
   for (const transaction of accepted) for (const id of accountsOf(transaction)) last.set(id, transaction)
-  return rows.flatMap(({ userId, checkpointSequence }) => {
-    const transaction = last.get(userId)
-    const head = heads.get(userId)
+  return rows.flatMap(({ accountId, checkpointSequence }) => {
+    const transaction = last.get(accountId)
+    const head = heads.get(accountId)
     if (!transaction || !head) return []
     const { id: transactionId, createdAt } = transaction
     const { sequence, balance } = head
-    return [{ sequence, balance, accountId: userId, createdAt, transactionId, length: sequence - checkpointSequence }]
+    return [{ sequence, balance, accountId, createdAt, transactionId, length: sequence - checkpointSequence }]
   })
 }

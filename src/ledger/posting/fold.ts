@@ -3,7 +3,8 @@ import type { Head } from '../model/head.ts'
 import { CENTS_MAX } from '../model/money.ts'
 import type { CallOutcome, Outcome, Posted, Posting } from '../model/posting.ts'
 import type { PayloadField } from '../model/refusal.ts'
-import { kindOf, type LedgerTransaction } from '../model/transaction.ts'
+import { kindOf } from '../model/sides.ts'
+import type { LedgerTransaction } from '../model/transaction.ts'
 
 export interface LedgerState {
   /** PostgreSQL's clock, in microseconds, read after the locks. */
@@ -27,7 +28,7 @@ export interface Folded {
  * Judges calls in arrival order, as a pure function of a known state. A batch gives the same results as the same calls one
  * at a time: a key that was accepted earlier in the batch is a replay or a conflict; a key that was refused is judged again.
  *
- * Refusals are judged in this order: key, same user, users exist, funds, limit.
+ * Refusals are judged in this order: key, same account, accounts exist, funds, limit.
  */
 export function fold(calls: readonly (readonly Posting[])[], state: LedgerState): Folded {
   const draft = new Draft(state)
@@ -86,44 +87,45 @@ class Draft {
       return { posted: { ...inBatch, transaction: earlier, replayed: earlier.id !== posting.id } }
     }
 
-    const { sourceUserId, destinationUserId, amount } = posting
-    if (sourceUserId === destinationUserId) return { refusal: { code: 'SAME_USER', userId: destinationUserId } }
-    const source = sourceUserId === null ? null : this.heads.get(sourceUserId)
-    if (source === undefined) return { refusal: { code: 'USER_NOT_FOUND', userId: sourceUserId as string } }
-    const destination = this.heads.get(destinationUserId)
-    if (destination === undefined) return { refusal: { code: 'USER_NOT_FOUND', userId: destinationUserId } }
+    const { sourceAccountId, destinationAccountId, amount } = posting
+    if (sourceAccountId === destinationAccountId)
+      return { refusal: { code: 'SAME_USER', accountId: destinationAccountId } }
+    const source = sourceAccountId === null ? null : this.heads.get(sourceAccountId)
+    if (source === undefined) return { refusal: { code: 'USER_NOT_FOUND', accountId: sourceAccountId as string } }
+    const destination = this.heads.get(destinationAccountId)
+    if (destination === undefined) return { refusal: { code: 'USER_NOT_FOUND', accountId: destinationAccountId } }
     if (source && source.balance < amount) {
       const available = source.balance
       return { refusal: { code: 'INSUFFICIENT_FUNDS', available, required: amount, shortfall: amount - available } }
     }
     if (destination.balance > CENTS_MAX - amount)
-      return { refusal: { code: 'BALANCE_LIMIT', userId: destinationUserId } }
+      return { refusal: { code: 'BALANCE_LIMIT', accountId: destinationAccountId } }
     return { posted: this.#accept(posting, source, destination) }
   }
 
   #accept(posting: Posting, source: Head | null, destination: Head): Posted {
-    const { id, idempotencyKey, sourceUserId, destinationUserId, amount } = posting
+    const { id, idempotencyKey, sourceAccountId, destinationAccountId, amount } = posting
     const createdAt = instantOf(Math.max(this.#state.clock, after(source), after(destination)))
     const transaction: LedgerTransaction = {
       id,
       idempotencyKey,
-      sourceUserId,
+      sourceAccountId,
       sourceSequence: source ? source.sequence + 1 : null,
-      destinationUserId,
+      destinationAccountId,
       destinationSequence: destination.sequence + 1,
       amount,
       createdAt,
     }
-    const replaced: [string, Head][] = [[destinationUserId, destination]]
+    const replaced: [string, Head][] = [[destinationAccountId, destination]]
     const balancesAfter = {
       source: source ? source.balance - amount : null,
       destination: destination.balance + amount,
     }
-    if (sourceUserId !== null && source && balancesAfter.source !== null) {
-      replaced.push([sourceUserId, source])
-      this.heads.set(sourceUserId, { sequence: source.sequence + 1, balance: balancesAfter.source, createdAt })
+    if (sourceAccountId !== null && source && balancesAfter.source !== null) {
+      replaced.push([sourceAccountId, source])
+      this.heads.set(sourceAccountId, { sequence: source.sequence + 1, balance: balancesAfter.source, createdAt })
     }
-    this.heads.set(destinationUserId, {
+    this.heads.set(destinationAccountId, {
       sequence: destination.sequence + 1,
       balance: balancesAfter.destination,
       createdAt,
@@ -144,8 +146,8 @@ function after(head: Head | null): number {
 function differences(posting: Posting, recorded: LedgerTransaction): PayloadField[] {
   const fields: PayloadField[] = []
   if (kindOf(posting) !== kindOf(recorded)) fields.push('kind')
-  else if (posting.sourceUserId !== recorded.sourceUserId) fields.push('sourceUserId')
-  if (posting.destinationUserId !== recorded.destinationUserId) fields.push('destinationUserId')
+  else if (posting.sourceAccountId !== recorded.sourceAccountId) fields.push('sourceAccountId')
+  if (posting.destinationAccountId !== recorded.destinationAccountId) fields.push('destinationAccountId')
   if (posting.amount !== recorded.amount) fields.push('amount')
   return fields
 }

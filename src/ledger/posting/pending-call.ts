@@ -1,6 +1,7 @@
 import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../../db/transaction.ts'
-import { accountsOf, type CallOutcome, type Posting } from '../model/posting.ts'
+import type { CallOutcome, Posting } from '../model/posting.ts'
+import { accountsOf } from '../model/sides.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import { ClockBehindError } from './batch.ts'
 import type { Submitter } from './submitters.ts'

@@ -23,7 +23,7 @@ interface Window {
 type Asked = { accountId: string; asOf: Instant; window: Window }
 type Row = Awaited<ReturnType<ReturnType<typeof readBalanceBuckets>['execute']>>[number]
 
-/** Reads how balances went. Accounts are not checked to exist: one without entries had 0 all the time. */
+/** Reads the history of balances. Accounts are not checked to exist: one without entries has had 0 all the time. */
 export class BalanceHistories {
   readonly #database: Database
   readonly #settling: Settling
@@ -39,9 +39,9 @@ export class BalanceHistories {
   }
 
   /**
-   * The buckets of each request, in its order: the time from `from` to `to`, cut where the hours, days, weeks or months
-   * of its time zone begin. One statement for all (and more only while postings in flight could still change an answer);
-   * like `balance(asOf)` it does not move, but for a last bucket that is not over.
+   * The buckets of each request, in order: the time from `from` to `to`, cut where the hours, days, weeks or months of its
+   * time zone begin. One statement reads all of them; only while postings in flight could still change an answer are there
+   * more. Like a balance at a past moment, the answer does not move, except for a last bucket that is not over.
    *
    * @returns for each request its buckets, a FutureMomentError when `from` is in the future, or a TooManyBucketsError.
    */
@@ -82,7 +82,7 @@ export class BalanceHistories {
     return histories
   }
 
-  /** Up to when each account is known: to PostgreSQL's clock, or to its last entry where that is ahead of the clock. */
+  /** The moment up to which each account is known: PostgreSQL's clock, or its last entry if that is ahead of the clock. */
   async #nowOf(requests: readonly HistoryRequest[]): Promise<(accountId: string) => Instant> {
     const now = await this.#settling.now()
     const ids = requests.filter(({ from, to }) => from > now || to > now).map(({ accountId }) => accountId)
@@ -98,7 +98,7 @@ export class BalanceHistories {
   async #read(asked: readonly Asked[]): Promise<Row[]> {
     const windows = [...new Set(asked.map(({ window }) => window))]
     const placeOf = new Map(windows.map((window, index) => [window, index + 1]))
-    // What is asked twice is read once.
+    // Equal requests are read once.
     const distinct = new Map(asked.map((one) => [nameOf(one, placeOf), one]))
     const rows = await readBalanceBuckets(this.#database).execute({
       ids: [...distinct.values()].map(({ accountId }) => accountId),
@@ -109,12 +109,12 @@ export class BalanceHistories {
     return asked.map((one) => answers.get(nameOf(one, placeOf)) as Row)
   }
 
-  /** Fills the buckets without entries, and carries each closing balance on to the next opening. */
+  /** Fills the buckets without entries. The closing balance of each is the opening balance of the next. */
   #bucketsOf(accountId: string, { bounds, complete }: Window, { base, low, high, moved }: Row): BalanceBucket[] {
     const buckets = parseMovedBuckets(moved)
     const before = buckets.get(0)
     const inside = [...buckets.values()].reduce((sum, { entryCount }) => sum + entryCount, 0)
-    // What was looked through before the window, and behind it, for want of a checkpoint.
+    // What was read before and after the window, because there was no checkpoint.
     this.#onGap({ accountId, low, high: low + (before?.entryCount ?? 0) })
     if (high - low - inside >= GAP_LENGTH_MIN) this.#onGap({ accountId, low, high })
     let balance = base + (before ? before.credited - before.debited : 0n)

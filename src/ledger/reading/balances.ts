@@ -18,7 +18,7 @@ export class Balances {
     this.#readHeads = jointStatement(async (accountIds) => {
       const rows = await readHeads(database).execute({ ids: [...new Set(accountIds)] })
       const balances = new Map<string, AccountBalance>()
-      for (const { userId: accountId, balance, checkpointSequence, lastSequence, createdAt } of rows) {
+      for (const { accountId, balance, checkpointSequence, lastSequence, createdAt } of rows) {
         onGap({ accountId, low: checkpointSequence, high: lastSequence })
         balances.set(accountId, { accountId, amount: balance, sequence: lastSequence, asOf: createdAt })
       }
@@ -37,17 +37,17 @@ export class Balances {
     })
   }
 
-  /** Balances now, all of one moment, in one statement, in the order of the ids. */
+  /** Balances now, in the order of the ids. They are of one moment: one statement reads them all. */
   current(accountIds: readonly string[]): Promise<AccountBalance[]> {
     return this.#readHeads(accountIds)
   }
 
   /**
-   * Balances at past moments, in the order of the requests. The answer does not move: what is in flight at the moment
-   * is waited for.
+   * Balances at past moments, in the order of the requests. The answer does not move: it waits for what is in flight at
+   * the moment.
    *
    * @returns for each request its balance or a FutureMomentError.
-   * @throws PostgreSQL's own error (55P03: to be asked again) when postings in flight did not end in time.
+   * @throws PostgreSQL's own error (55P03: try again) when postings in flight did not end in time.
    */
   async asOf(moments: readonly AccountMoment[]): Promise<(AccountBalance | FutureMomentError)[]> {
     const answers = await this.#settling.settle(moments, this.#sumAt, { isCheap: true })
@@ -58,7 +58,7 @@ export class Balances {
     })
   }
 
-  /** The number of the last entry at or before each moment (0: none), as it is now: what is in flight may add to it. */
+  /** The number of the last entry at or before each moment (0: none), as it is now. What is in flight may add to it. */
   async positionsAt(moments: readonly AccountMoment[]): Promise<number[]> {
     return (await this.#sumAt(moments)).map(({ sequence }) => sequence)
   }

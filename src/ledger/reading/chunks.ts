@@ -1,15 +1,15 @@
 /**
- * Rows that one statement brings at most: taking a thousand apart holds the event loop up for 10 to 20 ms. It is enough for
- * a page of fifty users with twenty entries each.
+ * The most rows that one statement returns: parsing a thousand blocks the event loop for 10 to 20 ms. It is enough for a
+ * page of fifty accounts with twenty entries each.
  */
 const ROWS_MAX = 1_100
 
 /**
- * Loads in several statements, one after another, what would be too many rows for one. Only for what never changes once it
- * is there: answers of different statements are of different moments.
+ * Loads with several statements, one after another, what would be too many rows for one. Only for rows that never change:
+ * the answers of different statements are of different moments.
  *
- * @param rowsOf how many rows a request brings at most.
- * @param load answers in the order and length of its requests.
+ * @param rowsOf the most rows that a request returns.
+ * @param load returns one answer for each request, in order.
  */
 export async function inChunks<Request, Answer>(
   requests: readonly Request[],

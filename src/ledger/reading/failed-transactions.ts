@@ -5,13 +5,14 @@ import { failedTransactions } from '../../db/tables.ts'
 import type { FailedTransaction, FailedTransactionFilter, FailureCode, Posters } from '../model/failed-transaction.ts'
 import type { IdPage, IdPosition } from '../model/id-page.ts'
 import type { PageRequest } from '../model/page-request.ts'
+import { isDeposit } from '../model/sides.ts'
 import { pageById } from './id-page.ts'
 
 const columns = {
   id: failedTransactions.id,
   idempotencyKey: failedTransactions.idempotencyKey,
-  sourceUserId: failedTransactions.sourceUserId,
-  destinationUserId: failedTransactions.destinationUserId,
+  sourceAccountId: failedTransactions.sourceUserId,
+  destinationAccountId: failedTransactions.destinationUserId,
   amount: failedTransactions.amount,
   code: sql<FailureCode>`${failedTransactions.code}`,
   message: failedTransactions.message,
@@ -69,16 +70,13 @@ function isOf(posters: Posters): SQL | undefined {
   const { sourceUserId, destinationUserId } = failedTransactions
   const theirs = (side: typeof sourceUserId | typeof destinationUserId) =>
     sql`${side} = any(${sql.param(posters.accountIds)}::uuid[])`
-  return or(
-    theirs(sourceUserId),
-    posters.withDeposits ? and(isNull(sourceUserId), theirs(destinationUserId)) : undefined,
-  )
+  return or(theirs(sourceUserId), posters.withDeposits ? and(isDeposit, theirs(destinationUserId)) : undefined)
 }
 
-function matches({ userId, code, addressed }: FailedTransactionFilter): SQL | undefined {
+function matches({ accountId, code, addressed }: FailedTransactionFilter): SQL | undefined {
   const { sourceUserId, destinationUserId, addressedAt } = failedTransactions
   return and(
-    userId == null ? undefined : or(eq(sourceUserId, userId), eq(destinationUserId, userId)),
+    accountId == null ? undefined : or(eq(sourceUserId, accountId), eq(destinationUserId, accountId)),
     code == null ? undefined : eq(failedTransactions.code, code),
     addressed == null ? undefined : addressed ? isNotNull(addressedAt) : isNull(addressedAt),
   )

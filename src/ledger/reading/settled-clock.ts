@@ -7,13 +7,13 @@ import { readSettledClock } from '../statements/read-settled-clock.ts'
 export interface SettledReading {
   now: Instant
   settledBefore: Instant | null
-  /** When it was begun, on this process's own clock: what a caller came to know later may be later than `now`. */
+  /** When the reading began, on the clock of this process. What a caller learns after that may be later than `now`. */
   begunAt: number
 }
 
 /**
- * Tells when a past moment can no longer change, without a lock. A reading stays true for ever, so the last one serves
- * every moment before it, and one in flight serves everybody who comes while it is.
+ * Knows, without a lock, whether a past moment can still change. A reading stays true for ever, so the last one serves
+ * every moment before it. One that is in flight serves everybody who asks meanwhile.
  */
 export class SettledClock {
   readonly #database: Database
@@ -24,7 +24,7 @@ export class SettledClock {
     this.#database = database
   }
 
-  /** A reading by which `moment` is settled, if the last one is such; else a new one, which may not be. */
+  /** The last reading if `moment` is settled by it; else a new one, by which it may not be settled either. */
   async readingFor(moment: Instant): Promise<SettledReading> {
     const last = this.#last
     if (last?.settledBefore && moment < last.settledBefore) return last

@@ -9,20 +9,20 @@ import { shareAccounts } from '../statements/share-accounts.ts'
 import { SettledClock, type SettledReading } from './settled-clock.ts'
 
 /*
- * Reading the past so that it does not move. An answer about a moment is given when nothing in flight can still land
- * at or before it:
+ * Reads the past so that it does not move. An answer about a moment is returned once nothing in flight can still be
+ * committed at or before that moment:
  *
- *   final     an entry of the account at or after the moment is there already, so that whatever comes is later. Told
- *             by the very statement that sums, whatever the clocks do.
- *   settled   the moment is before everything that may still commit, told by an earlier reading of the clock.
- *   else      the clock is read again every few milliseconds, and then the answer; after a while the accounts are
- *             locked once, for the time it takes, and then summed up in a new statement.
+ *   final     The account already has an entry at or after the moment, so every later entry has a later time. The
+ *             statement that sums the entries sees this itself, whatever the clocks do.
+ *   settled   The moment is before everything that may still be committed. An earlier reading of the clock shows this.
+ *   else      The clock is read again every few milliseconds, and then the answer. After a while the accounts are
+ *             locked once, briefly, and then summed in a new statement.
  */
 
 /** How long to wait for a moment to settle by itself, and how often to look. */
 const SETTLE_WAIT_MS = 50
 const SETTLE_POLL_MS = 3
-/** How long the last resort, a shared lock on the accounts, may wait. */
+/** How long the shared lock on the accounts, the last resort, may wait. */
 const SHARE_LOCK_TIMEOUT_MS = 5_000
 
 /** Reads in one statement, in the order of the requests; `final` as above. */
@@ -32,13 +32,13 @@ export class Settling {
   readonly #sharingPool: pg.Pool
   readonly #clock: SettledClock
 
-  /** @param sharingPool of its own for waiting on locks: other reads go on, however long an account stays locked. */
+  /** @param sharingPool waits for locks. It is a pool of its own, so that other reads continue while an account is locked. */
   constructor(database: Database, sharingPool: pg.Pool) {
     this.#sharingPool = sharingPool
     this.#clock = new SettledClock(database)
   }
 
-  /** PostgreSQL's clock, read since this was called: later than all that the caller knows of. */
+  /** PostgreSQL's clock, read after this was called. So it is later than everything that the caller knows of. */
   async now(): Promise<Instant> {
     const askedAt = performance.now()
     const reading = await this.#clock.readingFor('9999')
@@ -47,12 +47,12 @@ export class Settling {
   }
 
   /**
-   * What `read` says of past moments, once it cannot change any more, in the order of the requests.
+   * What `read` returns for past moments, once it cannot change any more, in the order of the requests.
    *
-   * @param isCheap whether to read at once, and perhaps in vain, before the moments are settled: a final answer need not
-   *   wait for that.
+   * @param isCheap whether to read at once, before the moments are settled. The read may be in vain, but a final answer
+   *   need not wait.
    * @returns for each request its row or a FutureMomentError.
-   * @throws PostgreSQL's own error (55P03: to be asked again) when postings in flight did not end in time.
+   * @throws PostgreSQL's own error (55P03: try again) when postings in flight did not end in time.
    */
   async settle<Request extends AccountMoment, Row extends { final: boolean }>(
     requests: readonly Request[],
@@ -72,7 +72,7 @@ export class Settling {
     return this.#settleByLock(requests, open, read)
   }
 
-  /** Looks at the clock alone, again and again; false when the moment does not settle in time. */
+  /** Reads only the clock, again and again. Returns false when the moment does not settle in time. */
   async #untilSettled(moment: Instant, askedAt: number): Promise<boolean> {
     for (;;) {
       const { now, settledBefore, begunAt } = await this.#clock.readingFor(moment)
@@ -83,7 +83,7 @@ export class Settling {
     }
   }
 
-  /** Nobody posts to the open accounts while the lock is had, and whoever does later reads a later clock. */
+  /** Nobody posts to the open accounts while they are locked, and whoever does later reads a later clock. */
   async #settleByLock<Request extends AccountMoment, Row extends { final: boolean }>(
     requests: readonly Request[],
     open: readonly Request[],
@@ -106,7 +106,7 @@ export class Settling {
 const latestOf = (requests: readonly AccountMoment[]) =>
   requests.reduce((latest, { asOf }) => (asOf > latest ? asOf : latest), '')
 
-/** Undefined for what could still change, or what only a reading begun since can call the future. */
+/** Undefined for an answer that could still change, and for a moment that only a newer reading can call the future. */
 function judge<Request extends AccountMoment, Row extends { final: boolean }>(
   requests: readonly Request[],
   rows: readonly Row[],

@@ -1,8 +1,9 @@
-import { and, asc, desc, gte, isNotNull, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, gte, lt, lte, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../db/pool.ts'
 import { transactions } from '../../db/tables.ts'
 import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
 import type { PageRequest } from '../model/page-request.ts'
+import { isOfKind } from '../model/sides.ts'
 import { type LedgerTransaction, transactionColumns } from '../model/transaction.ts'
 import type { TransactionFilter, TransactionPosition } from '../model/transaction-page.ts'
 
@@ -25,11 +26,7 @@ const rangeOf = ({ from, to }: TransactionFilter) =>
   )
 const matchOf = ({ kind, amountMin, amountMax }: TransactionFilter) =>
   and(
-    kind == null
-      ? undefined
-      : kind === 'DEPOSIT'
-        ? isNull(transactions.sourceUserId)
-        : isNotNull(transactions.sourceUserId),
+    kind == null ? undefined : isOfKind(kind),
     amountMin == null ? undefined : gte(transactions.amount, amountMin),
     amountMax == null ? undefined : lte(transactions.amount, amountMax),
   )

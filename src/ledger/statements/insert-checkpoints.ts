@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { balanceCheckpoints } from '../../db/tables.ts'
 
-/** Checkpoints as one array for each column; one that is there already stays. */
+/** Writes checkpoints, given as one array for each column. Existing ones stay. */
 export const insertCheckpoints = preparedOnce((database) =>
   database
     .insert(balanceCheckpoints)

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { failedTransactions } from '../../db/tables.ts'
 
-/** Rows as one array for each column. `agesMs`: how long ago each failed, so that only PostgreSQL's clock is written. */
+/** Writes rows, given as one array for each column. `agesMs` is how long ago each failed: only PostgreSQL's clock is stored. */
 export const insertFailedTransactions = preparedOnce((database) =>
   database
     .insert(failedTransactions)

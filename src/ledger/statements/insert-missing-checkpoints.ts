@@ -3,9 +3,9 @@ import { preparedOnce } from '../../db/prepared.ts'
 import { balanceCheckpoints } from '../../db/tables.ts'
 
 /**
- * Checkpoints of one account at every `interval`th entry after `low` up to `high`, counted on from the checkpoint at
- * `low` (0: from the beginning). One that is there already stays. Where the one at `low` is gone by now nothing is written:
- * the next run finds that gap longer.
+ * Writes checkpoints of one account at every `interval`th entry after `low` up to `high`, summed from the checkpoint at
+ * `low` (0: from the beginning). Existing checkpoints stay. If the one at `low` is gone by now, nothing is written: the
+ * next run finds a longer gap.
  */
 export const insertMissingCheckpoints = preparedOnce((database) =>
   database

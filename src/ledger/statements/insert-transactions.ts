@@ -3,7 +3,7 @@ import { preparedOnce } from '../../db/prepared.ts'
 import { transactions } from '../../db/tables.ts'
 import type { LedgerTransaction } from '../model/transaction.ts'
 
-/** The columns of the table, in its order, as one array each: any number of rows is one statement with one plan. */
+/** The columns of the table, in order, as one array each. So any number of rows is one statement with one plan. */
 const statement = preparedOnce((database) =>
   database
     .insert(transactions)
@@ -19,9 +19,9 @@ const statement = preparedOnce((database) =>
 )
 
 /**
- * Inserts all rows in one statement, sorted by key, so that two processes that share keys meet them in one order.
+ * Inserts all rows in one statement, sorted by idempotency key, so that two processes insert shared keys in one order.
  *
- * @returns how many were inserted: fewer than were given means that another process holds one of the keys.
+ * @returns how many rows were inserted. Fewer than given means that another process has used one of the keys.
  */
 export async function insertTransactions(
   database: Parameters<typeof statement>[0],
@@ -31,9 +31,9 @@ export async function insertTransactions(
   const { rowCount } = await statement(database).execute({
     ids: sorted.map((row) => row.id),
     keys: sorted.map((row) => row.idempotencyKey),
-    sourceIds: sorted.map((row) => row.sourceUserId),
+    sourceIds: sorted.map((row) => row.sourceAccountId),
     sourceSequences: sorted.map((row) => row.sourceSequence),
-    destinationIds: sorted.map((row) => row.destinationUserId),
+    destinationIds: sorted.map((row) => row.destinationAccountId),
     destinationSequences: sorted.map((row) => row.destinationSequence),
     amounts: sorted.map((row) => row.amount.toString()),
     createdAts: sorted.map((row) => row.createdAt),

@@ -3,8 +3,8 @@ import { preparedOnce } from '../../db/prepared.ts'
 import { users } from '../../db/tables.ts'
 
 /**
- * Locks the accounts of a batch, lowest id first: every poster locks in this order, so none can wait for another in a
- * circle. NO KEY UPDATE leaves foreign keys to users free to be checked. Answers the ids that exist.
+ * Locks the accounts of a batch, lowest id first. Every poster locks in this order, so there are no deadlocks. NO KEY
+ * UPDATE does not block the checks of foreign keys. Returns the ids that exist.
  */
 export const lockAccounts = preparedOnce((database) =>
   database

@@ -2,8 +2,8 @@ import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
- * Locks those accounts that nobody else holds, and waits for none. Answers the ids that exist, and whether each is
- * locked now.
+ * Locks the accounts that nobody else has locked, without waiting. Returns the ids that exist, and whether each is locked
+ * now.
  */
 export const lockFreeAccounts = preparedOnce((database) =>
   database

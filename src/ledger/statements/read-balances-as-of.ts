@@ -2,11 +2,11 @@ import { sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
- * The balance of each account at its own moment, entries at that very moment included, and how many entries that is.
- * `final`: an entry at or after the moment is there already, so whatever is still in flight comes later, for ever.
+ * The balance of each account at its own moment, entries at that very moment included, and how many entries it counts.
+ * `final`: the account already has an entry at or after the moment, so whatever is in flight gets a later time.
  *
- * The checkpoint after the moment bounds the scan: the cost is that of one gap between two checkpoints, which ends
- * with the entries `low` (0: from the beginning) and `high` (the last entry, where there is no checkpoint after).
+ * The checkpoint after the moment bounds the scan, so it costs as much as one gap between two checkpoints: from entry `low`
+ * (0: from the beginning) to entry `high` (the last entry, if there is no checkpoint after).
  */
 export const readBalancesAsOf = preparedOnce((database) =>
   database

@@ -3,16 +3,16 @@ import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
- * The head of each account: its last checkpoint, and over the entries after it their sum, count, last number and last
- * time. There is no filter by time: every entry that is there counts.
+ * The head of each account: its last checkpoint, and the sum, count, last number and last time of the entries after it.
+ * There is no filter by time: every entry counts.
  *
- * `clock` is PostgreSQL's, in microseconds. A poster sends this after its lock is had, so that the clock it reads is
- * later than every clock read under the lock before.
+ * `clock` is PostgreSQL's, in microseconds. A poster sends this once it holds the locks, so the clock that it reads is
+ * later than every clock that was read under the same locks before.
  */
 export const readHeads = preparedOnce((database) =>
   database
     .select({
-      userId: sql<string>`account.id`.as('user_id'),
+      accountId: sql<string>`account.id`.as('account_id'),
       balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(BigInt).as('balance'),
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       tailLength: sql`credits.length + debits.length`.mapWith(Number).as('tail_length'),

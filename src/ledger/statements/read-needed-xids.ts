@@ -8,7 +8,7 @@ import { preparedOnce } from '../../db/prepared.ts'
  * Accounts are numbered without gaps, so the entry before is found by its number. A range of more than `rowsMax` rows is
  * not looked through (see `step-page.ts`), nor is a database transaction that was in flight and has more.
  *
- * `limit 1` tells PostgreSQL what to expect; without statistics it would think of compiling the statement, for a second.
+ * `limit 1` lets PostgreSQL expect few rows. Without statistics it would compile the statement, for a second.
  */
 export const readNeededXids = preparedOnce((database) =>
   database

@@ -3,11 +3,11 @@ import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
- * `now`, and the moment before which no entry can appear any more (null: unknown, a backend hides its start).
+ * `now`, and the moment before which no entry can appear any more (null: unknown, since a backend hides its start).
  *
- * Whoever may still commit an entry holds a transaction id, given before it read the clock, so its entries are later
- * than its start. Who has none yet will read the clock after this statement began: hence `statement_timestamp()`, not
- * `clock_timestamp()`, which is read after the list of backends was.
+ * Whoever may still commit an entry has a transaction id, and got it before reading the clock, so its entries are later
+ * than its start. Whoever has none yet will read the clock after this statement began. Hence `statement_timestamp()` and
+ * not `clock_timestamp()`, which is read after the list of backends.
  */
 export const readSettledClock = preparedOnce((database) =>
   database

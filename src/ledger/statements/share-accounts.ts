@@ -2,7 +2,7 @@ import { asc, sql } from 'drizzle-orm'
 import { preparedOnce } from '../../db/prepared.ts'
 import { users } from '../../db/tables.ts'
 
-/** Waits until nobody posts to these accounts, lowest id first. A last resort for reads: it holds posters up. */
+/** Waits until nobody posts to these accounts, lowest id first. A last resort for reads, since it delays postings. */
 export const shareAccounts = preparedOnce((database) =>
   database
     .select({ id: users.id })

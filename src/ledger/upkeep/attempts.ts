@@ -8,11 +8,13 @@ import { makeRowId } from '../model/row-id.ts'
 import { insertFailedTransactions } from '../statements/insert-failed-transactions.ts'
 
 /*
- * The record of failed attempts. It is written after the caller was answered, outside the money's transaction and never
- * in its way: what waits is bounded, and what could not be written is counted. A crash loses what waits.
+ * Records failed attempts. They are written after the caller is answered, outside the database transaction of the postings,
+ * so they never delay money. The number that waits is limited, and those that cannot be written are counted. A crash loses
+ * those that wait.
  *
- * Each submitter may have so many recorded in an hour: refusals are cheap to provoke. Those beyond are counted, and not
- * recorded. Submitters also share what waits (see `isFairShare`), so one cannot push out the attempts of another.
+ * The attempts of one submitter that are recorded in an hour are limited, since refusals are cheap to provoke. More are
+ * counted and not recorded. Submitters share the waiting space (see `isFairShare`), so one cannot displace the attempts of
+ * another.
  */
 
 /** A posting that was definitely not posted, and why. */
@@ -38,7 +40,7 @@ export class AttemptsLostError extends Error {
   override name = 'AttemptsLostError'
 }
 
-/** A submitter has reached the bound of an hour. Reported once an hour, for the first of them. */
+/** A submitter has reached the limit of an hour. Reported once an hour, for the first of them. */
 export class AttemptsSkippedError extends Error {
   override name = 'AttemptsSkippedError'
 }
@@ -60,10 +62,10 @@ export class Attempts {
   #isSkipReported = false
   /** How many could not be recorded, since this process began. */
   lost = 0
-  /** How many were not recorded since their submitter had reached the bound of an hour, since this process began. */
+  /** How many were not recorded because their submitter had reached the limit of an hour, since this process began. */
   skipped = 0
 
-  /** @param perHourMax how many attempts of one submitter are recorded in an hour. */
+  /** @param perHourMax how many attempts of one submitter are recorded in an hour at most. */
   constructor(database: Database, onError: (error: unknown) => void, perHourMax: number) {
     this.#database = database
     this.#onError = onError
@@ -100,7 +102,7 @@ export class Attempts {
   }
 
   async #write(): Promise<void> {
-    // After whoever recorded has answered its caller.
+    // The engine answers its caller first.
     await sleep(0)
     while (this.#waiting.length > 0) {
       const rows = this.#waiting.slice(0, ROWS_MAX)
@@ -149,7 +151,7 @@ export class Attempts {
   }
 
   #lose(count: number, cause?: unknown): void {
-    // Reported once while they are lost one by one.
+    // While they are lost one by one, this is reported once.
     if (cause !== undefined || this.lost === 0) {
       this.#onError(new AttemptsLostError(`failed attempts are not recorded (${this.lost + count} so far)`, { cause }))
     }
@@ -161,8 +163,8 @@ export class Attempts {
     await insertFailedTransactions(this.#database).execute({
       ids: rows.map((row) => row.id),
       keys: rows.map((row) => row.posting.idempotencyKey),
-      sourceIds: rows.map((row) => row.posting.sourceUserId),
-      destinationIds: rows.map((row) => row.posting.destinationUserId),
+      sourceIds: rows.map((row) => row.posting.sourceAccountId),
+      destinationIds: rows.map((row) => row.posting.destinationAccountId),
       amounts: rows.map((row) => row.posting.amount.toString()),
       codes: rows.map((row) => row.code),
       messages: rows.map((row) => row.message),

@@ -44,7 +44,7 @@ const CHECKS: readonly { code: FindingCode; statement: SQL }[] = [
   {
     code: 'ACCOUNT_UNKNOWN',
     statement: sql`${ENTRIES}
-      select account_id, min(sequence) as sequence, format('%s entries, but no such user', count(*)) as message
+      select account_id, min(sequence) as sequence, format('%s entries, but no such account', count(*)) as message
       from checked where not exists (select from public.users where id = account_id) group by account_id`,
   },
   {
@@ -150,7 +150,7 @@ async function* compareServed(tx: Database, unserved: readonly string[]): AsyncG
     if (rows.length === 0) return
     const ids = rows.map((row) => row.account_id)
     const heads = await readHeads(tx).execute({ ids })
-    const served = new Map(heads.map((head) => [head.userId, head]))
+    const served = new Map(heads.map((head) => [head.accountId, head]))
     // An account without entries has no moment of its own: any will do.
     const moments = rows.map((row) => row.half_at ?? '2000-01-01T00:00:00.000000Z')
     const halves = await readBalancesAsOf(tx).execute({ ids, moments })
