@@ -7,21 +7,21 @@ import { Slices } from './slices.ts'
 /** Who sent an operation. */
 export interface Caller {
   viewer: Viewer
-  /** What they showed for it; null: nothing, and they are nobody. */
+  /** The token that they sent; null: none, so they are nobody. */
   token: string | null
   /** The address they come from. */
   client: string
 }
 
-/** What every resolver is given; made anew for each operation. */
+/** The context of every resolver. Each operation has its own. */
 export interface Context extends Caller {
   ledger: Ledger
   auth: Auth
   loaders: Loaders
   slices: Slices
-  /** Codes of the typed errors that the operation was answered with, for the log. */
+  /** The codes of the typed errors in the answer, for the log. */
   refusals: string[]
-  /** For whoever sent no token: a further sentence that says where there is one, with a space before it; or empty. */
+  /** For callers without a token: a further sentence that says where to find one, with a space before it; or empty. */
   tokenHint: string
 }
 

@@ -12,8 +12,8 @@ import type { User, UserKey } from '../ledger/model/user.ts'
 import type { Slices } from './slices.ts'
 
 /**
- * What one operation reads, gathered so that equal questions of a level are one statement. Only users are kept for the
- * operation: mutations run one after another and must see each other's balances and entries.
+ * What one operation reads. The reads of one level are gathered into one statement of each kind. Only users are cached for
+ * the operation: mutations run one after another and must see each other's balances and entries.
  */
 export interface Loaders {
   lookups: DataLoader<UserKey, User | undefined>
@@ -35,18 +35,18 @@ export interface Loaders {
   matchCounts: DataLoader<EntryList, number | null>
 }
 
-/** What a loader is made with, for one operation. */
+/** What a loader of one operation is made with. */
 interface Making {
   loaders: Loaders
-  /** Reads again whatever is asked for again. */
+  /** The options of a loader without a cache. */
   fresh: { cache: false; batchScheduleFn: (dispatch: () => void) => void }
 }
 
-/** What makes each loader, for one ledger. */
+/** The functions that make the loaders of one ledger. */
 function makersOf({ users, transactions, failedTransactions, entries, balances, histories }: Ledger) {
   return {
-    // Whether they are known by id or by e-mail, users of a level come from one statement, at one time: what is then asked of
-    // them (their balances, which have to add up) is gathered together too.
+    // The users of one level come from one statement, by id and by e-mail alike. So what is read of them next is gathered
+    // together too, such as their balances, which must add up.
     lookups: ({ fresh }) => new DataLoader<UserKey, User | undefined>((keys) => users.find(keys), fresh),
     users: ({ loaders, fresh }) =>
       new DataLoader((ids) => Promise.all(ids.map((id) => loaders.lookups.load({ id }))), { ...fresh, cache: true }),
@@ -68,12 +68,12 @@ function makersOf({ users, transactions, failedTransactions, entries, balances, 
 }
 
 /**
- * Loaders by ledger, as a class whose instances make each loader when it is first asked for: an operation uses two or three
- * of them, and there are many operations.
+ * The loaders of each ledger, as a class whose instances make a loader when it is first used: there are many operations, and
+ * each uses two or three loaders.
  */
 const classes = new WeakMap<Ledger, new (slices: Slices) => Loaders>()
 
-/** @param slices those of the operation: what is loaded waits for them. */
+/** @param slices of the operation. What is loaded waits for them. */
 export function createLoaders(ledger: Ledger, slices: Slices): Loaders {
   let Lazy = classes.get(ledger)
   if (!Lazy) {

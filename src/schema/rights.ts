@@ -6,11 +6,11 @@ import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import type { Context } from './context.ts'
 
 /*
- * Who may see and do what; docs/security.md has the table of it. "Not yours" and "not there" are one answer, so most rules
- * are asked where a thing is read, and what is not allowed is simply not there.
+ * Who may see and do what; docs/security.md has the table. Other users' data behaves as if it did not exist, so most rules
+ * are applied where an object is read.
  */
 
-/** What a field may ask of whoever asks for it. */
+/** What a field may require of its caller. */
 export interface Scopes {
   signedIn: boolean
   /** Runs the whole ledger. */

@@ -51,7 +51,7 @@ builder.node(Transaction, {
   }),
 })
 
-/** A transaction that is there, and the viewer's to see. */
+/** A transaction that exists and that the viewer may see. */
 async function findTransaction(id: string, { loaders, viewer }: Context) {
   const transaction = await loaders.transactions.load(id)
   return transaction && seesTransaction(viewer, transaction) ? transaction : null

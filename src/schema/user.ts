@@ -12,7 +12,7 @@ import { unauthorized } from './rights.ts'
 import { email, newPassword, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN } from './text.ts'
 import { ValidationError } from './validation-error.ts'
 
-/** A user of whom at least the id is known: a transaction's sides cost no look-up until more is asked. */
+/** A user of whom at least the id is known: the sides of a transaction need no look-up for their ids. */
 export type UserShape = { id: string; hasJustSignedIn?: boolean } & Partial<Profile>
 
 export const Role = builder.enumType('Role', {
@@ -25,17 +25,17 @@ export const Role = builder.enumType('Role', {
 
 export const User = builder.objectRef<UserShape>('User')
 
-/** Whether what a user has is the viewer's to see. Whoever has just signed in sees it in the answer to that. */
+/** Whether the viewer may see what belongs to a user. Whoever has just signed in sees it in the answer to the sign-in. */
 export const isSeen = ({ id, hasJustSignedIn = false }: UserShape, viewer: Viewer): boolean =>
   hasJustSignedIn || holdsAccount(viewer, id)
 
-/** undefined where it is not the viewer's to see. */
+/** undefined when the viewer may not see it. */
 const profileOf = (user: UserShape, { loaders, viewer }: Context) => {
   if (!isSeen(user, viewer)) return undefined
   return user.email === undefined ? loaders.users.load(user.id) : user
 }
 
-/** A user who is there, and the viewer's to see. */
+/** A user who exists and whom the viewer may see. */
 async function findUser(key: { id: string } | { email: string }, { loaders, viewer }: Context) {
   if ('id' in key) return holdsAccount(viewer, key.id) ? loaders.users.load(key.id) : undefined
   const user = await loaders.usersByEmail.load(key.email)
@@ -154,7 +154,7 @@ builder.mutationField('createUser', (t) =>
     },
     resolve: async (_root, { input }, context) => {
       const { ledger, auth, viewer } = context
-      // Or a token could make itself a person, who may make tokens.
+      // Otherwise a token could make an operator, who may make tokens.
       if (input.role === 'OPERATOR' && viewer.userId === null) throw unauthorized(context)
       const passwordHash =
         input.password == null
