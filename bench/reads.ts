@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { readConfig } from '../src/config.ts'
-import { instantOf } from '../src/db/instant.ts'
+import { instantOf, toInstant } from '../src/db/instant.ts'
 import { databaseOf, openPool } from '../src/db/pool.ts'
 import { type Ledger, openLedger } from '../src/ledger/ledger.ts'
 import { readBalancesAsOf } from '../src/ledger/statements/read-balances-as-of.ts'
@@ -213,7 +213,7 @@ async function measureHistories(
   const ledger = await openLedger(ledgerOptions(config, url, console.error))
   // Local midnight to local midnight, so that there are 365 whole days.
   const day = new Date(Date.now() - 2 * DAY_SECONDS * 1_000).toISOString().slice(0, 10)
-  const to = `${day}T23:00:00.000000Z`
+  const to = toInstant(`${day}T23:00:00.000000Z`)
   const from = instantOf((Date.parse(to) - YEAR_DAYS * DAY_SECONDS * 1_000) * 1_000)
   const work: Record<string, () => Promise<unknown>> = {}
   let buckets = 0

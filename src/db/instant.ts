@@ -1,10 +1,14 @@
 import { type SQL, type SQLWrapper, sql } from 'drizzle-orm'
+import type { Brand } from './brand.ts'
 
 /**
  * A moment in UTC with exactly six digits of a second: `2026-01-31T23:59:59.000001Z`. Strings of this form sort as
  * the moments do, and keep the microseconds that a JavaScript `Date` drops.
  */
-export type Instant = string
+export type Instant = Brand<string, 'Instant'>
+
+/** Takes a text that has this form already. Text from outside goes through `parseInstant`. */
+export const toInstant = (text: string): Instant => text as Instant
 
 const ISO_8601 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(?:([Zz])|([+-])(\d{2}):(\d{2}))$/
 
@@ -34,7 +38,7 @@ export function parseInstant(text: string): Instant | undefined {
   date.setUTCHours(hour, minute - offsetMinutes, second)
   const utcYear = date.getUTCFullYear()
   if (utcYear < 1 || utcYear > 9999) return undefined
-  return `${date.toISOString().slice(0, 19)}.${(match[7] ?? '').slice(0, 6).padEnd(6, '0')}Z`
+  return toInstant(`${date.toISOString().slice(0, 19)}.${(match[7] ?? '').slice(0, 6).padEnd(6, '0')}Z`)
 }
 
 /** Microseconds since 1970-01-01T00:00:00Z; exact in a double until the year 2255. */
@@ -46,15 +50,18 @@ export function microsecondsOf(instant: Instant): number {
 export function instantOf(microseconds: number): Instant {
   const milliseconds = Math.floor(microseconds / 1000)
   const rest = microseconds - milliseconds * 1000
-  return `${new Date(milliseconds).toISOString().slice(0, 23)}${String(rest).padStart(3, '0')}Z`
+  return toInstant(`${new Date(milliseconds).toISOString().slice(0, 23)}${String(rest).padStart(3, '0')}Z`)
 }
 
-/** The moment one microsecond earlier; before the first one there is `-infinity`, as PostgreSQL writes it. */
+/** Before every moment, as PostgreSQL writes it. */
+export const ALWAYS_BEFORE = toInstant('-infinity')
+
+/** The moment one microsecond earlier; before the first one there is `ALWAYS_BEFORE`. */
 export function justBefore(instant: Instant): Instant {
   const microseconds = Number(instant.slice(20, 26))
-  if (microseconds > 0) return `${instant.slice(0, 20)}${String(microseconds - 1).padStart(6, '0')}Z`
+  if (microseconds > 0) return toInstant(`${instant.slice(0, 20)}${String(microseconds - 1).padStart(6, '0')}Z`)
   const second = new Date(Date.parse(`${instant.slice(0, 19)}Z`) - 1_000)
-  return second.getUTCFullYear() < 1 ? '-infinity' : `${second.toISOString().slice(0, 19)}.999999Z`
+  return second.getUTCFullYear() < 1 ? ALWAYS_BEFORE : toInstant(`${second.toISOString().slice(0, 19)}.999999Z`)
 }
 
 /** The moment one microsecond later. */

@@ -1,4 +1,4 @@
-import { microsecondsOf } from '../db/instant.ts'
+import { type Instant, microsecondsOf } from '../db/instant.ts'
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, type PageArguments } from './page-size.ts'
 
 /*
@@ -27,10 +27,10 @@ export function costOfConnection({ first, last, filter }: PageArguments & { filt
 export const costOfIds = (ids: readonly unknown[]) => ({ field: 1, multiplier: bounded(ids.length, PAGE_SIZE_MAX) })
 
 /** Of one account; a moment of the past has a scan of its own, of which no other balance takes part. */
-export const costOfBalance = (asOf: string | null | undefined) => (asOf == null ? 2 : 20)
+export const costOfBalance = (asOf: Instant | null | undefined) => (asOf == null ? 2 : 20)
 
 /** Of several. */
-export function costOfBalances({ userIds, asOf }: { userIds: readonly unknown[]; asOf?: string | null | undefined }) {
+export function costOfBalances({ userIds, asOf }: { userIds: readonly unknown[]; asOf?: Instant | null | undefined }) {
   const { multiplier } = costOfIds(userIds)
   return { field: costOfBalance(asOf) * multiplier, multiplier }
 }
@@ -57,8 +57,8 @@ const DECADE = 3_652 * 86_400e6
 const DECADES_MAX = 10
 
 interface HistoryArguments {
-  from: string
-  to: string
+  from: Instant
+  to: Instant
   bucket: keyof typeof BUCKET_SIZES
   timeZone?: string | null | undefined
 }

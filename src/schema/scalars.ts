@@ -1,5 +1,5 @@
 import { GraphQLError, Kind, type ValueNode } from 'graphql'
-import { parseInstant } from '../db/instant.ts'
+import { type Instant, parseInstant } from '../db/instant.ts'
 import { CENTS_MAX, CENTS_MIN } from '../ledger/model/money.ts'
 import { builder } from './builder.ts'
 
@@ -78,7 +78,7 @@ builder.scalarType('UUID', {
 const DATE_TIME_LENGTH_MAX = 64
 const DATE_TIME_REASON = 'must be an ISO 8601 date and time with a zone, like 2026-01-31T23:59:59.000001Z.'
 
-function parseDateTime(value: unknown): string {
+function parseDateTime(value: unknown): Instant {
   const isShort = typeof value === 'string' && value.length <= DATE_TIME_LENGTH_MAX
   const instant = isShort ? parseInstant(value) : undefined
   if (instant === undefined) throw refuse(DATE_TIME_REASON)

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { toInstant } from '../../src/db/instant.ts'
 import { FAILED_TRANSACTION_CURSOR, TRANSACTION_CURSOR, USER_CURSOR } from '../../src/ledger/model/cursor.ts'
 import { changedEntryCursor, readEntryCursor } from '../support/cursors.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
@@ -83,7 +84,8 @@ describe.each(['users', 'transactions', 'failedTransactions'] as const)('the lis
   const others = (['users', 'transactions', 'failedTransactions'] as const).filter((other) => other !== list)
   const ofList = (name: typeof list, era = readEntryCursor(cursors[0] ?? '').era) => {
     const id = randomUUID()
-    if (name === 'transactions') return TRANSACTION_CURSOR.encode({ createdAt: '2026-01-31T23:59:59.000001Z', id }, era)
+    if (name === 'transactions')
+      return TRANSACTION_CURSOR.encode({ createdAt: toInstant('2026-01-31T23:59:59.000001Z'), id }, era)
     return (name === 'users' ? USER_CURSOR : FAILED_TRANSACTION_CURSOR).encode({ id }, era)
   }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { toInstant } from '../../src/db/instant.ts'
 import { deposit, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
@@ -104,7 +105,7 @@ test('balances asked for by many operations at once are one statement', async ()
   const queries = vi.spyOn(pg.Client.prototype, 'query')
   const answers = await Promise.all(accounts.map((account) => ledger.balances.current([account])))
   expect(queries.mock.calls).toHaveLength(1)
-  const moments = accounts.map((accountId) => [{ accountId, asOf: '2024-01-01T00:00:00.000000Z' }])
+  const moments = accounts.map((accountId) => [{ accountId, asOf: toInstant('2024-01-01T00:00:00.000000Z') }])
   await ledger.balances.asOf(moments[0] as (typeof moments)[number])
   queries.mockClear()
   await Promise.all(moments.map((moment) => ledger.balances.asOf(moment)))

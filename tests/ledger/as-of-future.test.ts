@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Instant } from '../../src/db/instant.ts'
 import { FutureMomentError } from '../../src/ledger/model/balance.ts'
 import { databaseClock, deposit, insertByHand, openBeside, readAccount, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
@@ -18,7 +19,7 @@ afterEach(async () => {
   await ledger.close()
 })
 
-const amountsAt = async (asOf: string, ...ids: string[]) =>
+const amountsAt = async (asOf: Instant, ...ids: string[]) =>
   (await ledger.balances.asOf(ids.map((accountId) => ({ accountId, asOf })))).map((answer) =>
     answer instanceof FutureMomentError ? answer : answer.amount,
   )
@@ -46,7 +47,7 @@ describe('the future', () => {
       const early = through.balances.asOf([{ accountId: payer, asOf: await databaseClock(ledger.test) }])
       await proxy.keptBack()
       await ledger.posting.post(transfer(payer, payee, 30n))
-      const asOf = (await readAccount(ledger.test, payer)).at(-1)?.createdAt as string
+      const asOf = (await readAccount(ledger.test, payer)).at(-1)?.createdAt as Instant
       const stranger = through.balances.asOf([{ accountId: randomUUID(), asOf }])
       proxy.release()
       expect(await stranger).toMatchObject([{ amount: 0n, sequence: 0, asOf }])

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
+import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { databaseOf } from '../../src/db/pool.ts'
 import { remedyFor } from '../../src/db/sqlstate.ts'
 import { FutureMomentError } from '../../src/ledger/model/balance.ts'
@@ -36,7 +36,7 @@ afterEach(async () => {
   await ledger.close()
 })
 
-const amountsAt = async (asOf: string, ...ids: string[]) =>
+const amountsAt = async (asOf: Instant, ...ids: string[]) =>
   (await ledger.balances.asOf(ids.map((accountId) => ({ accountId, asOf })))).map((answer) =>
     answer instanceof FutureMomentError ? answer : answer.amount,
   )
@@ -128,7 +128,7 @@ describe('while a transfer is in flight', () => {
     const [other] = (await makeAccounts(ledger, 1, 5n)) as [string]
     const inFlight = await holdTransferInFlight()
     expect(await amountsAt(inFlight.moment, other)).toEqual([5n])
-    const last = (await readAccount(ledger.test, payer)).at(-1)?.createdAt as string
+    const last = (await readAccount(ledger.test, payer)).at(-1)?.createdAt as Instant
     const together = [
       { accountId: payer, asOf: last },
       { accountId: other, asOf: inFlight.moment },
@@ -169,12 +169,12 @@ describe('a poster', () => {
 
   test('that begins during a reading of the clock comes after what that reading settles', async () => {
     const began = await databaseClock(ledger.test)
-    const { now, settledBefore } = await new SettledClock(ledger.database).readingFor('9999')
+    const { now, settledBefore } = await new SettledClock(ledger.database).readingFor(toInstant('9999'))
     expect(now > began && now < (await databaseClock(ledger.test))).toBe(true)
     expect((settledBefore as string) <= now).toBe(true)
     const holder = await lockAccounts(ledger.test, payer)
     const { rows } = await holder.client.query(`select now() as "startedAt"`)
-    const held = await new SettledClock(ledger.database).readingFor('9999')
+    const held = await new SettledClock(ledger.database).readingFor(toInstant('9999'))
     expect(new Date(held.settledBefore as string).getTime()).toBeLessThanOrEqual(rows[0].startedAt.getTime())
     await holder.close()
   })
@@ -182,7 +182,7 @@ describe('a poster', () => {
 
 test('the past does not move: what was answered under load is answered again', async () => {
   const accounts = [payer, payee, ...(await makeAccounts(ledger, 2, 100n))]
-  const answered: { asOf: string; amounts: unknown[] }[] = []
+  const answered: { asOf: Instant; amounts: unknown[] }[] = []
   let posting = true
   const readers = Array.from({ length: 4 }, async () => {
     while (posting) {
@@ -221,7 +221,7 @@ test('a role that may not see what others do trusts no clock, and waits for the 
   const pool = new pg.Pool({ connectionString: url })
   try {
     const inFlight = await holdTransferInFlight()
-    const held = await new SettledClock(databaseOf(pool)).readingFor('9999')
+    const held = await new SettledClock(databaseOf(pool)).readingFor(toInstant('9999'))
     expect(held.settledBefore).toBeNull()
     const asked = reader.balances.asOf([{ accountId: payer, asOf: inFlight.moment }])
     await untilBlocked(ledger.test, 1, '%for share%')

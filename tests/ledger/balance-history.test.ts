@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
+import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { FutureMomentError } from '../../src/ledger/model/balance.ts'
 import { type BalanceBucket, BUCKETS_MAX, TooManyBucketsError } from '../../src/ledger/model/balance-history.ts'
 import { type BucketSize, bucketStarts } from '../../src/ledger/model/calendar.ts'
@@ -63,12 +63,12 @@ function bucketOf(instant: string, bucket: BucketSize, timeZone: string): string
 }
 
 const isFullHour = (instant: string, timeZone: string) => shown(instant, timeZone).time.endsWith(':00:00')
-const shift = (instant: string, microseconds: number) => instantOf(microsecondsOf(instant) + microseconds)
+const shift = (instant: Instant, microseconds: number) => instantOf(microsecondsOf(instant) + microseconds)
 
 /** The buckets follow on each other from `from` to `to`, and are cut where this time zone's clock says so. */
 function checkBounds(
   buckets: readonly BalanceBucket[],
-  [from, to]: [string, string],
+  [from, to]: [Instant, Instant],
   bucket: BucketSize,
   timeZone: string,
 ) {
@@ -89,7 +89,7 @@ function checkBounds(
   }
 }
 
-function plainBucket(entries: readonly PlainEntry[], start: string, end: string): BalanceBucket {
+function plainBucket(entries: readonly PlainEntry[], start: Instant, end: Instant): BalanceBucket {
   const before = entries.filter(({ createdAt }) => createdAt < start)
   const inside = entries.filter(({ createdAt }) => createdAt >= start && createdAt < end)
   const opening = before.at(-1)?.balanceAfter ?? 0n
@@ -116,7 +116,7 @@ test('every field of every bucket is the plain sum, in every time zone, with and
       const [zone, date] = oneOf(DAYS)
       const size = oneOf(SIZES)
       const reach = REACH[size] * 3_600_000_000
-      const middle = microsecondsOf(`${date}T12:00:00.000000Z`)
+      const middle = microsecondsOf(toInstant(`${date}T12:00:00.000000Z`))
       const [first, last] = [instantOf(middle - reach), instantOf(middle + reach)]
       const edges = [first, ...((await bucketStarts(first, last, size, zone, 5_000, {})) ?? []), last]
       const accounts = await makeAccounts(ledger, 4)
@@ -128,7 +128,7 @@ test('every field of every bucket is the plain sum, in every time zone, with and
       const requests = accounts.flatMap((accountId) =>
         Array.from({ length: 3 }, () => {
           const ends = [oneOf(edges), upTo(2) ? oneOf(edges) : instantOf(middle - reach + upTo(2 * reach))].sort()
-          const [from, to] = ends as [string, string]
+          const [from, to] = ends as [Instant, Instant]
           return { accountId, from, to, bucket: size, timeZone: upTo(4) ? zone : oneOf(DAYS)[0] }
         }),
       )
@@ -167,7 +167,8 @@ test('every field of every bucket is the plain sum, in every time zone, with and
 test('a day that a country left out is no bucket, and an hour that was shown twice is two', async () => {
   const [accountId] = (await makeAccounts(ledger, 1)) as [string]
   const startsOf = async (from: string, to: string, bucket: BucketSize, timeZone: string) => {
-    const [buckets] = await ledger.histories.load([{ accountId, from, to, bucket, timeZone }])
+    const request = { accountId, from: toInstant(from), to: toInstant(to), bucket, timeZone }
+    const [buckets] = await ledger.histories.load([request])
     return (buckets as BalanceBucket[]).map(({ start }) => start)
   }
   // From Thursday the 29th Samoa went on to Saturday the 31st.
@@ -218,10 +219,10 @@ test('an entry that is dated ahead of the clock is in a history up to now, as it
   const before = await databaseClock(ledger.test, '-1 hour')
   const ahead = await databaseClock(ledger.test, '3 seconds')
   await insertByHand(ledger.test.pool, { ...deposit(accountId, 3n), destinationSequence: 2, createdAt: `'${ahead}'` })
-  const load = async (from: string) =>
+  const load = async (from: Instant) =>
     (
       await ledger.histories.load([
-        { accountId, from, to: '2999-01-01T00:00:00.000000Z', bucket: 'MONTH', timeZone: 'UTC' },
+        { accountId, from, to: toInstant('2999-01-01T00:00:00.000000Z'), bucket: 'MONTH', timeZone: 'UTC' },
       ])
     )[0] as BalanceBucket[]
   expect((await load(before)).at(-1)).toMatchObject({ closing: 8n, complete: false })
@@ -253,20 +254,20 @@ test('what is in flight is waited for, so that what was answered once does not c
 
 test('a thousand buckets are answered, and one more is not', async () => {
   const [accountId] = (await makeAccounts(ledger, 1)) as [string]
-  const from = '2020-01-01T00:00:00.000000Z'
+  const from = toInstant('2020-01-01T00:00:00.000000Z')
   const hours = (count: number) => instantOf(microsecondsOf(from) + count * 3_600_000_000)
-  const load = async (to: string, bucket: BucketSize = 'HOUR') =>
+  const load = async (to: Instant, bucket: BucketSize = 'HOUR') =>
     (await ledger.histories.load([{ accountId, from, to, bucket, timeZone: 'UTC' }]))[0]
   expect(await load(hours(BUCKETS_MAX))).toHaveLength(BUCKETS_MAX)
   expect(await load(shift(hours(BUCKETS_MAX), 1))).toBeInstanceOf(TooManyBucketsError)
-  expect(await load('9999-12-31T23:59:59.999999Z')).toBeInstanceOf(TooManyBucketsError)
+  expect(await load(toInstant('9999-12-31T23:59:59.999999Z'))).toBeInstanceOf(TooManyBucketsError)
   expect(await load(from)).toEqual([])
 })
 
 test('the earliest moments are answered', async () => {
   const [accountId] = (await makeAccounts(ledger, 1, 5n)) as [string]
-  const [first, next] = ['0001-01-01T00:00:00.000000Z', '0001-01-01T00:00:00.000001Z'] as const
-  const load = async (from: string, to: string) =>
+  const [first, next] = [toInstant('0001-01-01T00:00:00.000000Z'), toInstant('0001-01-01T00:00:00.000001Z')] as const
+  const load = async (from: Instant, to: Instant) =>
     (await ledger.histories.load([{ accountId, from, to, bucket: 'MONTH', timeZone: 'America/New_York' }]))[0]
   expect(await load(first, next)).toMatchObject([{ start: first, end: next, opening: 0n, closing: 0n, entryCount: 0 }])
 })

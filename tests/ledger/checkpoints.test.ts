@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { toInstant } from '../../src/db/instant.ts'
 import { insertMissingCheckpoints } from '../../src/ledger/statements/insert-missing-checkpoints.ts'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/upkeep/checkpoints.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
@@ -145,7 +146,7 @@ describe('that are gone are written again, whoever misses them,', () => {
   test('a history of long ago', () =>
     without(async (account) => {
       const history = { accountId: account, bucket: 'MONTH' as const, timeZone: 'UTC' }
-      const [from, to] = ['2001-01-01T00:00:00.000000Z', '2001-02-01T00:00:00.000000Z']
+      const [from, to] = [toInstant('2001-01-01T00:00:00.000000Z'), toInstant('2001-02-01T00:00:00.000000Z')]
       await ledger.histories.load([{ ...history, from, to }])
     }))
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
+import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { directionOf } from '../../src/ledger/model/entry.ts'
 import type { EntryFilter } from '../../src/ledger/model/entry-filter.ts'
 import { kindOf } from '../../src/ledger/model/sides.ts'
@@ -23,7 +23,9 @@ beforeAll(async () => {
 })
 afterAll(() => ledger.close())
 
-const EDGES = ['2024-01-01T00:00:00.000000Z', '2024-01-02T00:00:00.000000Z', '2024-01-09T00:00:00.000000Z']
+const EDGES = ['2024-01-01T00:00:00.000000Z', '2024-01-02T00:00:00.000000Z', '2024-01-09T00:00:00.000000Z'].map(
+  toInstant,
+)
 
 type Random = ReturnType<typeof randomOf>
 
@@ -209,7 +211,7 @@ describe('the whole ledger', () => {
           async (seed, scanMax, size) => {
             const random = randomOf(seed)
             const edge = () => instantOf(microsecondsOf(random.oneOf(EDGES)) + random.upTo(3) - 1)
-            const [from, to] = [edge(), edge()].sort() as [string, string]
+            const [from, to] = [edge(), edge()].sort() as [Instant, Instant]
             const filter: TransactionFilter = {
               ...(random.upTo(2) && { kind: random.oneOf(['DEPOSIT', 'TRANSFER'] as const) }),
               ...someAmounts(random),

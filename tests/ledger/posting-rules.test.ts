@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Instant } from '../../src/db/instant.ts'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
 import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
 import { ClockBehindError, LedgerFaultError } from '../../src/ledger/posting/batch.ts'
@@ -226,7 +227,7 @@ test.each([true, false])('prepared statements may be kept on the server or not: 
     await beside.posting.post(transfer(payer, payee, 30n))
     const balances = await beside.balances.current([payer, payee])
     expect(balances.map(({ amount }) => amount)).toEqual([70n, 130n])
-    const asOf = balances[0]?.asOf as string
+    const asOf = balances[0]?.asOf as Instant
     const sent = vi.spyOn(pg.Client.prototype, 'query')
     expect(await beside.balances.asOf([{ accountId: payer, asOf }])).toMatchObject([{ amount: 70n, sequence: 2 }])
     const client = sent.mock.contexts[0] as pg.Client

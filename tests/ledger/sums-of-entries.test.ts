@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
+import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
 import { loadEntries } from '../../src/ledger/reading/history.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
@@ -61,8 +61,8 @@ async function expectTheAnswersOfTheEntries(): Promise<void> {
     const offsets = entries.flatMap(({ createdAt }) =>
       [-1, 0, 1].map((by) => instantOf(microsecondsOf(createdAt) + by)),
     )
-    const moments = ['2000-01-01T00:00:00.000000Z', ...offsets].sort()
-    const balanceAt = (moment: string) => entries.findLast(({ createdAt }) => createdAt <= moment)
+    const moments = [toInstant('2000-01-01T00:00:00.000000Z'), ...offsets].sort()
+    const balanceAt = (moment: Instant) => entries.findLast(({ createdAt }) => createdAt <= moment)
     const expected = moments.map((moment) => balanceAt(moment)?.balance ?? 0n)
     const answers = await ledger.balances.asOf(moments.map((moment) => ({ accountId: account, asOf: moment })))
     expect(answers).toEqual(

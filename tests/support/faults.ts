@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { vi } from 'vitest'
+import type { Instant } from '../../src/db/instant.ts'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
 import type { Outcome, PostingRequest } from '../../src/ledger/model/posting.ts'
 import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
@@ -98,7 +99,7 @@ export async function untilBlocked(test: TestDatabase, count = 1, statementLike 
 }
 
 /** PostgreSQL's clock, to the microsecond. */
-export async function databaseClock(test: TestDatabase, offset = '0'): Promise<string> {
+export async function databaseClock(test: TestDatabase, offset = '0'): Promise<Instant> {
   const { rows } = await test.pool.query(
     `select to_char((clock_timestamp() + $1::interval) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as clock`,
     [offset],
@@ -181,7 +182,7 @@ export async function readAccount(test: TestDatabase, accountId: string) {
     sequence: row.sequence as number,
     balance: BigInt(row.balance),
     transactionId: row.id as string,
-    createdAt: row.created_at as string,
+    createdAt: row.created_at as Instant,
   }))
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
-import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
+import { type Instant, instantOf, microsecondsOf } from '../../src/db/instant.ts'
 
 /* Ledgers that follow from a seed, kept in memory as plain rows: what every reader answers is added up from these. */
 
@@ -12,7 +12,7 @@ export interface Row {
   destination: string
   destinationSequence: number
   amount: bigint
-  createdAt: string
+  createdAt: Instant
 }
 
 /** One entry of an account, by brute force. */
@@ -20,7 +20,7 @@ export interface PlainEntry {
   sequence: number
   change: bigint
   balanceAfter: bigint
-  createdAt: string
+  createdAt: Instant
   row: Row
 }
 
@@ -43,11 +43,11 @@ export function randomOf(seed: number) {
  */
 export function randomRows(
   seed: number,
-  { accounts, count, edges }: { accounts: readonly string[]; count: number; edges: readonly string[] },
+  { accounts, count, edges }: { accounts: readonly string[]; count: number; edges: readonly Instant[] },
 ): Row[] {
   const { random, upTo, oneOf } = randomOf(seed)
-  const first = microsecondsOf(edges[0] as string)
-  const span = microsecondsOf(edges.at(-1) as string) - first
+  const first = microsecondsOf(edges[0] as Instant)
+  const span = microsecondsOf(edges.at(-1) as Instant) - first
   const clock = Array.from({ length: count }, () =>
     random() < 0.6 ? microsecondsOf(oneOf(edges)) + upTo(3) - 1 : first + Math.floor(random() * span),
   ).sort((a, b) => a - b)

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { instantOf, toInstant } from '../../src/db/instant.ts'
 import { costOfConnection, costOfHistory, costOfIds } from '../../src/schema/cost.ts'
 
 test('a page counts by its size, whichever way it is asked for', () => {
@@ -24,7 +25,7 @@ test('a list of ids counts by its length', () => {
 
 test('a history counts by its buckets, at least so many as there are', () => {
   const of = (from: string, to: string, bucket: 'HOUR' | 'DAY' | 'WEEK' | 'MONTH') =>
-    costOfHistory({ from, to, bucket }).multiplier
+    costOfHistory({ from: toInstant(from), to: toInstant(to), bucket }).multiplier
   expect(of('2026-01-01T00:00:00.000000Z', '2026-01-02T00:00:00.000000Z', 'HOUR')).toBe(25)
   expect(of('2025-01-01T00:00:00.000000Z', '2026-01-01T00:00:00.000000Z', 'MONTH')).toBeGreaterThanOrEqual(12)
   // In a March of Europe there are 31 days, of which one has 23 hours.
@@ -34,6 +35,7 @@ test('a history counts by its buckets, at least so many as there are', () => {
 })
 
 test('a history that ends in the future counts until now', () => {
-  const from = new Date(Date.now() - 3_600_000).toISOString().replace('Z', '000Z')
-  expect(costOfHistory({ from, to: '9999-01-01T00:00:00.000000Z', bucket: 'HOUR' }).multiplier).toBeLessThanOrEqual(3)
+  const to = toInstant('9999-01-01T00:00:00.000000Z')
+  const from = instantOf((Date.now() - 3_600_000) * 1_000)
+  expect(costOfHistory({ from, to, bucket: 'HOUR' }).multiplier).toBeLessThanOrEqual(3)
 })

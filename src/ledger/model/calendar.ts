@@ -1,4 +1,4 @@
-import type { Instant } from '../../db/instant.ts'
+import { type Instant, toInstant } from '../../db/instant.ts'
 import { takeTurn } from '../../turns.ts'
 import { findOffsetSpans, type OffsetSpan, offsetSpans } from './time-zone.ts'
 
@@ -45,7 +45,7 @@ export async function bucketStarts(
   const spans = offsetSpans(timeZone, earliest, latest)
   const starts: Instant[] = []
   for (const time of bucket === 'HOUR' ? fullHours(spans, first) : dateStarts(spans, first, bucket)) {
-    const start = new Date(time).toISOString().replace('Z', '000Z')
+    const start = toInstant(new Date(time).toISOString().replace('Z', '000Z'))
     if (start >= to) break
     if (start > from) starts.push(start)
     if (starts.length > countMax) return undefined

@@ -11,7 +11,7 @@ export interface Head {
 /** An account's last entry, and how many entries follow its last checkpoint. */
 export interface Tail extends Head {
   accountId: string
-  createdAt: string
+  createdAt: Instant
   transactionId: string
   length: number
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
-import type { Instant } from '../../db/instant.ts'
+import { type Instant, toInstant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { noteStatement } from '../../db/statement-count.ts'
 import { inTransaction } from '../../db/transaction.ts'
@@ -25,6 +25,10 @@ const SETTLE_POLL_MS = 3
 /** How long the shared lock on the accounts, the last resort, may wait. */
 const SHARE_LOCK_TIMEOUT_MS = 5_000
 
+/** They sort before and after every moment. */
+const EARLIEST = toInstant('')
+const LATEST = toInstant('9999')
+
 /** Reads in one statement, in the order of the requests; `final` as above. */
 export type ReadMoments<Request, Row> = (requests: readonly Request[]) => Promise<Row[]>
 
@@ -41,8 +45,8 @@ export class Settling {
   /** PostgreSQL's clock, read after this was called. So it is later than everything that the caller knows of. */
   async now(): Promise<Instant> {
     const askedAt = performance.now()
-    const reading = await this.#clock.readingFor('9999')
-    const since = reading.begunAt >= askedAt ? reading : await this.#clock.readingFor('9999')
+    const reading = await this.#clock.readingFor(LATEST)
+    const since = reading.begunAt >= askedAt ? reading : await this.#clock.readingFor(LATEST)
     return since.now
   }
 
@@ -95,16 +99,16 @@ export class Settling {
       idleTimeoutMs: SHARE_LOCK_TIMEOUT_MS,
     }
     const ids = [...new Set(open.map((request) => request.accountId))].sort()
-    const reading = await this.#clock.readingFor('9999')
+    const reading = await this.#clock.readingFor(LATEST)
     noteStatement()
     await inTransaction(this.#sharingPool, limits, (tx) => shareAccounts(tx).execute({ ids }))
-    const settled = { ...reading, settledBefore: '9999' }
+    const settled = { ...reading, settledBefore: LATEST }
     return judge(requests, await read(requests), settled, reading.begunAt) as (Row | FutureMomentError)[]
   }
 }
 
 const latestOf = (requests: readonly AccountMoment[]) =>
-  requests.reduce((latest, { asOf }) => (asOf > latest ? asOf : latest), '')
+  requests.reduce((latest, { asOf }) => (asOf > latest ? asOf : latest), EARLIEST)
 
 /** Undefined for an answer that could still change, and for a moment that only a newer reading can call the future. */
 function judge<Request extends AccountMoment, Row extends { final: boolean }>(
