@@ -48,7 +48,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   graphql: ['commands', 'server', 'schema'],
   'graphql-ws': ['server'],
   'graphql-yoga': ['server'],
-  'lru-cache': ['auth', 'server'],
+  'lru-cache': ['auth', 'server', 'ledger'],
   pg: ['db'],
   pino: ['server'],
   postgres: ['db'],

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { Temporal } from 'temporal-polyfill'
 import { takeTurn } from '../../turns.ts'
 
@@ -51,9 +52,9 @@ export function offsetSpans(timeZone: string, from: number, to: number): OffsetS
   return decades
 }
 
-/** Changes of clocks are searched for, at half a millisecond each: kept for those who ask again. */
-const known = new Map<string, OffsetSpan[]>()
 const KNOWN_MAX = 5_000
+/** Changes of clocks are searched for, at half a millisecond each: kept for those who ask again. */
+const known = new LRUCache<string, OffsetSpan[]>({ max: KNOWN_MAX })
 
 const keyOf = (timeZone: string, decade: number) => `${timeZone.toLowerCase()} ${decade}`
 const decadeOf = (time: number) => Math.floor(new Date(time).getUTCFullYear() / 10)
@@ -63,7 +64,6 @@ function decadeSpans(timeZone: string, decade: number): OffsetSpan[] {
   let spans = known.get(key)
   if (!spans) {
     spans = findSpans(timeZone, firstOf(decade), firstOf(decade + 1))
-    if (known.size >= KNOWN_MAX) known.clear()
     known.set(key, spans)
   }
   return spans

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { MIMEType } from 'node:util'
+import { remembering } from './header-values.ts'
 
 /*
  * The body of a POST: JSON in UTF-8, not compressed. Text is taken as it was sent or not at all. A decoder that puts U+FFFD
@@ -16,9 +17,7 @@ export interface BodyRefusal {
 }
 
 /** By the header Content-Type, which is the same for most requests. */
-const typeRefusals = new Map<string, BodyRefusal | null>()
-const TYPES_MAX = 100
-const TYPE_LENGTH_MAX = 256
+const judgeType = remembering((type) => ({ refusal: refuseType(type) }))
 
 /**
  * Judges a body by its headers, before any of it is read.
@@ -26,12 +25,7 @@ const TYPE_LENGTH_MAX = 256
  * @returns undefined when it may be read.
  */
 export function refuseByHeaders(headers: IncomingHttpHeaders, bytesMax: number): BodyRefusal | undefined {
-  const type = headers['content-type'] ?? ''
-  let refusal = typeRefusals.get(type)
-  if (refusal === undefined) {
-    refusal = refuseType(type) ?? null
-    if (typeRefusals.size < TYPES_MAX && type.length <= TYPE_LENGTH_MAX) typeRefusals.set(type, refusal)
-  }
+  const { refusal } = judgeType(headers['content-type'] ?? '')
   if (refusal) return refusal
   const coding = headers['content-encoding']
   if (coding !== undefined && !isIdentity(coding)) return { status: 415, message: 'The body must not be compressed.' }

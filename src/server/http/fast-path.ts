@@ -5,6 +5,7 @@ import type { GraphqlServer } from '../graphql/yoga.ts'
 import { recordOf } from '../http-request.ts'
 import { REQUEST_ID_HEADER } from '../request-id.ts'
 import { atEndOfTurn } from './end-of-turn.ts'
+import { remembering } from './header-values.ts'
 
 /*
  * The fast path answers common requests (JSON in by POST, one JSON answer) without Yoga's Request and Response objects, which
@@ -14,15 +15,11 @@ import { atEndOfTurn } from './end-of-turn.ts'
 
 type MediaType = 'application/json' | 'application/graphql-response+json'
 
-const mediaTypes = new Map<string, MediaType | undefined>()
-const MEDIA_TYPES_MAX = 100
-
 /**
  * The media type of the answer by the header Accept, as Yoga chooses it: the first supported type that is listed, and JSON for
- * a wildcard. Undefined: Yoga has to choose.
+ * a wildcard. Without one, Yoga has to choose.
  */
-function mediaTypeOf(accept = '*/*'): MediaType | undefined {
-  if (mediaTypes.has(accept)) return mediaTypes.get(accept)
+const judgeAccept = remembering((accept): { mediaType?: MediaType } => {
   const listed = accept.toLowerCase().replace(/\s/g, '').split(',')
   const first = listed.find((entry) => /^(application\/(json|graphql-response\+json|\*)|\*\/\*)(;|$)/.test(entry))
   // Other wildcards and character sets are for Yoga to read.
@@ -30,9 +27,8 @@ function mediaTypeOf(accept = '*/*'): MediaType | undefined {
   const type = first?.startsWith('application/graphql-response+json')
     ? 'application/graphql-response+json'
     : 'application/json'
-  if (mediaTypes.size < MEDIA_TYPES_MAX) mediaTypes.set(accept, isPlain ? type : undefined)
-  return isPlain ? type : undefined
-}
+  return isPlain ? { mediaType: type } : {}
+})
 
 const PARAMETERS = new Set(['query', 'variables', 'operationName', 'extensions'])
 
@@ -129,7 +125,7 @@ export function answerOnFastPath(
   body: string,
   { graphql, maskError, headers }: FastPathOptions,
 ): boolean {
-  const mediaType = mediaTypeOf(request.headers.accept)
+  const { mediaType } = judgeAccept(request.headers.accept ?? '*/*')
   const params = mediaType && paramsOf(body)
   if (!mediaType || !params) return false
   const record = recordOf(request)
