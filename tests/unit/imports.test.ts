@@ -48,6 +48,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   graphql: ['commands', 'server', 'schema'],
   'graphql-ws': ['server'],
   'graphql-yoga': ['server'],
+  'ipaddr.js': ['auth'],
   'lru-cache': ['auth', 'server', 'ledger'],
   pg: ['db'],
   pino: ['server'],

@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 import { expect, test } from 'vitest'
-import { networkOf } from '../../src/auth/model/network.ts'
 import { type Viewer, viewerOfUser } from '../../src/auth/model/viewer.ts'
 import { hashToken, makeToken, tokenKindOf } from '../../src/auth/token.ts'
 import { BAD_TOKEN, callerOf } from '../../src/server/http/bearer.ts'
@@ -29,24 +28,6 @@ test('the hash of a token is that of all its text', () => {
   expect(hashToken(token)).toHaveLength(32)
   expect(hashToken(token).equals(hashToken(token))).toBe(true)
   expect(hashToken(token).equals(hashToken(token.replace('session', 'api')))).toBe(false)
-})
-
-test.each([
-  ['192.0.2.1', '192.0.2.1'],
-  ['::ffff:192.0.2.1', '192.0.2.1'],
-  ['::FFFF:192.0.2.1', '192.0.2.1'],
-  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-  ['2001:0db8:0001:0002::1', '2001:db8:1:2::/64'],
-  ['2001:DB8:1:2::1', '2001:db8:1:2::/64'],
-  ['2001:db8::', '2001:db8:0:0::/64'],
-  ['2001:db8::1:2:3:4:5', '2001:db8:0:1::/64'],
-  ['::1', '0:0:0:0::/64'],
-  ['::', '0:0:0:0::/64'],
-  ['1::', '1:0:0:0::/64'],
-  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-  ['', ''],
-])('%s is of the network %s', (address, network) => {
-  expect(networkOf(address)).toBe(network)
 })
 
 /** A request as it comes from an address. */

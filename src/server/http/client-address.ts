@@ -1,19 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
+import { isLoopback, plainAddress } from '../../auth/model/network.ts'
 
 /**
  * The address of a client. Each proxy appends the address it was asked from to X-Forwarded-For: of that list only the
  * entries of one's own proxies can be believed, which are the last.
  */
 export function clientAddress({ headers, socket }: IncomingMessage, trustedProxyCount: number): string {
-  const peer = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '')
+  const peer = plainAddress(socket.remoteAddress ?? '')
   if (trustedProxyCount === 0) return peer
   const forwarded = String(headers['x-forwarded-for'] ?? '').split(',')
   // Some proxies write the port too: 192.0.2.1:4711, [2001:db8::1]:4711.
   const entry = forwarded.at(-trustedProxyCount)?.trim() ?? ''
   const [, ipv6, ipv4] = /^(?:\[(.+)\]|([\d.]+))(?::\d+)?$/.exec(entry) ?? []
   const address = ipv6 ?? ipv4 ?? entry
-  return isIP(address) ? address : peer
+  return isIP(address) ? plainAddress(address) : peer
 }
 
 /** What browsers send when they open a page, besides `sec-…`. */
@@ -45,7 +46,6 @@ const BROWSER_HEADERS = new Set([
  */
 export function isLocal({ headers, socket }: IncomingMessage): boolean {
   const isDirect = Object.keys(headers).every((name) => BROWSER_HEADERS.has(name) || name.startsWith('sec-'))
-  const peer = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
-  const isLoopback = peer === '::1' || peer.startsWith('127.')
-  return isLoopback && isDirect && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers.host ?? '')
+  const isHere = isLoopback(socket.remoteAddress ?? '')
+  return isHere && isDirect && /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/i.test(headers.host ?? '')
 }
