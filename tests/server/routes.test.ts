@@ -24,6 +24,20 @@ test('the server is healthy, shows GraphiQL to a browser, and sends others to Gr
   expect((await get('/nowhere')).status).toBe(404)
 })
 
+test.each([
+  ['text/html', true],
+  ['TEXT/HTML; q=0.1, application/json', true],
+  ['image/png, text/html;level=1', true],
+  ['*/*', false],
+  ['text/html;q=0, */*', false],
+  ['application/xhtml+xml', false],
+  ['application/json;of="text/html"', false],
+])('who accepts %s is shown GraphiQL: %s', async (accept, isShown) => {
+  const url = `${server.address}/graphql?query={__typename}`
+  const response = await fetch(url, { headers: { accept }, signal: AbortSignal.timeout(PATIENCE_MS) })
+  expect(response.headers.get('content-type')?.startsWith('text/html') ?? false).toBe(isShown)
+})
+
 test('metrics are for whoever runs the ledger, and tell what waits and what watches', async () => {
   const get = (headers: Record<string, string>) => fetch(`${server.address}/metrics`, { headers })
   const ada = await signUp(server, 'ada')

@@ -52,6 +52,8 @@ test.each([
   ['gzip, deflate, br, zstd', 'br', brotliDecompressSync],
   ['gzip, br;q=0', 'gzip', gunzipSync],
   ['*', 'br', brotliDecompressSync],
+  ['gzip;q=1, br;q=0.1', 'br', brotliDecompressSync],
+  ['GZIP ; q=0.5, *;q=0', 'gzip', gunzipSync],
   ['identity', undefined, (body: Buffer) => body],
   [undefined, undefined, (body: Buffer) => body],
 ])('to Accept-Encoding %s an asset answers in %s', async (accepted, encoding, decode) => {

@@ -50,6 +50,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   'graphql-yoga': ['server'],
   'ipaddr.js': ['auth'],
   'lru-cache': ['auth', 'server', 'ledger'],
+  negotiator: ['server'],
   pg: ['db'],
   pino: ['server'],
   postgres: ['db'],

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
+import Negotiator from 'negotiator'
 
 export interface ImmutableAsset {
   readonly contentType: string
@@ -31,7 +32,7 @@ export async function sendAsset(
   asset: ImmutableAsset,
   extraHeaders: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const encoding = chooseEncoding(request.headers['accept-encoding'])
+  const encoding = chooseEncoding(request)
   const etag = `"${asset.hash}-${encoding}"`
   const headers = {
     ...extraHeaders,
@@ -69,14 +70,9 @@ export function hasFresh(request: IncomingMessage, etag: string): boolean {
 }
 
 /** Accept-Encoding (RFC 9110 section 12.5.3): Brotli where it is taken, else gzip (browsers on plain HTTP), else neither. */
-function chooseEncoding(header = ''): Encoding {
-  const weights = new Map<string, number>()
-  for (const item of header.toLowerCase().split(',')) {
-    const [name = '', weight] = item.split(/\s*;\s*q\s*=\s*/)
-    weights.set(name.trim(), weight === undefined ? 1 : Number(weight))
-  }
-  const takes = (encoding: Encoding) => (weights.get(encoding) ?? weights.get('*') ?? 0) > 0
-  return takes('br') ? 'br' : takes('gzip') ? 'gzip' : 'identity'
+function chooseEncoding(request: IncomingMessage): Encoding {
+  const accepted = new Negotiator(request).encodings(['br', 'gzip'])
+  return accepted.includes('br') ? 'br' : accepted.includes('gzip') ? 'gzip' : 'identity'
 }
 
 /** Quality 5, for GraphiQL's 8.8 MB: 2.14 MB in 0.28 s of processor. 9 gives 2.06 MB in 1.1 s, 11 gives 1.89 MB in 14 s. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { GraphQLError } from 'graphql'
+import Negotiator from 'negotiator'
 import type { Caller } from '../../schema/context.ts'
 import type { GraphiqlPage, Visitor } from '../graphiql/page.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from '../graphql/yoga.ts'
@@ -90,7 +91,7 @@ function answerGraphql(request: HttpRequest, response: Answer, options: HttpOpti
   allowOrigin(request, response, options.allowedOrigins)
   if (method === 'OPTIONS') return answerPreflight(request, response)
   if (!isUtf8Url(request.url ?? '')) return answer(response, 400, 'The URL is not percent-encoded UTF-8.')
-  if ((method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '')) {
+  if ((method === 'GET' || method === 'HEAD') && asksForPage(request)) {
     if (!options.graphiql)
       return answer(response, 406, 'GraphiQL is off here. Send requests with `Accept: application/json`.')
     return options.graphiql.respond(request, response, options.visitorOf(request))
@@ -117,6 +118,13 @@ function answerGraphql(request: HttpRequest, response: Answer, options: HttpOpti
       })
     },
   )
+}
+
+/** By the header Accept: browsers name HTML. A wildcard alone is no browser's, and gets JSON. */
+function asksForPage(request: HttpRequest): boolean {
+  // Most others do not name it at all, and a long header takes a millisecond to read.
+  if (!/\btext\/html\b/i.test(request.headers.accept ?? '')) return false
+  return new Negotiator(request).mediaTypes().some((type) => type.toLowerCase() === 'text/html')
 }
 
 function answerCaller(
