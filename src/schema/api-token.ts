@@ -10,9 +10,8 @@ import { invalidArgument, ValidationError } from './validation-error.ts'
 const NAME_CHARACTERS_MAX = 100
 
 class ApiTokenNotFoundError extends MutationError {
-  readonly code = 'API_TOKEN_NOT_FOUND'
   constructor() {
-    super('There is no such API token.')
+    super('API_TOKEN_NOT_FOUND')
   }
 }
 

@@ -70,7 +70,8 @@ builder.objectField(User, 'balanceHistory', (t) =>
       try {
         return await loaders.histories.load({ accountId: user.id, from, to, bucket, timeZone: timeZone ?? 'UTC' })
       } catch (error) {
-        if (error instanceof FutureMomentError) throw invalidArgument('from', 'is in the future', { now: error.now })
+        if (error instanceof FutureMomentError)
+          throw invalidArgument('from', 'is in the future', { extensions: { now: error.now } })
         if (error instanceof TooManyBucketsError)
           throw invalidArgument('bucket', `makes more than ${BUCKETS_MAX} buckets: take a larger one, or less time`)
         throw error

@@ -46,7 +46,8 @@ export async function loadBalance(accountId: string, asOf: Instant | null | unde
   try {
     return await loaders.balancesAsOf.load({ accountId, asOf })
   } catch (error) {
-    if (error instanceof FutureMomentError) throw invalidArgument('asOf', 'is in the future', { now: error.now })
+    if (error instanceof FutureMomentError)
+      throw invalidArgument('asOf', 'is in the future', { extensions: { now: error.now } })
     throw error
   }
 }

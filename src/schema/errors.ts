@@ -3,6 +3,7 @@ import { HashQueueFullError } from '../auth/model/sign-in-errors.ts'
 import { ExpectedError } from '../ledger/model/expected-error.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
+import { type FixedResultCode, messageOf, RESULT_CODES, type ResultCode } from './result-codes.ts'
 import { ValidationError } from './validation-error.ts'
 
 /*
@@ -12,28 +13,11 @@ import { ValidationError } from './validation-error.ts'
 
 export const ErrorCode = builder.enumType('ErrorCode', {
   description: 'What went wrong, for programs to decide by.',
-  values: {
-    VALIDATION: { description: 'The input breaks a rule: see `fields`.' },
-    INSUFFICIENT_FUNDS: { description: 'The source holds less than the amount.' },
-    USER_NOT_FOUND: { description: 'There is no such user.' },
-    SAME_USER: { description: 'Source and destination are one account.' },
-    BALANCE_LIMIT: { description: 'A balance would pass 2^63-1 cents.' },
-    EMAIL_TAKEN: { description: 'Another user has this e-mail address.' },
-    IDEMPOTENCY_CONFLICT: { description: 'The key was already used with a different payload.' },
-    OVERLOADED: { description: 'Too many postings are waiting. Nothing was written; try again later.' },
-    RETRIES_EXHAUSTED: { description: 'It could not be done in time. Nothing was written.' },
-    INTERNAL_SERVER_ERROR: { description: 'A server error, for an operator to look into. Nothing was written.' },
-    INVALID_CREDENTIALS: { description: 'Wrong e-mail address or password.' },
-    TOO_MANY_ATTEMPTS: { description: 'There were too many attempts to sign in: see `retryAfterSeconds`.' },
-    API_TOKEN_NOT_FOUND: { description: 'There is no such API token.' },
-    FAILED_TRANSACTION_NOT_FOUND: { description: 'There is no such failed attempt.' },
-    OUTCOME_UNKNOWN: { description: 'The answer to COMMIT was lost. Send it again with the same key to find out.' },
-  } as const,
+  values: RESULT_CODES,
 })
-type Code = typeof ErrorCode.$inferType
 
 interface ErrorShape {
-  code: Code
+  code: ResultCode
   message: string
   retryable: boolean
 }
@@ -51,22 +35,28 @@ export const ErrorInterface = builder.interfaceRef<ErrorShape>('Error').implemen
   }),
 })
 
+/** @param message if it is not the one of the code. */
 export abstract class MutationError extends ExpectedError implements ErrorShape {
-  abstract readonly code: Code
-  readonly retryable: boolean = false
+  readonly code: ResultCode
+  readonly retryable: boolean
+  constructor(code: FixedResultCode, message?: string)
+  constructor(code: ResultCode, message: string)
+  constructor(code: ResultCode, message = messageOf(RESULT_CODES[code])) {
+    super(message)
+    this.code = code
+    this.retryable = RESULT_CODES[code].retryable
+  }
 }
 
 export class EmailTakenError extends MutationError {
-  readonly code = 'EMAIL_TAKEN'
   constructor() {
-    super('Another user has this e-mail address.')
+    super('EMAIL_TAKEN')
   }
 }
 
 export class FailedTransactionNotFoundError extends MutationError {
-  readonly code = 'FAILED_TRANSACTION_NOT_FOUND'
   constructor() {
-    super('There is no such failed attempt.')
+    super('FAILED_TRANSACTION_NOT_FOUND')
   }
 }
 

@@ -1,12 +1,13 @@
-import { GraphQLError } from 'graphql'
+import type { GraphQLError } from 'graphql'
 import { holdsAccount } from '../auth/model/viewer.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/model/entry.ts'
-import { REFUSAL_MESSAGES } from '../ledger/model/refusal.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { userId } from './ids.ts'
 import { readCursor } from './pages.ts'
+import { REQUEST_CODES } from './request-codes.ts'
+import { requestError } from './request-error.ts'
 import { resumable } from './resumable.ts'
 import { Transaction } from './transaction.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -87,8 +88,8 @@ export function entryPosition(
 
 /** The same sentence as a posting gets. */
 function noSuchUser(path: string): GraphQLError {
-  const message = REFUSAL_MESSAGES.USER_NOT_FOUND
-  return new GraphQLError(message, { extensions: { code: 'USER_NOT_FOUND', fields: [{ path, message }] } })
+  const { message } = REQUEST_CODES.USER_NOT_FOUND
+  return requestError('USER_NOT_FOUND', message, { extensions: { fields: [{ path, message }] } })
 }
 
 builder.subscriptionField('entryPosted', (t) =>

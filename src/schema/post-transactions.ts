@@ -82,12 +82,10 @@ const PostTransactionsSuccess = builder.objectRef<{ results: unknown[] }>('PostT
 
 /** An atomic call, refused for the sake of one of its postings. */
 class PostingRefusedError extends MutationError {
-  readonly code: MutationError['code']
   readonly index: number
   readonly reason: MutationError
   constructor(reason: MutationError, index: number) {
-    super('One of the postings was refused, so none was posted.')
-    this.code = reason.code
+    super(reason.code, 'One of the postings was refused, so none was posted. Correct it, or leave it out.')
     this.index = index
     this.reason = reason
   }

@@ -1,6 +1,6 @@
 import type { Viewer } from '../auth/model/viewer.ts'
 import type { Cents } from '../ledger/model/money.ts'
-import { type PayloadField, REFUSAL_MESSAGES, type Refusal } from '../ledger/model/refusal.ts'
+import type { PayloadField, Refusal } from '../ledger/model/refusal.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
@@ -12,12 +12,11 @@ import { Transaction } from './transaction.ts'
 /* The typed errors of refused postings. */
 
 export class InsufficientFundsError extends MutationError {
-  readonly code = 'INSUFFICIENT_FUNDS'
   readonly available: Cents
   readonly required: Cents
   readonly shortfall: Cents
   constructor({ available, required, shortfall }: { available: Cents; required: Cents; shortfall: Cents }) {
-    super(REFUSAL_MESSAGES.INSUFFICIENT_FUNDS)
+    super('INSUFFICIENT_FUNDS')
     this.available = available
     this.required = required
     this.shortfall = shortfall
@@ -25,34 +24,30 @@ export class InsufficientFundsError extends MutationError {
 }
 
 export class UserNotFoundError extends MutationError {
-  readonly code = 'USER_NOT_FOUND'
   readonly userId: string
   constructor(userId: string) {
-    super(REFUSAL_MESSAGES.USER_NOT_FOUND)
+    super('USER_NOT_FOUND')
     this.userId = userId
   }
 }
 
 export class SameUserError extends MutationError {
-  readonly code = 'SAME_USER'
   constructor() {
-    super(REFUSAL_MESSAGES.SAME_USER)
+    super('SAME_USER')
   }
 }
 
 export class BalanceLimitError extends MutationError {
-  readonly code = 'BALANCE_LIMIT'
   constructor() {
-    super(REFUSAL_MESSAGES.BALANCE_LIMIT)
+    super('BALANCE_LIMIT')
   }
 }
 
 export class IdempotencyConflictError extends MutationError {
-  readonly code = 'IDEMPOTENCY_CONFLICT'
   readonly differingFields: string[]
   readonly transaction: LedgerTransaction | null
   constructor(differingFields: string[], transaction: LedgerTransaction | null) {
-    super(REFUSAL_MESSAGES.IDEMPOTENCY_CONFLICT)
+    super('IDEMPOTENCY_CONFLICT')
     this.differingFields = differingFields
     this.transaction = transaction
   }

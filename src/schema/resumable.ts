@@ -1,5 +1,6 @@
-import { GraphQLError } from 'graphql'
 import { FeedFailedError, SlowConsumerError } from '../ledger/model/feed-errors.ts'
+import type { FixedCode } from './request-codes.ts'
+import { requestError } from './request-error.ts'
 
 /**
  * The events of a subscription. One that ends early says why, and from where to resume.
@@ -24,24 +25,9 @@ export function resumable<Event, Position>(
 
 /** Says for clients why a subscription ended, and from where to resume. */
 function errorFor<Position>(error: unknown, cursorAt: (position: Position) => string): unknown {
-  const ended = (message: string, code: string, retryable: boolean, position: Position) =>
-    new GraphQLError(message, { extensions: { code, retryable, cursor: cursorAt(position) } })
-  if (error instanceof SlowConsumerError) {
-    const message = 'Too many events were left unread. Subscribe again with `since`: nothing is lost.'
-    return ended(message, 'SLOW_CONSUMER', true, error.position)
-  }
+  const ended = (code: FixedCode, position: Position) =>
+    requestError(code, undefined, { extensions: { cursor: cursorAt(position) } })
+  if (error instanceof SlowConsumerError) return ended('SLOW_CONSUMER', error.position)
   if (!(error instanceof FeedFailedError)) return error
-  return error.reason === 'timed-out'
-    ? ended(
-        'Reading the next events timed out three times. Subscribe again with `since`: nothing is lost.',
-        'FEED_TIMED_OUT',
-        true,
-        error.position,
-      )
-    : ended(
-        'The next events could not be read because of an error in the server. Report it, then subscribe again with `since`: nothing is lost.',
-        'FEED_FAILED',
-        false,
-        error.position,
-      )
+  return ended(error.reason === 'timed-out' ? 'FEED_TIMED_OUT' : 'FEED_FAILED', error.position)
 }

@@ -1,9 +1,10 @@
-import { GraphQLError } from 'graphql'
+import type { GraphQLError } from 'graphql'
 import { holdsAccount, runsLedger, type Viewer } from '../auth/model/viewer.ts'
 import type { FailedTransaction } from '../ledger/model/failed-transaction.ts'
 import { accountsOf, type Sides } from '../ledger/model/sides.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import type { Context } from './context.ts'
+import { requestError } from './request-error.ts'
 
 /*
  * Who may see and do what; docs/security.md has the table. Other users' data behaves as if it did not exist, so most rules
@@ -32,10 +33,11 @@ export function scopesOf({ viewer }: Context): Scopes {
 
 export function unauthorized({ viewer, tokenHint }: Context): GraphQLError {
   return viewer.role === null
-    ? new GraphQLError(`Sign in first: send a token in the header \`Authorization: Bearer <token>\`.${tokenHint}`, {
-        extensions: { code: 'UNAUTHENTICATED' },
-      })
-    : new GraphQLError('Only operators may do this.', { extensions: { code: 'FORBIDDEN' } })
+    ? requestError(
+        'UNAUTHENTICATED',
+        `Sign in first: send a token in the header \`Authorization: Bearer <token>\`.${tokenHint}`,
+      )
+    : requestError('FORBIDDEN', "Only operators may do this. Send an operator's token.")
 }
 
 /** Both sides of a transaction see it. */

@@ -1,10 +1,11 @@
-import { GraphQLError, Kind, type ValueNode } from 'graphql'
+import { Kind, type ValueNode } from 'graphql'
 import { type Instant, parseInstant } from '../db/instant.ts'
 import { CENTS_MAX, CENTS_MIN } from '../ledger/model/money.ts'
 import { builder } from './builder.ts'
+import { requestError } from './request-error.ts'
 
 /** Reasons never repeat the value: it may be a secret in the wrong place. */
-const refuse = (reason: string) => new GraphQLError(reason, { extensions: { code: 'BAD_USER_INPUT' } })
+const refuse = (reason: string) => requestError('BAD_USER_INPUT', reason)
 
 /** The text of a literal, or undefined when it is none of these kinds. */
 const literal = (node: ValueNode, ...kinds: Kind[]) =>

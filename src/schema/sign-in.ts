@@ -1,26 +1,23 @@
-import { GraphQLError } from 'graphql'
 import { TooManyAttemptsError as Throttled } from '../auth/model/sign-in-errors.ts'
 import type { Instant } from '../db/instant.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError, passwordError } from './errors.ts'
+import { requestError } from './request-error.ts'
 import { email, PASSWORD_CHARACTERS_MAX, shownPassword } from './text.ts'
 import { User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
 
 class InvalidCredentialsError extends MutationError {
-  readonly code = 'INVALID_CREDENTIALS'
   constructor() {
-    super('Wrong e-mail address or password.')
+    super('INVALID_CREDENTIALS')
   }
 }
 
 class TooManyAttemptsError extends MutationError {
-  readonly code = 'TOO_MANY_ATTEMPTS'
-  override readonly retryable = true
   readonly retryAfterSeconds: number
   constructor(retryAfterMs: number) {
-    super('Too many attempts to sign in. Try again after `retryAfterSeconds`.')
+    super('TOO_MANY_ATTEMPTS')
     this.retryAfterSeconds = Math.ceil(retryAfterMs / 1_000)
   }
 }
@@ -83,13 +80,10 @@ const LogoutSuccess = builder.objectRef<{ endedAt: Instant }>('LogoutSuccess').i
   }),
 })
 
-const sessionOver = () =>
-  new GraphQLError('The session has already ended.', { extensions: { code: 'UNAUTHENTICATED' } })
+const sessionOver = () => requestError('UNAUTHENTICATED', 'The session has already ended. There is nothing to do.')
 
 const noSession = () =>
-  new GraphQLError('An API token has no session to end. An operator can revoke it with `revokeApiToken`.', {
-    extensions: { code: 'FORBIDDEN' },
-  })
+  requestError('FORBIDDEN', 'An API token has no session to end. An operator can revoke it with `revokeApiToken`.')
 
 builder.queryField('viewer', (t) =>
   t.field({

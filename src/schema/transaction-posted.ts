@@ -1,9 +1,9 @@
-import { GraphQLError } from 'graphql'
 import { FEED_CURSOR } from '../ledger/model/cursor.ts'
 import { PositionNotReachedError, RestoredLedgerError } from '../ledger/model/feed-errors.ts'
 import type { FeedEvent, FeedPosition } from '../ledger/model/feed-step.ts'
 import { builder } from './builder.ts'
 import { readCursor } from './pages.ts'
+import { requestError } from './request-error.ts'
 import { resumable } from './resumable.ts'
 import { Transaction } from './transaction.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -21,13 +21,7 @@ const TransactionPosted = builder.objectRef<FeedEvent>('TransactionPosted').impl
 
 /** Says for clients why there is no position in the feed. */
 export function feedError(error: unknown): unknown {
-  if (!(error instanceof RestoredLedgerError)) return error
-  return new GraphQLError(
-    'The ledger was restored from a backup. An operator must run `npm run era:renew` before the whole ledger can be watched.',
-    {
-      extensions: { code: 'FEED_CLOSED', retryable: false },
-    },
-  )
+  return error instanceof RestoredLedgerError ? requestError('FEED_CLOSED') : error
 }
 
 builder.subscriptionField('transactionPosted', (t) =>

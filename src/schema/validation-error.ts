@@ -1,4 +1,7 @@
 import { GraphQLError } from 'graphql'
+import type { RequestCode } from './request-codes.ts'
+import { extensionsOf } from './request-error.ts'
+import { RESULT_CODES } from './result-codes.ts'
 
 export interface InvalidField {
   /** Where, as in `input.amount`. */
@@ -26,20 +29,25 @@ export function messageOfIssues(issues: readonly InvalidField[], count = issues.
   return more > 0 ? `${named.join('; ')}; and ${more} more` : named.join('; ')
 }
 
-/**
- * Input that breaks a rule. One class for two uses: a member of a mutation's union, and everywhere else a plain
- * BAD_USER_INPUT.
- */
+type InputCode = Extract<RequestCode, 'BAD_USER_INPUT' | 'CURSOR_EXPIRED'>
+
+interface InputErrorOptions {
+  /** Outside of mutations. */
+  code?: InputCode
+  extensions?: Readonly<Record<string, unknown>>
+}
+
+/** Input that breaks a rule: a member of a mutation's union, and an entry of `errors` everywhere else. */
 export class ValidationError extends GraphQLError {
   readonly code = 'VALIDATION'
-  readonly retryable = false
+  readonly retryable = RESULT_CODES.VALIDATION.retryable
   readonly fields: InvalidField[]
   constructor(
     issues: readonly { path: readonly PropertyKey[]; message: string }[],
-    extensions: Record<string, unknown> = {},
+    { code = 'BAD_USER_INPUT', extensions }: InputErrorOptions = {},
   ) {
     const fields = issues.slice(0, ISSUES_MAX).map(({ path, message }) => ({ path: path.join('.'), message }))
-    super(messageOfIssues(fields, issues.length), { extensions: { code: 'BAD_USER_INPUT', fields, ...extensions } })
+    super(messageOfIssues(fields, issues.length), { extensions: extensionsOf(code, { fields, ...extensions }) })
     this.fields = fields
     // Not a fault of ours: nobody reads where it was made, and graphql-js would work that out, at 0.2 ms an error.
     Object.defineProperty(this, 'stack', { value: undefined })
@@ -47,6 +55,6 @@ export class ValidationError extends GraphQLError {
 }
 
 /** The error for one argument that breaks a rule only the ledger can check. */
-export function invalidArgument(path: string, message: string, extensions?: Record<string, unknown>): ValidationError {
-  return new ValidationError([{ path: path.split('.'), message }], extensions)
+export function invalidArgument(path: string, message: string, options?: InputErrorOptions): ValidationError {
+  return new ValidationError([{ path: path.split('.'), message }], options)
 }

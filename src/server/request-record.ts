@@ -1,4 +1,5 @@
 import type { ExecutionResult, GraphQLError, VariableDefinitionNode } from 'graphql'
+import type { RequestCode } from '../schema/request-codes.ts'
 import { type Fault, faultBehind } from './graphql/masked-errors.ts'
 
 export type Transport = 'http' | 'event-stream' | 'websocket'
@@ -8,7 +9,7 @@ export type OperationType = 'query' | 'mutation' | 'subscription'
 export type Result = 'ok' | 'refused' | 'unavailable' | 'error' | 'aborted'
 
 /** Codes of errors that pass: the same request may succeed when it is sent again. */
-const PASSING_CODES: ReadonlySet<string> = new Set([
+const PASSING_CODES: ReadonlySet<string> = new Set<RequestCode>([
   'UNAVAILABLE',
   'OVERLOADED',
   'RETRIES_EXHAUSTED',
@@ -16,10 +17,10 @@ const PASSING_CODES: ReadonlySet<string> = new Set([
   'DEADLINE_EXCEEDED',
 ])
 
-const INTERNAL = 'INTERNAL_SERVER_ERROR'
+const INTERNAL = 'INTERNAL_SERVER_ERROR' satisfies RequestCode
 
 /** Of errors that have no code of their own: graphql-js refused the document. */
-const NO_CODE = 'BAD_REQUEST'
+const NO_CODE = 'BAD_REQUEST' satisfies RequestCode
 
 /** A longer name is cut: names are the client's own words. */
 export const NAME_LENGTH_MAX = 100

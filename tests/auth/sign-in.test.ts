@@ -200,7 +200,7 @@ describe('a session', () => {
     )
     expect(data).toEqual({ a: { __typename: 'LogoutSuccess' }, b: null })
     expect(errors).toMatchObject([
-      { message: 'The session has already ended.', extensions: { code: 'UNAUTHENTICATED' } },
+      { message: 'The session has already ended. There is nothing to do.', extensions: { code: 'UNAUTHENTICATED' } },
     ])
   })
 

@@ -208,7 +208,7 @@ describe('an insert that PostgreSQL refuses', () => {
       const input = { idempotencyKey: randomUUID(), userId: account, amount: '9' }
       const answer = await server.ask(post, { input })
       expect(answer.data).toEqual({ deposit: null })
-      expect(answer.errors).toMatchObject([{ message: 'Unexpected error.' }])
+      expect(answer.errors).toMatchObject([{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }])
       expect(JSON.stringify(answer)).not.toMatch(/injected|23514|insert|transactions/)
       expect(await injected.attempts()).toBe(1)
       expect(server.logged.join()).toMatch(/injected/)

@@ -268,7 +268,7 @@ async function sendRaw(text: string): Promise<string> {
 test.each(['a b[', '[', 'x:99999999', '%'])('a Host header that is none is refused: %s', async (host) => {
   const answer = await sendRaw(`GET /graphql?query={__typename} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
   expect(answer).toMatch(/^HTTP\/1.1 400 /)
-  expect(answer).toContain('"The Host header is malformed."')
+  expect(answer).toContain('"The Host header is malformed. Send one, with one host."')
   expect(answer).not.toMatch(/node_modules|\bat /)
 })
 

@@ -75,7 +75,7 @@ test.each(['utf-8', 'UTF-8', 'utf8', '"utf-8"', 'unicode-1-1-utf-8'])('the chars
 
 test.each(['iso-8859-1', 'latin1', 'utf-16', 'us-ascii', 'utf-7', 'x'])('the charset %s is not', async (charset) => {
   const { status, json } = await post(READ, { 'content-type': `application/json; charset=${charset}` })
-  expect([status, json.errors[0].message]).toEqual([415, 'The charset must be UTF-8.'])
+  expect([status, json.errors[0].message]).toEqual([415, 'The charset of the body must be UTF-8.'])
 })
 
 test.each(['identity', 'Identity', 'identity, identity'])(

@@ -196,7 +196,9 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
     const answer = await ask(server, { query }, null)
     expect(answer.errors).toMatchObject([
       {
-        message: isGet ? expect.any(String) : 'An operation may sign in only once.',
+        message: isGet
+          ? expect.any(String)
+          : 'An operation may sign in only once. Send one operation for each sign-in.',
         extensions: { code: 'BAD_REQUEST' },
       },
     ])

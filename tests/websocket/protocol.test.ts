@@ -306,7 +306,10 @@ describe('a fault of ours is masked', () => {
     return broken
   }
   const insides = /relation|users|select|insert|sql|postgres|node_modules|\/src\//i
-  const masked = { message: 'Unexpected error.', extensions: { code: 'INTERNAL_SERVER_ERROR' } }
+  const masked = {
+    message: 'Server error. Report it with `extensions.requestId`.',
+    extensions: { code: 'INTERNAL_SERVER_ERROR' },
+  }
 
   test('in a query, a mutation and the start of a subscription, while the socket lives on', async () => {
     const broken = await openBroken()

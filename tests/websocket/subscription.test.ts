@@ -295,7 +295,10 @@ describe('what cannot be watched is refused, and the socket lives on', () => {
   test('a user who is not there', async () => {
     const userId = `user_${randomUUID()}`
     const [error] = await refusals({ userId })
-    expect(error).toMatchObject({ message: 'There is no such user.', extensions: { code: 'USER_NOT_FOUND' } })
+    expect(error).toMatchObject({
+      message: 'There is no such user. Check the id.',
+      extensions: { code: 'USER_NOT_FOUND' },
+    })
     expect(JSON.stringify(error)).not.toContain(userId)
   })
 

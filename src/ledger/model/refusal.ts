@@ -19,8 +19,8 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
   IDEMPOTENCY_CONFLICT:
     'This idempotency key was already used with a different payload. Use a new key for a new payload.',
   SAME_USER: 'Source and destination must be different users.',
-  USER_NOT_FOUND: 'There is no such user.',
+  USER_NOT_FOUND: 'There is no such user. Check the id.',
   INSUFFICIENT_FUNDS:
     'The balance of the source is less than the amount. Nothing was posted, and the key can be used again.',
-  BALANCE_LIMIT: 'The balance of the destination would exceed the maximum of 2^63-1 cents.',
+  BALANCE_LIMIT: 'The balance of the destination would exceed the maximum of 2^63-1 cents. Post a smaller amount.',
 }

@@ -2,7 +2,8 @@ import { ExpectedError } from './expected-error.ts'
 
 export type UnavailableCode = 'OVERLOADED' | 'RETRIES_EXHAUSTED' | 'OUTCOME_UNKNOWN'
 
-const MESSAGES: Readonly<Record<UnavailableCode, string>> = {
+/** For people. */
+export const UNAVAILABLE_MESSAGES: Readonly<Record<UnavailableCode, string>> = {
   OVERLOADED: 'The ledger is busy. Nothing was posted; try again later.',
   RETRIES_EXHAUSTED: 'The ledger could not be reached, or was busy for too long. Nothing was posted; try again.',
   OUTCOME_UNKNOWN: 'It is unknown whether this was posted. Send it again with the same idempotency key to find out.',
@@ -14,7 +15,7 @@ export class UnavailableError extends ExpectedError {
   readonly code: UnavailableCode
   readonly retryable = true
   constructor(code: UnavailableCode, options?: ErrorOptions) {
-    super(MESSAGES[code], options)
+    super(UNAVAILABLE_MESSAGES[code], options)
     this.code = code
   }
 }

@@ -1,14 +1,16 @@
 import { GraphQLError } from 'graphql'
+import type { RequestCode } from '../../schema/request-codes.ts'
+import { requestError } from '../../schema/request-error.ts'
 import { type InvalidField, messageOfIssues } from '../../schema/validation-error.ts'
 
 /* The error of input that is not what the schema says: where it is wrong and why, never the value. */
 
-export const BAD_USER_INPUT = 'BAD_USER_INPUT'
+export const BAD_USER_INPUT = 'BAD_USER_INPUT' satisfies RequestCode
 
 export function badUserInput(issues: readonly InvalidField[], nodes?: GraphQLError['nodes']): GraphQLError {
-  return new GraphQLError(messageOfIssues(issues), {
+  return requestError(BAD_USER_INPUT, messageOfIssues(issues), {
     ...(nodes ? { nodes } : {}),
-    extensions: { code: BAD_USER_INPUT, fields: issues },
+    extensions: { fields: issues },
   })
 }
 

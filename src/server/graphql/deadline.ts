@@ -1,4 +1,5 @@
-import { type ExecutionResult, GraphQLError, getOperationAST, OperationTypeNode } from 'graphql'
+import { type ExecutionResult, getOperationAST, OperationTypeNode } from 'graphql'
+import { requestError } from '../../schema/request-error.ts'
 import type { Plugin } from './plugin.ts'
 
 /**
@@ -18,14 +19,9 @@ export function answersQueriesBy(deadlineMs: number): Plugin {
   }
 }
 
-const tooLate = () =>
-  new GraphQLError('The operation took too long. Ask for less, or try again later.', {
-    extensions: { code: 'DEADLINE_EXCEEDED', retryable: true },
-  })
-
 function inTime<Answer>(answer: Promise<Answer>, deadlineMs: number): Promise<Answer | ExecutionResult> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => resolve({ errors: [tooLate()] }), deadlineMs)
+    const timer = setTimeout(() => resolve({ errors: [requestError('DEADLINE_EXCEEDED')] }), deadlineMs)
     answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }

@@ -1,11 +1,12 @@
 import {
   type DocumentNode,
   type FieldNode,
-  GraphQLError,
+  type GraphQLError,
   Kind,
   type OperationDefinitionNode,
   type SelectionSetNode,
 } from 'graphql'
+import { refusedRequest, requestError } from '../../schema/request-error.ts'
 
 /*
  * What a document may ask, whatever its variables are. It is checked before the document is validated, since some rules of
@@ -29,8 +30,9 @@ export const REPEATS_MAX = 5_000
 /** Fields within each other, fragments included. Introspection by GraphiQL has 13; no question of a ledger has 32. */
 export const DEPTH_MAX = 32
 
-const refusal = (message: string) =>
-  new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
+const refusal = (message: string) => refusedRequest('BAD_REQUEST', message)
+
+const SPLIT = 'Split it into several requests.'
 
 /** What is asked for in a selection set, with its fragments. */
 interface Size {
@@ -88,14 +90,15 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
     if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue
     const { fields, aliases, logins, introspections, depth } = sizeOf(definition.selectionSet)
     if (definition.kind === Kind.OPERATION_DEFINITION && depth > DEPTH_MAX) tooDeep ??= definition
-    if (fields > FIELDS_MAX) return refusal(`The document has more than ${FIELDS_MAX} fields.`)
-    if (aliases > ALIASES_MAX) return refusal(`The document has more than ${ALIASES_MAX} aliases.`)
-    if (hasLongAlias) return refusal(`An alias has more than ${ALIAS_LENGTH_MAX} characters.`)
-    if (logins > 1) return refusal('An operation may sign in only once.')
+    if (fields > FIELDS_MAX) return refusal(`The document has more than ${FIELDS_MAX} fields. ${SPLIT}`)
+    if (aliases > ALIASES_MAX) return refusal(`The document has more than ${ALIASES_MAX} aliases. ${SPLIT}`)
+    if (hasLongAlias) return refusal(`An alias has more than ${ALIAS_LENGTH_MAX} characters. Shorten it.`)
+    if (logins > 1) return refusal('An operation may sign in only once. Send one operation for each sign-in.')
     if (introspections > 0 && aliases > INTROSPECTION_ALIASES_MAX)
-      return refusal(`An introspection query has more than ${INTROSPECTION_ALIASES_MAX} aliases.`)
+      return refusal(`An introspection query has more than ${INTROSPECTION_ALIASES_MAX} aliases. ${SPLIT}`)
   }
-  if (repeats > REPEATS_MAX) return refusal('The document repeats the same fields too many times.')
+  if (repeats > REPEATS_MAX)
+    return refusal('The document repeats the same fields too many times. Ask for each field once.')
   return tooDeep && depthRefusal(tooDeep)
 }
 
@@ -104,10 +107,7 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
  * It is answered as if validation refused it.
  */
 const depthRefusal = (nodes: OperationDefinitionNode) =>
-  new GraphQLError(`The document is nested too deeply: at most ${DEPTH_MAX} levels of fields.`, {
-    nodes,
-    extensions: { code: 'BAD_REQUEST' },
-  })
+  requestError('BAD_REQUEST', `The document is nested too deeply: at most ${DEPTH_MAX} levels of fields.`, { nodes })
 
 function countField(size: Size, { name: { value: name }, alias }: FieldNode): void {
   size.fields++

@@ -10,6 +10,8 @@ import {
 } from 'graphql'
 import type { Auth } from '../../auth/auth.ts'
 import type { Context } from '../../schema/context.ts'
+import { REQUEST_CODES } from '../../schema/request-codes.ts'
+import { requestError } from '../../schema/request-error.ts'
 import type { Plugin } from './plugin.ts'
 import { ViewerCount } from './viewer-count.ts'
 
@@ -112,18 +114,17 @@ function variablesOf(document: DocumentNode): Set<string> {
 function clientErrorOf(error: unknown): GraphQLError {
   return error instanceof GraphQLError
     ? error
-    : new GraphQLError('Unexpected error.', { originalError: error as Error })
+    : new GraphQLError(REQUEST_CODES.INTERNAL_SERVER_ERROR.message, { originalError: error as Error })
 }
 
 const signedOut = () =>
-  new GraphQLError('The session has ended. Sign in again, then subscribe with `since`: nothing is lost.', {
-    extensions: { code: 'UNAUTHENTICATED' },
-  })
+  requestError('UNAUTHENTICATED', 'The session has ended. Sign in again, then subscribe with `since`: nothing is lost.')
 
 const tooMany = (max: number) =>
-  new GraphQLError(`A viewer may have at most ${max} subscriptions at once. End one, then try again.`, {
-    extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
-  })
+  requestError(
+    'TOO_MANY_SUBSCRIPTIONS',
+    `A viewer may have at most ${max} subscriptions at once. End one, then try again.`,
+  )
 
 class Answers implements AsyncIterableIterator<ExecutionResult, undefined> {
   readonly #events: AsyncIterator<object>

@@ -1,4 +1,4 @@
-import { overloaded } from './overloaded.ts'
+import { refusedRequest } from '../../schema/request-error.ts'
 import type { Plugin } from './plugin.ts'
 import { measureVariables } from './variable-limits.ts'
 import { countedAs } from './viewer-count.ts'
@@ -19,7 +19,7 @@ export function paceLargeOperations(deadlineMs: number): Plugin {
       if (bytes < LARGE_BYTES) return
       return turns.take(countedAs(args.contextValue), bytes).then((release) => {
         if (release) return { onExecuteDone: release }
-        setResultAndStopExecution({ errors: [overloaded()] })
+        setResultAndStopExecution({ errors: [refusedRequest('OVERLOADED')] })
         return undefined
       })
     },

@@ -13,10 +13,10 @@ import {
   visitWithTypeInfo,
 } from 'graphql'
 import { runsLedger } from '../../auth/model/viewer.ts'
+import { refusedRequest } from '../../schema/request-error.ts'
 import { recordFor } from '../http-request.ts'
 import { CostTurns } from './cost-turns.ts'
 import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './document-limits.ts'
-import { overloaded } from './overloaded.ts'
 import type { OperationArgs, Plugin } from './plugin.ts'
 import { withoutArgumentValue } from './request-errors.ts'
 import { measureVariables } from './variable-limits.ts'
@@ -29,14 +29,14 @@ export interface CostLimits {
   operatorCostMax: number
 }
 
-const refusal = (message: string, code = 'BAD_REQUEST') =>
-  new GraphQLError(message, { extensions: { code, http: { status: 400 } } })
-
 /** Looks at a document before graphql-js does. */
 export const limitsDocuments: Plugin = {
   onParse({ params, parseFn, setParseFn }) {
     if (params.source.toString().length > DOCUMENT_LENGTH_MAX)
-      throw refusal(`The document is longer than ${DOCUMENT_LENGTH_MAX} characters.`)
+      throw refusedRequest(
+        'BAD_REQUEST',
+        `The document is longer than ${DOCUMENT_LENGTH_MAX} characters. Split it into several requests.`,
+      )
     setParseFn((source, options) => parseFn(source, { ...options, maxTokens: TOKENS_MAX }))
   },
 }
@@ -60,9 +60,9 @@ export function limitsCost(limits: CostLimits & { operationDeadlineMs: number })
     const record = recordFor(context)
     if (record) record.cost = Math.ceil(cost)
     if (cost <= max) return cost
-    return refusal(
-      `Query cost ${Math.ceil(cost)} exceeds the limit of ${max}. Ask for fewer fields or smaller pages.`,
+    return refusedRequest(
       'TOO_COSTLY',
+      `Query cost ${Math.ceil(cost)} exceeds the limit of ${max}. Ask for fewer fields or smaller pages.`,
     )
   }
   return {
@@ -71,7 +71,7 @@ export function limitsCost(limits: CostLimits & { operationDeadlineMs: number })
       if (cost instanceof GraphQLError) return setResultAndStopExecution({ errors: [cost] })
       return turns.take(countedAs(args.contextValue), cost)?.then((release) => {
         if (release) return { onExecuteDone: release }
-        setResultAndStopExecution({ errors: [overloaded()] })
+        setResultAndStopExecution({ errors: [refusedRequest('OVERLOADED')] })
         return undefined
       })
     },

@@ -1,6 +1,7 @@
 import { GraphQLError } from 'graphql'
 import { remedyFor } from '../../db/sqlstate.ts'
 import { UnavailableError } from '../../ledger/model/unavailable.ts'
+import { requestError } from '../../schema/request-error.ts'
 import { unreadableRequest, withoutArgumentValue } from './request-errors.ts'
 
 /** What happened, for the log: never for a client. */
@@ -26,15 +27,10 @@ export function maskError(error: unknown): GraphQLError {
     return withoutArgumentValue(error)
   const place = error instanceof GraphQLError ? { nodes: error.nodes ?? null, path: error.path ?? null } : {}
   if (original instanceof UnavailableError) {
-    return new GraphQLError(original.message, { ...place, extensions: { code: original.code, retryable: true } })
+    return requestError(original.code, original.message, place)
   }
   const isPassing = remedyFor(original) !== 'fault'
-  const masked = isPassing
-    ? new GraphQLError('The ledger could not answer. Try again later.', {
-        ...place,
-        extensions: { code: 'UNAVAILABLE', retryable: true },
-      })
-    : new GraphQLError('Unexpected error.', { ...place, extensions: { code: 'INTERNAL_SERVER_ERROR' } })
+  const masked = requestError(isPassing ? 'UNAVAILABLE' : 'INTERNAL_SERVER_ERROR', undefined, place)
   faults.set(masked, { error: original, isPassing })
   return masked
 }

@@ -1,7 +1,8 @@
-import { GraphQLError, parse, print } from 'graphql'
+import { parse, print } from 'graphql'
 import type { GraphQLParams } from 'graphql-yoga'
 import { LRUCache } from 'lru-cache'
 import { ConfigError } from '../../config.ts'
+import { refusedRequest } from '../../schema/request-error.ts'
 import { canonicalForm, operationsFirst, withTypenames } from './canonical-document.ts'
 import { DOCUMENT_LENGTH_MAX, TOKENS_MAX } from './document-limits.ts'
 import { bareId, type ListedOperation, readOperationList, sha256Of } from './operation-list.ts'
@@ -83,11 +84,7 @@ interface Params {
 }
 
 /** In `application/json` these are 200, as Apollo Server has it: some clients read the errors of no other answer. */
-const apqRefusal = (message: string, code: string) =>
-  new GraphQLError(message, { extensions: { code, http: { status: 400, spec: true } } })
-
-const badRequest = (message: string, code: string) =>
-  new GraphQLError(message, { extensions: { code, http: { status: 400 } } })
+const IN_JSON = { isOkInJson: true }
 
 /**
  * The document that is meant: by its text, by `documentId` (GraphQL over HTTP), or by Apollo's `extensions.persistedQuery`. A
@@ -103,25 +100,25 @@ export function requestedDocument(
 ): string {
   const persistedQuery = extensions?.persistedQuery as { sha256Hash?: unknown } | null | undefined
   const hasText = query != null && query !== ''
-  if (hasText && typeof query !== 'string') throw badRequest('`query` must be a string.', 'BAD_REQUEST')
+  if (hasText && typeof query !== 'string') throw refusedRequest('BAD_REQUEST', '`query` must be a string.')
   if (!operations) {
     if (hasText) return query
-    if (documentId == null && persistedQuery == null) throw badRequest('Send a document in `query`.', 'BAD_REQUEST')
-    throw apqRefusal('PersistedQueryNotSupported', 'PERSISTED_QUERY_NOT_SUPPORTED')
+    if (documentId == null && persistedQuery == null) throw refusedRequest('BAD_REQUEST', 'Send a document in `query`.')
+    throw refusedRequest('PERSISTED_QUERY_NOT_SUPPORTED', undefined, IN_JSON)
   }
   if (documentId == null && hasText) {
     const text = operations.admit(query)
     if (text !== undefined) return text
-    throw badRequest(
-      'This server runs only the operations on its list, and this one is not on it.',
+    throw refusedRequest(
       'PERSISTED_QUERY_NOT_FOUND',
+      'This server runs only the operations on its list, and this one is not on it. Ask its operator to list it.',
     )
   }
   if (documentId == null && persistedQuery == null)
-    throw badRequest('Send a document in `query`, or its hash in `documentId`.', 'BAD_REQUEST')
+    throw refusedRequest('BAD_REQUEST', 'Send a document in `query`, or its hash in `documentId`.')
   const text = operations.byId(documentId ?? persistedQuery?.sha256Hash)
   if (text !== undefined) return text
-  throw apqRefusal('PersistedQueryNotFound', 'PERSISTED_QUERY_NOT_FOUND')
+  throw refusedRequest('PERSISTED_QUERY_NOT_FOUND', 'PersistedQueryNotFound', IN_JSON)
 }
 
 /** For HTTP. */

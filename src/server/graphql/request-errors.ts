@@ -14,6 +14,7 @@ import {
   validate,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
+import { refusedRequest } from '../../schema/request-error.ts'
 import { type InvalidField, ISSUES_MAX } from '../../schema/validation-error.ts'
 import { BAD_USER_INPUT, badUserInput, messageOf, reasonOf } from './bad-user-input.ts'
 import { excessOf, TOKENS_MAX } from './document-limits.ts'
@@ -25,9 +26,6 @@ import { VALIDATION_RULES } from './validation-rules.ts'
  * a variable has the wrong type; here such errors are made again, with the path and the reason only.
  */
 
-const refusal = (message: string) =>
-  new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
-
 /** Reads a document, whose nesting may be deeper than the stack. Once it is carried out that would be a fault of ours. */
 function read<Parameters extends unknown[], Result>(step: (...parameters: Parameters) => Result) {
   return (...parameters: Parameters): Result => {
@@ -35,7 +33,7 @@ function read<Parameters extends unknown[], Result>(step: (...parameters: Parame
       return step(...parameters)
     } catch (error) {
       if (error instanceof RangeError && /call stack/.test(error.message))
-        throw refusal('The document is nested too deeply.')
+        throw refusedRequest('BAD_REQUEST', 'The document is nested too deeply. Ask for fewer levels.')
       throw error
     }
   }
@@ -62,11 +60,15 @@ export function withoutArgumentValue(error: GraphQLError): GraphQLError {
  * JSON.parse the text. Undefined for any other error.
  */
 export function unreadableRequest(error: unknown): GraphQLError | undefined {
-  if (error instanceof SyntaxError) return refusal('`variables` and `extensions` must be JSON.')
+  if (error instanceof SyntaxError) return refusedRequest('BAD_REQUEST', '`variables` and `extensions` must be JSON.')
   if (!(error instanceof GraphQLError)) return undefined
-  if (error.extensions.originalError) return refusal(error.message)
+  if (error.extensions.originalError) return refusedRequest('BAD_REQUEST', error.message)
   if (!error.message.startsWith('Syntax Error: ')) return undefined
-  if (error.message.includes('Parsing aborted')) return refusal(`The document has more than ${TOKENS_MAX} tokens.`)
+  if (error.message.includes('Parsing aborted'))
+    return refusedRequest(
+      'BAD_REQUEST',
+      `The document has more than ${TOKENS_MAX} tokens. Split it into several requests.`,
+    )
   const message = error.message.replace(/\b(Name|String|BlockString|Int|Float|Comment) ".*"/s, '$1')
   return new GraphQLError(message, { source: error.source, positions: error.positions, extensions: error.extensions })
 }

@@ -1,4 +1,5 @@
-import { GraphQLError } from 'graphql'
+import type { GraphQLError } from 'graphql'
+import { refusedRequest } from '../../schema/request-error.ts'
 
 /* What the variables of an operation may hold, whatever it does with them. */
 
@@ -9,8 +10,7 @@ export const VARIABLE_NAME_LENGTH_MAX = 256
 /** What a value takes in memory besides its text, about. */
 const VALUE_BYTES = 64
 
-const refusal = (message: string) =>
-  new GraphQLError(message, { extensions: { code: 'BAD_REQUEST', http: { status: 400 } } })
+const refusal = (message: string) => refusedRequest('BAD_REQUEST', message)
 
 export interface VariablesSize {
   /** About how much memory they take. */
@@ -55,9 +55,15 @@ function sizeOf(variables: object): VariablesSize {
     }
   }
   if (nameLengthMax > VARIABLE_NAME_LENGTH_MAX)
-    return { bytes, excess: refusal(`A name in the variables has more than ${VARIABLE_NAME_LENGTH_MAX} characters.`) }
+    return {
+      bytes,
+      excess: refusal(`A name in the variables has more than ${VARIABLE_NAME_LENGTH_MAX} characters. Shorten it.`),
+    }
   // The variables as a whole are no value of theirs.
   if (count - 1 > VARIABLE_VALUES_MAX)
-    return { bytes, excess: refusal(`The variables have more than ${VARIABLE_VALUES_MAX} values.`) }
+    return {
+      bytes,
+      excess: refusal(`The variables have more than ${VARIABLE_VALUES_MAX} values. Send several requests.`),
+    }
   return { bytes }
 }

@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http'
+import { REQUEST_CODES, type RequestCodeRules, type StatusCode } from '../../schema/request-codes.ts'
+import { extensionsOf } from '../../schema/request-error.ts'
 import { recordOf } from '../http-request.ts'
 import { REQUEST_ID_HEADER } from '../request-id.ts'
 
@@ -27,19 +29,24 @@ function identify(response: ServerResponse): void {
   if (record) response.setHeader(REQUEST_ID_HEADER, record.id)
 }
 
-/** A refusal in the form GraphQL clients read. */
-export function answer(
-  response: ServerResponse,
-  status: number,
-  message: string,
-  extensions?: Readonly<Record<string, unknown>>,
-  isLast = false,
-): void {
+/** Answers with an error that has a code, and with the status of the code. @param isLast closes the connection. */
+export function answerError(response: ServerResponse, code: StatusCode, message: string, isLast = false): void {
+  const { status, retryAfterSeconds }: RequestCodeRules & { status: number } = REQUEST_CODES[code]
+  if (retryAfterSeconds !== undefined) response.setHeader('retry-after', String(retryAfterSeconds))
+  recordOf(response.req)?.addCode(code)
+  write(response, status, { message, extensions: extensionsOf(code) }, isLast)
+}
+
+/** Answers with an error without a code: the status says what is wrong. @param isLast closes the connection. */
+export function answer(response: ServerResponse, status: number, message: string, isLast = false): void {
+  write(response, status, { message }, isLast)
+}
+
+/** In the form that GraphQL clients read. */
+function write(response: ServerResponse, status: number, error: object, isLast: boolean): void {
   if (isLast) response.setHeader('connection', 'close')
   for (const [name, value] of Object.entries(SECURITY_HEADERS)) response.setHeader(name, value)
   identify(response)
-  const code = extensions?.code
-  if (typeof code === 'string') recordOf(response.req)?.addCode(code)
   response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
-  response.end(JSON.stringify({ errors: [{ message, ...(extensions && { extensions }) }] }))
+  response.end(JSON.stringify({ errors: [error] }))
 }

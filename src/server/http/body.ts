@@ -28,7 +28,8 @@ export function refuseByHeaders(headers: IncomingHttpHeaders, bytesMax: number):
   const { refusal } = judgeType(headers['content-type'] ?? '')
   if (refusal) return refusal
   const coding = headers['content-encoding']
-  if (coding !== undefined && !isIdentity(coding)) return { status: 415, message: 'The body must not be compressed.' }
+  if (coding !== undefined && !isIdentity(coding))
+    return { status: 415, message: 'The body must not be compressed. Send it without `Content-Encoding`.' }
   return Number(headers['content-length'] ?? 0) > bytesMax ? tooLarge(bytesMax) : undefined
 }
 
@@ -36,7 +37,7 @@ function refuseType(type: string): BodyRefusal | undefined {
   // A form or a text can be sent from any web page without asking; JSON cannot.
   if (!/^application\/json\s*(;|$)/i.test(type))
     return { status: 415, message: 'Send the header `Content-Type: application/json`.' }
-  return isUtf8Charset(charsetOf(type)) ? undefined : { status: 415, message: 'The charset must be UTF-8.' }
+  return isUtf8Charset(charsetOf(type)) ? undefined : { status: 415, message: 'The charset of the body must be UTF-8.' }
 }
 
 function charsetOf(type: string): string {
@@ -66,7 +67,7 @@ function isIdentity(coding: string): boolean {
 
 const tooLarge = (bytesMax: number): BodyRefusal => ({
   status: 413,
-  message: `The body is larger than ${bytesMax} bytes.`,
+  message: `The body is larger than ${bytesMax} bytes. Send several smaller requests.`,
   isLast: true,
 })
 

@@ -3,11 +3,12 @@ import { Readable } from 'node:stream'
 import type { GraphQLError } from 'graphql'
 import Negotiator from 'negotiator'
 import type { Caller } from '../../schema/context.ts'
+import { REQUEST_CODES } from '../../schema/request-codes.ts'
 import type { GraphiqlPage, Visitor } from '../graphiql/page.ts'
 import { GRAPHQL_PATH, type GraphqlServer } from '../graphql/yoga.ts'
 import { HttpRequest, recordOf } from '../http-request.ts'
 import type { RequestLog } from '../request-log.ts'
-import { answer, secure, securityHeaders } from './answer.ts'
+import { answer, answerError, secure, securityHeaders } from './answer.ts'
 import { BAD_TOKEN, badTokenMessage } from './bearer.ts'
 import { type BodyRefusal, readBody, refuseByHeaders } from './body.ts'
 import { Answer } from './connection.ts'
@@ -69,7 +70,7 @@ export function createHttpServer(options: HttpOptions): Server {
       const record = options.log.beginHttp(request, response)
       if (!isTaken) return answerTooMany(response)
       // Yoga makes a URL of it, and would show its stack.
-      if (!namesOneHost(request)) return answer(response, 400, 'The Host header is malformed.')
+      if (!namesOneHost(request)) return answer(response, 400, 'The Host header is malformed. Send one, with one host.')
       const path = (request.url ?? '/').split('?', 1)[0] as string
       if (path === GRAPHQL_PATH) return void answerGraphql(request, response, options)
       secure(response, options.isProduction)
@@ -90,7 +91,8 @@ function answerGraphql(request: HttpRequest, response: Answer, options: HttpOpti
   if (method !== 'POST') secure(response, options.isProduction)
   allowOrigin(request, response, options.allowedOrigins)
   if (method === 'OPTIONS') return answerPreflight(request, response)
-  if (!isUtf8Url(request.url ?? '')) return answer(response, 400, 'The URL is not percent-encoded UTF-8.')
+  if (!isUtf8Url(request.url ?? ''))
+    return answer(response, 400, 'The URL is not percent-encoded UTF-8. Encode its parameters again.')
   if ((method === 'GET' || method === 'HEAD') && asksForPage(request)) {
     if (!options.graphiql)
       return answer(response, 406, 'GraphiQL is off here. Send requests with `Accept: application/json`.')
@@ -111,11 +113,7 @@ function answerGraphql(request: HttpRequest, response: Answer, options: HttpOpti
     (caller) => answerCaller(caller, request, response, options),
     (error) => {
       options.onError(error)
-      response.setHeader('retry-after', '1')
-      answer(response, 503, 'The ledger could not answer. Try again later.', {
-        code: 'UNAVAILABLE',
-        retryable: true,
-      })
+      answerError(response, 'UNAVAILABLE', REQUEST_CODES.UNAVAILABLE.message)
     },
   )
 }
@@ -136,7 +134,7 @@ function answerCaller(
   if (caller === BAD_TOKEN) {
     response.setHeader('www-authenticate', 'Bearer error="invalid_token"')
     const message = badTokenMessage(request.headers.authorization) + options.tokenHint()
-    return answer(response, 401, message, { code: 'UNAUTHENTICATED' })
+    return answerError(response, 'UNAUTHENTICATED', message)
   }
   const record = recordOf(request)
   if (record) record.viewer = caller.viewer.key
@@ -167,11 +165,10 @@ function answerInTurn(request: HttpRequest, response: Answer, options: HttpOptio
 }
 
 function answerBodyRefusal(response: ServerResponse, { status, message, isLast }: BodyRefusal): void {
-  answer(response, status, message, undefined, isLast)
+  answer(response, status, message, isLast)
 }
 
 function answerTooMany(response: ServerResponse): void {
   if (response.req.socket.destroyed) return
-  const message = 'This connection has too many requests in flight. Wait for answers before you send more.'
-  answer(response, 429, message, { code: 'TOO_MANY_REQUESTS', retryable: true }, true)
+  answerError(response, 'TOO_MANY_REQUESTS', REQUEST_CODES.TOO_MANY_REQUESTS.message, true)
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { runsLedger } from '../../auth/model/viewer.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
 import type { Caller } from '../../schema/context.ts'
-import { answer } from './answer.ts'
+import { answer, answerError } from './answer.ts'
 import { BAD_TOKEN } from './bearer.ts'
 import { isHealthy } from './health.ts'
 import type { Metrics } from './metrics.ts'
@@ -47,15 +47,14 @@ async function answerMetrics(request: IncomingMessage, response: ServerResponse,
   const caller = await Promise.resolve(options.authenticate(request)).catch((): typeof BAD_TOKEN => BAD_TOKEN)
   if (caller === BAD_TOKEN || !runsLedger(caller.viewer)) {
     response.setHeader('www-authenticate', 'Bearer')
-    return answer(
+    return answerError(
       response,
-      401,
+      'UNAUTHENTICATED',
       "Metrics need an operator's token: send it in the header `Authorization: Bearer <token>`.",
-      { code: 'UNAUTHENTICATED' },
     )
   }
   const metrics = await options.metrics.read().catch(options.onError)
-  if (metrics === undefined) return answer(response, 500, 'Unexpected error.')
+  if (metrics === undefined) return answer(response, 500, 'The metrics could not be read. The log says why.')
   response.writeHead(200, { 'content-type': options.metrics.contentType }).end(metrics)
 }
 

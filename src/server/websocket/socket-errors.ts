@@ -1,21 +1,18 @@
-import { GraphQLError, type GraphQLFormattedError } from 'graphql'
+import type { GraphQLError, GraphQLFormattedError } from 'graphql'
+import { requestError } from '../../schema/request-error.ts'
 
 /* What operations on sockets are refused with before GraphQL hears of them. */
 
-export const databaseAway = () =>
-  new GraphQLError('The ledger could not answer. Try again later.', {
-    extensions: { code: 'UNAVAILABLE', retryable: true },
-  })
+export const databaseAway = () => requestError('UNAVAILABLE')
 
 export const sessionOver = () =>
-  new GraphQLError('The session has ended. Sign in again, and open a new socket.', {
-    extensions: { code: 'UNAUTHENTICATED' },
-  })
+  requestError('UNAUTHENTICATED', 'The session has ended. Sign in again, and open a new socket.')
 
 export function tooManySubscriptions(max: number): GraphQLError {
-  return new GraphQLError(`A socket may run at most ${max} operations at once. Open another socket.`, {
-    extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
-  })
+  return requestError(
+    'TOO_MANY_SUBSCRIPTIONS',
+    `A socket may run at most ${max} operations at once. Open another socket.`,
+  )
 }
 
 /** Yoga marks errors for HTTP status codes; no socket has any. */

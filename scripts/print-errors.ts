@@ -1,0 +1,5 @@
+import { errorsPage } from './errors-page.ts'
+
+/* `npm run errors`: prints docs/errors.md. */
+
+process.stdout.write(errorsPage())

@@ -1,0 +1,141 @@
+import type { FailureCode } from '../ledger/model/failed-transaction.ts'
+import { REFUSAL_MESSAGES, type RefusalCode } from '../ledger/model/refusal.ts'
+import { UNAVAILABLE_MESSAGES, type UnavailableCode } from '../ledger/model/unavailable.ts'
+
+/* Every code of typed results. `npm run errors` writes docs/errors.md from this and from request-codes.ts. */
+
+/** The message of every error with this code; or, where it varies, what the message says. */
+export type Message = { readonly message: string } | { readonly varies: string }
+
+export type ResultCodeRules = Message & {
+  /** In schema.graphql. */
+  readonly description: string
+  /** The GraphQL type of results with this code. */
+  readonly type?: string
+  readonly retryable: boolean
+  /** What a client does about it. */
+  readonly remedy: string
+}
+
+const SEND_AGAIN = 'Send the same request again, with the same key. Double the pause each time.'
+
+export const RESULT_CODES = {
+  VALIDATION: {
+    type: 'ValidationError',
+    description: 'The input breaks a rule: see `fields`.',
+    varies: 'Names each wrong field, and what is wrong with it.',
+    retryable: false,
+    remedy: 'Correct the input. `fields` has the path and the message of each wrong field.',
+  },
+  INSUFFICIENT_FUNDS: {
+    type: 'InsufficientFundsError',
+    description: 'The source holds less than the amount.',
+    message: REFUSAL_MESSAGES.INSUFFICIENT_FUNDS,
+    retryable: false,
+    remedy: 'Deposit at least `shortfall` first, or transfer less.',
+  },
+  USER_NOT_FOUND: {
+    type: 'UserNotFoundError',
+    description: 'There is no such user.',
+    message: REFUSAL_MESSAGES.USER_NOT_FOUND,
+    retryable: false,
+    remedy: 'Check the id in `userId`. An account that you may not use looks the same.',
+  },
+  SAME_USER: {
+    type: 'SameUserError',
+    description: 'Source and destination are one account.',
+    message: REFUSAL_MESSAGES.SAME_USER,
+    retryable: false,
+    remedy: 'Name two different users.',
+  },
+  BALANCE_LIMIT: {
+    type: 'BalanceLimitError',
+    description: 'A balance would pass 2^63-1 cents.',
+    message: REFUSAL_MESSAGES.BALANCE_LIMIT,
+    retryable: false,
+    remedy: 'Post a smaller amount.',
+  },
+  EMAIL_TAKEN: {
+    type: 'EmailTakenError',
+    description: 'Another user has this e-mail address.',
+    message: 'Another user has this e-mail address. Use another one.',
+    retryable: false,
+    remedy: 'Look up the user by the address, or use another address. All spellings of an address are the same.',
+  },
+  IDEMPOTENCY_CONFLICT: {
+    type: 'IdempotencyConflictError',
+    description: 'The key was already used with a different payload.',
+    message: REFUSAL_MESSAGES.IDEMPOTENCY_CONFLICT,
+    retryable: false,
+    remedy: 'Repeat the first posting as it was, or make a new key. `differingFields` says what differs.',
+  },
+  OVERLOADED: {
+    type: 'UnavailableError',
+    description: 'Too many postings are waiting. Nothing was written; try again later.',
+    message: UNAVAILABLE_MESSAGES.OVERLOADED,
+    retryable: true,
+    remedy: SEND_AGAIN,
+  },
+  RETRIES_EXHAUSTED: {
+    type: 'UnavailableError',
+    description: 'It could not be done in time. Nothing was written.',
+    message: UNAVAILABLE_MESSAGES.RETRIES_EXHAUSTED,
+    retryable: true,
+    remedy: SEND_AGAIN,
+  },
+  INTERNAL_SERVER_ERROR: {
+    description: 'A server error, for an operator to look into. Nothing was written.',
+    varies: 'Says that nothing was posted. Only failed attempts have this code: the answer has it in `errors`.',
+    retryable: false,
+    remedy: 'Find the error in the log of the server. Then send the posting again.',
+  },
+  INVALID_CREDENTIALS: {
+    type: 'InvalidCredentialsError',
+    description: 'Wrong e-mail address or password.',
+    message: 'Wrong e-mail address or password.',
+    retryable: false,
+    remedy: 'Ask the user for both again.',
+  },
+  TOO_MANY_ATTEMPTS: {
+    type: 'TooManyAttemptsError',
+    description: 'There were too many attempts to sign in: see `retryAfterSeconds`.',
+    message: 'Too many attempts to sign in. Try again after `retryAfterSeconds`.',
+    retryable: true,
+    remedy: 'Wait for `retryAfterSeconds`, then sign in again.',
+  },
+  API_TOKEN_NOT_FOUND: {
+    type: 'ApiTokenNotFoundError',
+    description: 'There is no such API token.',
+    message: 'There is no such API token. The query `apiTokens` lists those that are not revoked.',
+    retryable: false,
+    remedy: 'Look up the id with the query `apiTokens`.',
+  },
+  FAILED_TRANSACTION_NOT_FOUND: {
+    type: 'FailedTransactionNotFoundError',
+    description: 'There is no such failed attempt.',
+    message: 'There is no such failed attempt. The query `failedTransactions` lists all of them.',
+    retryable: false,
+    remedy: 'Look up the id with the query `failedTransactions`.',
+  },
+  OUTCOME_UNKNOWN: {
+    type: 'UnavailableError',
+    description: 'The answer to COMMIT was lost. Send it again with the same key to find out.',
+    message: UNAVAILABLE_MESSAGES.OUTCOME_UNKNOWN,
+    retryable: true,
+    remedy: 'Send the same request again, with the same key. The money moves once, whatever happened before.',
+  },
+} as const satisfies Record<string, ResultCodeRules> &
+  Record<RefusalCode | FailureCode, unknown> &
+  Record<UnavailableCode, ResultCodeRules & { retryable: true }>
+
+export type ResultCode = keyof typeof RESULT_CODES
+
+/** Codes of which every result has the same message. */
+export type FixedResultCode = {
+  [Code in ResultCode]: (typeof RESULT_CODES)[Code] extends Record<'message', unknown> ? Code : never
+}[ResultCode]
+
+/** The message of the catalogue. */
+export function messageOf(rules: Message): string {
+  return 'message' in rules ? rules.message : rules.varies
+}
