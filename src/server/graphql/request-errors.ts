@@ -14,7 +14,7 @@ import {
   validate,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
-import { refusedRequest } from '../../schema/request-error.ts'
+import { extensionsOf, refusedRequest } from '../../schema/request-error.ts'
 import { type InvalidField, ISSUES_MAX } from '../../schema/validation-error.ts'
 import { BAD_USER_INPUT, badUserInput, messageOf, reasonOf } from './bad-user-input.ts'
 import { excessOf, TOKENS_MAX } from './document-limits.ts'
@@ -70,7 +70,9 @@ export function unreadableRequest(error: unknown): GraphQLError | undefined {
       `The document has more than ${TOKENS_MAX} tokens. Split it into several requests.`,
     )
   const message = error.message.replace(/\b(Name|String|BlockString|Int|Float|Comment) ".*"/s, '$1')
-  return new GraphQLError(message, { source: error.source, positions: error.positions, extensions: error.extensions })
+  // Yoga adds the code over HTTP alone.
+  const extensions = extensionsOf('GRAPHQL_PARSE_FAILED', error.extensions)
+  return new GraphQLError(message, { source: error.source, positions: error.positions, extensions })
 }
 
 /** Thrown to end the search for issues: `ISSUES_MAX` are known. */

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
-import { type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST } from 'graphql'
+import { type ExecutionArgs, type ExecutionResult, type GraphQLError, getOperationAST } from 'graphql'
 import type { SubscribePayload } from 'graphql-ws'
 import type { WebSocket } from 'ws'
 import type { Caller } from '../../schema/context.ts'
+import { requestError } from '../../schema/request-error.ts'
 import { maskError } from '../graphql/masked-errors.ts'
 import { followEvents } from '../graphql/operation-notes.ts'
 import { keepRecord, recordOf } from '../http-request.ts'
@@ -101,7 +102,7 @@ export class SocketLog {
       const prepared = await prepare(context, record, payload, id).catch((error) => [maskError(error)])
       if (isErrors(prepared)) return this.#refuse(record, prepared)
       if (getOperationAST(prepared.document, prepared.operationName)) return prepared
-      return this.#refuse(record, [new GraphQLError('Unable to identify operation')])
+      return this.#refuse(record, [requestError('OPERATION_RESOLUTION_FAILURE')])
     }
   }
 
