@@ -6,27 +6,35 @@ import { PostingCounts } from '../model/posting-counts.ts'
 import { REFUSAL_MESSAGES } from '../model/refusal.ts'
 import { makeRowId } from '../model/row-id.ts'
 import { UnavailableError } from '../model/unavailable.ts'
-import { AccountsLockedError, type BatchLimits, type BatchResult, runBatch, runBatchAround } from './batch.ts'
+import { AccountsLockedError, type BatchResult, runBatch, runBatchAround } from './batch.ts'
 import { Lanes } from './lanes.ts'
 import { LockQueues } from './lock-queues.ts'
-import type { PostingOptions } from './options.ts'
+import { batchLimits, type PostingOptions } from './options.ts'
 import { PendingCall } from './pending-call.ts'
-import { ATTEMPTS_MAX, ATTEMPTS_TOGETHER_MAX, isPassing, pauseMsAfter } from './retry.ts'
+import { ATTEMPTS_MAX, isPassing, pauseMsAfter } from './retry.ts'
 import { Submitters } from './submitters.ts'
 
 /*
  * The posting engine. Postings gather while the batch before them is in flight. A batch is one database transaction with
- * ordered row locks (batch.ts), so its postings share the cost of locks, round trips and the flush to disk.
+ * ordered row locks, so its postings share the cost of locks, round trips and the flush to disk.
  *
- * A call is one posting, or several that are posted together or not at all. A call is in one of these places:
+ * A call is one posting, or several that are posted together or not at all. It goes through these phases, and its state
+ * (call-state.ts) says in which it is:
  *
- *   lanes         it is queued, or in flight in a batch
- *   lock queues   another process has locked one of its accounts
- *   a pause       its batch failed; it is tried again soon, and holds no lock meanwhile
+ *   phase   state      what happens                                                            then
+ *   admit              its submitter has space in the queue, or it is refused (submitters.ts)  gather
+ *   gather  queued     it waits for its turn, and for its accounts (fair-queue.ts)             run, wait
+ *   run     in flight  a lane (lanes.ts) runs its batch: lock, look, judge, insert, commit     settle, wait, pause
+ *   wait    waiting    another process has locked one of its accounts (lock-queues.ts)         run, pause
+ *   pause   pausing    its batch failed; it holds no lock until it is tried again (retry.ts)   gather
+ *   settle  answered   subscribers are notified and its caller is answered; then failed
+ *                      attempts and checkpoints are written, in the background
+ *
+ * A call whose deadline is over goes on to settle from any phase.
  *
  * Promises: every call is answered once. Success is answered after COMMIT. A call that fails does not make others fail.
  * Calls of one submitter that share an account or a key are judged in the order of their arrival, except those that wait
- * for a lock or pause. Submitters share the queue fairly (fair-queue.ts).
+ * for a lock or pause. Submitters share the queue fairly.
  */
 
 /** How often the queues are searched for calls whose deadline is over. */
@@ -55,8 +63,10 @@ export class PostingEngine {
     this.#lanes = new Lanes({ run: (batch) => this.#run(batch), divert: (call) => this.#divert(call) }, options)
     this.#lockQueues = new LockQueues(
       {
-        run: (accountIds, waitMs, take) =>
-          runBatchAround(options.waitingPool, this.#limits(waitMs, waitMs + options.deadlineMs), accountIds, take),
+        run: (accountIds, waitMs, take) => {
+          const limits = batchLimits(options, waitMs, waitMs + options.deadlineMs)
+          return runBatchAround(options.waitingPool, limits, accountIds, take)
+        },
         settle: (calls, result) => this.#settle(calls, result, true),
         failed: (calls, error) => this.#failed(calls, error),
         entered: () => void this.counts.lockWaits++,
@@ -148,8 +158,8 @@ export class PostingEngine {
     const { pool, batchLockWaitMs } = this.#options
     const leftMs = Math.max(...batch.map(({ deadlineAt }) => deadlineAt)) - performance.now()
     // The whole table may be locked: a batch whose calls all met a lock before waits longer.
-    const lockFailures = Math.min(...batch.map((call) => call.lockFailures))
-    const limits = this.#limits(Math.min(LOCK_WAIT_MAX_MS, batchLockWaitMs * 2 ** lockFailures), leftMs)
+    const lockFailures = Math.min(...batch.map(({ state }) => state.lockFailures))
+    const limits = batchLimits(this.#options, Math.min(LOCK_WAIT_MAX_MS, batchLockWaitMs * 2 ** lockFailures), leftMs)
     const calls = batch.map(({ postings }) => postings)
     await runBatch(pool, limits, calls)
       .catch((error) => {
@@ -160,17 +170,6 @@ export class PostingEngine {
         (result) => this.#settle(batch, result),
         (error) => this.#failed(batch, error),
       )
-  }
-
-  #limits(lockTimeoutMs: number, statementTimeoutMs: number): BatchLimits {
-    const { deadlineMs, clockAheadMaxMs } = this.#options
-    // The lock timeout must fire first: its error says that a lock is the cause.
-    return {
-      lockTimeoutMs: Math.min(lockTimeoutMs, statementTimeoutMs - 10),
-      statementTimeoutMs,
-      idleTimeoutMs: deadlineMs,
-      clockAheadMaxMs,
-    }
   }
 
   #settle(calls: readonly PendingCall[], { verdicts, tails }: BatchResult, isFromLockQueue = false): void {
@@ -202,7 +201,7 @@ export class PostingEngine {
   /** Called when an attempt wrote nothing, or its outcome is unknown. Each call is tried again or answered. */
   #failed(calls: readonly PendingCall[], error: unknown): void {
     const isFault = !isPassing(error)
-    for (const call of calls) call.note(error)
+    for (const call of calls) call.move({ type: 'failed', error })
     if (error instanceof OutcomeUnknownError) this.counts.unknownOutcomes++
     const [call] = calls
     if (isFault && call && calls.length === 1) this.#fault(call, error)
@@ -211,14 +210,13 @@ export class PostingEngine {
 
   /** Tries calls again: after a fault each one alone and at once, since one of them may be the cause; else after a pause. */
   #again(calls: readonly PendingCall[], isFault: boolean): void {
-    for (const call of calls) call.isAlone ||= isFault || call.attempts >= ATTEMPTS_TOGETHER_MAX
     const again = calls.filter((call) => {
-      const isOver = call.attempts >= ATTEMPTS_MAX || call.deadlineAt <= performance.now()
+      const isOver = call.state.attempts >= ATTEMPTS_MAX || call.deadlineAt <= performance.now()
       if (isOver) this.#giveUp(call)
       return !isOver
     })
     const leftMs = Math.min(...again.map(({ deadlineAt }) => deadlineAt)) - performance.now()
-    const pauseMs = isFault ? 0 : pauseMsAfter(Math.max(...again.map(({ failures }) => failures)))
+    const pauseMs = isFault ? 0 : pauseMsAfter(Math.max(...again.map(({ state }) => state.failures)))
     this.counts.retries += again.length
     if (again.length > 0) setTimeout(() => this.#lanes.reenter(again), Math.min(pauseMs, leftMs))
   }
@@ -238,9 +236,10 @@ export class PostingEngine {
 
   /** @param index which posting of the call failed; undefined: all of them. */
   #record(call: PendingCall, code: FailureCode, message: string, index?: number): void {
-    const failed = index === undefined ? call.postings : call.postings.slice(index, index + 1)
-    const attempts = index === undefined ? Math.max(1, call.attempts) : call.attempts + 1
-    for (const posting of failed) {
+    const postings = index === undefined ? call.postings : call.postings.slice(index, index + 1)
+    const { attempts: failed } = call.state
+    const attempts = index === undefined ? Math.max(1, failed) : failed + 1
+    for (const posting of postings) {
       this.#options.attempts.record({ posting, code, message, attempts }, call.submitter.key)
     }
   }

@@ -216,17 +216,17 @@ class Batch {
   }
 
   get isFull(): boolean {
-    return this.calls[0]?.isAlone || this.#size >= this.#batchSizeMax
+    return this.calls[0]?.state.isAlone || this.#size >= this.#batchSizeMax
   }
 
   hasSpaceFor(size: number): boolean {
     return this.#size === 0 || this.#size + size <= this.#batchSizeMax
   }
 
-  isFreeFor({ claims, isAlone }: PendingCall): boolean {
+  isFreeFor({ claims, state }: PendingCall): boolean {
     return (
       !claims.some((claim) => this.#claimed.has(claim) || this.#heldBack.has(claim)) &&
-      (!isAlone || this.#size === 0) &&
+      (!state.isAlone || this.#size === 0) &&
       (this.calls.length < this.#share || claims.some((claim) => this.#claims.has(claim)))
     )
   }

@@ -11,8 +11,8 @@ import { LIGHT_MAX } from './submitters.ts'
  * are judged in the order in which batches take them.
  *
  *   queued → in flight     a lane is free, it is the submitter's turn, and no earlier call shares a claim
- *   queued → diverted      `divert` took it: its deadline is over, or it waits for a lock
- *   in flight → gone       `run` has answered it, or will bring it back with `reenter`
+ *   queued → elsewhere     `divert` took it: its deadline is over, or it waits for a lock
+ *   in flight → elsewhere  `run` has answered it, or will bring it back with `reenter`
  *
  * While a batch of a bulk submitter is in flight, one lane more than `lanesMax` is open to submitters that have nothing in
  * flight, so that they need not wait for the end of the large batch.
@@ -41,6 +41,7 @@ export class Lanes {
     this.#queue = new FairQueue({ batchSizeMax, claimed: this.#claimed, divert: (call) => handlers.divert(call) })
   }
 
+  /** Takes in a new call. */
   enter(call: PendingCall): void {
     this.#queue.push(call)
     this.#schedule()
@@ -48,6 +49,7 @@ export class Lanes {
 
   /** Brings back calls that were in flight. They are older than all other calls of their submitters in the queue. */
   reenter(calls: readonly PendingCall[]): void {
+    for (const call of calls) call.move({ type: 'queued' })
     this.#queue.unshift(calls)
     this.#schedule()
   }
@@ -84,6 +86,7 @@ export class Lanes {
 
   async #run(batch: PendingCall[]): Promise<void> {
     for (const call of batch) {
+      call.move({ type: 'taken' })
       for (const claim of call.claims) this.#claimed.add(claim)
       call.submitter.inFlight += call.postings.length
     }

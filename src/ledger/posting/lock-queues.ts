@@ -12,8 +12,9 @@ import type { PendingCall } from './pending-call.ts'
  *   running → waiting      more calls have come, or another process locked the account again
  *   waiting → no queue     the queue is empty: the account's calls go through the lanes again
  *
- * A call for two locked accounts moves to the other queue when it got the first lock and not the second. A call that moved
- * MOVES_MAX times could go on for ever, so it then waits for both accounts, in the order of their ids, as all callers do.
+ * A call for two locked accounts moves to the other queue when it got the first lock and not the second. A call that began
+ * to wait more than WAITS_MAX times could go on for ever, so it then waits for both accounts, in the order of their ids, as
+ * all callers do.
  */
 
 export interface LockQueueHandlers {
@@ -31,8 +32,8 @@ export interface LockQueueHandlers {
   refused(call: PendingCall): void
 }
 
-/** A call that was in this many queues waits for all its accounts together. */
-const MOVES_MAX = 2
+/** A call that began to wait more often waits for all its accounts together. */
+const WAITS_MAX = 2
 /** How long it waits for each of them at first. Each further attempt waits twice as long, up to BOTH_WAIT_MAX_MS. */
 const BOTH_WAIT_MS = 200
 const BOTH_WAIT_MAX_MS = 2_000
@@ -44,13 +45,20 @@ const MOMENT_MS = 1_000
 /** New calls come all the time: it does not pay to wait for less. */
 const WAIT_MIN_MS = 1_000
 
+interface LockQueue {
+  readonly accountId: string
+  /** The calls that wait, in the order in which they run. */
+  readonly calls: PendingCall[]
+  /** When the account was last locked by us, or the queue was opened. */
+  lockedAt: number
+}
+
 export class LockQueues {
   readonly #handlers: LockQueueHandlers
   readonly #lengthMax: number
   readonly #batchSizeMax: number
-  readonly #queues = new Map<string, PendingCall[]>()
-  /** When each queue last had its account, or was opened. */
-  readonly #hadAt = new Map<string, number>()
+  /** By account. */
+  readonly #queues = new Map<string, LockQueue>()
 
   /** @param lengthMax how many calls may wait for one account. */
   constructor(handlers: LockQueueHandlers, { lengthMax, batchSizeMax }: { lengthMax: number; batchSizeMax: number }) {
@@ -66,78 +74,84 @@ export class LockQueues {
 
   enter(accountId: string, call: PendingCall): void {
     this.#handlers.entered()
-    if (call.lastLockQueue !== accountId) call.moves++
-    call.lastLockQueue = accountId
+    call.move({ type: 'locked', accountId })
     const queue = this.#queues.get(accountId)
     if (!queue) {
-      this.#queues.set(accountId, [call])
-      this.#hadAt.set(accountId, performance.now())
-      void this.#keep(accountId)
-    } else if (queue.length < this.#lengthMax || performance.now() < (this.#hadAt.get(accountId) ?? 0) + MOMENT_MS)
-      queue.push(call)
+      const opened = { accountId, calls: [call], lockedAt: performance.now() }
+      this.#queues.set(accountId, opened)
+      void this.#serve(opened)
+    } else if (queue.calls.length < this.#lengthMax || performance.now() < queue.lockedAt + MOMENT_MS)
+      queue.calls.push(call)
     else this.#handlers.refused(call)
   }
 
   /** Answers the calls whose deadline is over, also while their queue waits for its account. */
   expire(): void {
-    for (const queue of this.#queues.values()) this.#expire(queue)
+    for (const { calls } of this.#queues.values()) this.#expire(calls)
   }
 
-  async #keep(accountId: string): Promise<void> {
-    const queue = this.#queues.get(accountId) as PendingCall[]
+  /** Waits for the account and runs the calls, until the queue is empty. */
+  async #serve(queue: LockQueue): Promise<void> {
+    const { accountId, calls } = queue
     try {
       for (;;) {
-        this.#expire(queue)
-        const [first] = queue
+        this.#expire(calls)
+        const [first] = calls
         if (!first) break
         // As long as the last deadline of the queue: to give up and try again would lose our place in PostgreSQL's own queue.
-        const leftMs = Math.max(...queue.map(({ deadlineAt }) => deadlineAt)) - performance.now()
-        const hasMovedOften = first.moves > MOVES_MAX
-        const accountIds = hasMovedOften ? first.accountIds : [accountId]
-        const waitMs = hasMovedOften
-          ? Math.min(leftMs, BOTH_WAIT_MAX_MS, BOTH_WAIT_MS * 2 ** (first.moves - MOVES_MAX))
+        const leftMs = Math.max(...calls.map(({ deadlineAt }) => deadlineAt)) - performance.now()
+        const { waits } = first.state
+        const isForAll = waits > WAITS_MAX
+        const accountIds = isForAll ? first.accountIds : [accountId]
+        const waitMs = isForAll
+          ? Math.min(leftMs, BOTH_WAIT_MAX_MS, BOTH_WAIT_MS * 2 ** (waits - WAITS_MAX))
           : Math.max(leftMs, WAIT_MIN_MS)
         let taken: PendingCall[] | undefined
         const take = () => {
-          this.#hadAt.set(accountId, performance.now())
-          this.#expire(queue)
-          taken = queue.splice(0, this.#sizeOfBatch(queue))
+          queue.lockedAt = performance.now()
+          taken = this.#take(calls)
           return taken.map(({ postings }) => postings)
         }
         await this.#handlers.run(accountIds, waitMs, take).then(
           (result) => this.#handlers.settle(taken ?? [], result),
           (error) => {
-            const wasNotHad = taken === undefined && sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
-            if (!wasNotHad) this.#handlers.failed(taken ?? queue.splice(0), error)
-            else if (hasMovedOften) {
+            const isStillLocked = taken === undefined && sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
+            if (!isStillLocked) this.#handlers.failed(taken ?? calls.splice(0), error)
+            else if (isForAll && calls[0] === first) {
               // The other calls go first, since they may wait for this account alone.
-              first.moves++
-              queue.push(...queue.splice(0, 1))
+              calls.push(...calls.splice(0, 1))
+              first.move({ type: 'passed over' })
             }
           },
         )
       }
     } finally {
       this.#queues.delete(accountId)
-      this.#hadAt.delete(accountId)
     }
   }
 
-  /** How many calls at the front make a batch. A call that must run alone is a batch of its own. */
-  #sizeOfBatch(queue: readonly PendingCall[]): number {
-    let postings = 0
-    const end = queue.findIndex((call) => {
-      postings += call.postings.length
-      return call.isAlone || postings > this.#batchSizeMax
-    })
-    return end === -1 ? queue.length : Math.max(1, end)
+  #take(calls: PendingCall[]): PendingCall[] {
+    this.#expire(calls)
+    const taken = calls.splice(0, this.#sizeOfBatch(calls))
+    for (const call of taken) call.move({ type: 'taken' })
+    return taken
   }
 
-  #expire(queue: PendingCall[]): void {
+  /** How many calls at the front make a batch. A call that must run alone is a batch of its own. */
+  #sizeOfBatch(calls: readonly PendingCall[]): number {
+    let postings = 0
+    const end = calls.findIndex((call) => {
+      postings += call.postings.length
+      return call.state.isAlone || postings > this.#batchSizeMax
+    })
+    return end === -1 ? calls.length : Math.max(1, end)
+  }
+
+  #expire(calls: PendingCall[]): void {
     const now = performance.now()
-    const late = queue.filter(({ deadlineAt }) => deadlineAt <= now)
+    const late = calls.filter(({ deadlineAt }) => deadlineAt <= now)
     if (late.length === 0) return
-    queue.splice(0, queue.length, ...queue.filter(({ deadlineAt }) => deadlineAt > now))
+    calls.splice(0, calls.length, ...calls.filter(({ deadlineAt }) => deadlineAt > now))
     for (const call of late) this.#handlers.expired(call)
   }
 }

@@ -2,6 +2,7 @@ import type pg from 'pg'
 import type { Posted } from '../model/posting.ts'
 import type { Attempts } from '../upkeep/attempts.ts'
 import type { Checkpoints } from '../upkeep/checkpoints.ts'
+import type { BatchLimits } from './batch.ts'
 
 /** What a posting engine works with, and its limits. */
 export interface PostingOptions {
@@ -26,4 +27,18 @@ export interface PostingOptions {
   onPosted: (posted: readonly Posted[]) => void
   /** Called with faults and alerts; never with anything secret. */
   onError: (error: unknown) => void
+}
+
+/** The limits of one batch. The lock timeout must fire first: its error says that a lock is the cause. */
+export function batchLimits(
+  { deadlineMs, clockAheadMaxMs }: PostingOptions,
+  lockTimeoutMs: number,
+  statementTimeoutMs: number,
+): BatchLimits {
+  return {
+    lockTimeoutMs: Math.min(lockTimeoutMs, statementTimeoutMs - 10),
+    statementTimeoutMs,
+    idleTimeoutMs: deadlineMs,
+    clockAheadMaxMs,
+  }
 }
