@@ -88,7 +88,7 @@ async function preloadLibrary(url: string, library: string): Promise<void> {
 }
 
 /** What every account is given first, in cents. */
-export const OPENING_BALANCE = 10n ** 10n
+const OPENING_BALANCE = 10n ** 10n
 
 /**
  * Fills a ledger by SQL: accounts with their opening deposits, then transfers of one cent between random ones, one

@@ -10,7 +10,7 @@ import { PAGE_SIZE_MAX } from './page-size.ts'
 import { isSeen, User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
 
-export const Balance = builder.objectRef<AccountBalance>('Balance')
+const Balance = builder.objectRef<AccountBalance>('Balance')
 
 Balance.implement({
   description:
@@ -41,7 +41,7 @@ Balance.implement({
 })
 
 /** The balance of an account that exists, now or at a moment. */
-export async function loadBalance(accountId: string, asOf: Instant | null | undefined, { loaders }: Context) {
+async function loadBalance(accountId: string, asOf: Instant | null | undefined, { loaders }: Context) {
   if (asOf == null) return loaders.balances.load(accountId)
   try {
     return await loaders.balancesAsOf.load({ accountId, asOf })
@@ -52,7 +52,7 @@ export async function loadBalance(accountId: string, asOf: Instant | null | unde
   }
 }
 
-export const asOfDescription =
+const asOfDescription =
   'The moment: entries at it count. It must not be in the future; without it, now. The answer for a moment never changes.'
 
 builder.objectField(User, 'balance', (t) =>

@@ -9,7 +9,7 @@ import { seesAttempt } from './rights.ts'
 import { User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
 
-export const FailedTransaction = builder.objectRef<Attempt>('FailedTransaction')
+const FailedTransaction = builder.objectRef<Attempt>('FailedTransaction')
 
 builder.node(FailedTransaction, {
   description:

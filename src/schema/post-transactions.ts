@@ -22,7 +22,7 @@ import { unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
 
 /** How many postings one call may have. */
-export const TRANSACTIONS_MAX = 1_000
+const TRANSACTIONS_MAX = 1_000
 
 const PostTransactionInput = builder.inputType('PostTransactionInput', {
   description: 'One posting: a deposit or a transfer.',

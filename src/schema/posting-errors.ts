@@ -11,7 +11,7 @@ import { Transaction } from './transaction.ts'
 
 /* The typed errors of refused postings. */
 
-export class InsufficientFundsError extends MutationError {
+class InsufficientFundsError extends MutationError {
   readonly available: Cents
   readonly required: Cents
   readonly shortfall: Cents
@@ -31,7 +31,7 @@ export class UserNotFoundError extends MutationError {
   }
 }
 
-export class SameUserError extends MutationError {
+class SameUserError extends MutationError {
   constructor() {
     super('SAME_USER')
   }

@@ -24,7 +24,7 @@ const withoutValue = (message: string, code: unknown) =>
  * hash of a password), and PostgreSQL the row into its detail: neither is written down. One stack is enough, that of the
  * error itself: its causes have about the same.
  */
-export function describeError(error: unknown, depth = 0): Described {
+function describeError(error: unknown, depth = 0): Described {
   if (!(error instanceof Error)) return { type: typeof error, message: 'not an error' }
   const { query, code, constraint, cause } = error as Error & Record<'query' | 'code' | 'constraint', unknown>
   const message = typeof query === 'string' ? `Failed query: ${query}` : withoutValue(error.message, code)

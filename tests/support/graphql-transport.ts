@@ -14,7 +14,7 @@ import type { Answer } from './server.ts'
 export const PROTOCOL = 'graphql-transport-ws'
 
 /** A message of graphql-transport-ws. */
-export interface Message {
+interface Message {
   type: string
   id?: string
   // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for

@@ -10,7 +10,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
  *   never    the statement is carried out, and its answer is kept back until `release`
  */
 
-export type Fault = 'before' | 'after' | 'never'
+type Fault = 'before' | 'after' | 'never'
 
 export interface FaultyProxy {
   url: string

@@ -6,7 +6,7 @@ import { openTestServer, type TestServer } from './server.ts'
  * once, Mary's account is empty.
  */
 
-export const PEOPLE = ['ada', 'grace', 'linus', 'mary'] as const
+const PEOPLE = ['ada', 'grace', 'linus', 'mary'] as const
 
 /** In the order they are posted; `source` and `destination` are numbers in PEOPLE, null the world outside. */
 export const STORY: readonly (readonly [source: number | null, destination: number, amount: bigint])[] = [

@@ -12,7 +12,7 @@ export interface Asked {
 }
 
 /** One operation over one transport, and the first thing that is answered. `token` null: as a stranger. */
-export type Ask = (server: TestServer, asked: Asked, token?: string | null) => Promise<Answer>
+type Ask = (server: TestServer, asked: Asked, token?: string | null) => Promise<Answer>
 
 const headersOf = (server: TestServer, token: string | null | undefined): Record<string, string> =>
   token === undefined ? authorizationFor(server.endpoint) : token === null ? {} : { authorization: `Bearer ${token}` }

@@ -1,7 +1,7 @@
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import { users } from '../../db/tables.ts'
 
-export type Role = 'USER' | 'OPERATOR'
+type Role = 'USER' | 'OPERATOR'
 
 /** One user is one account. */
 export interface User {

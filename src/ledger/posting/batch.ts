@@ -51,7 +51,7 @@ export class AccountsLockedError extends Error {
 }
 
 /** The result of a call: a committed outcome, or nothing, because an account is locked or inconsistent. */
-export type Verdict = { outcome: CallOutcome } | { lockedAccountId: string } | { failure: Error }
+type Verdict = { outcome: CallOutcome } | { lockedAccountId: string } | { failure: Error }
 
 export interface BatchResult {
   /** One for each call, in the same order. */

@@ -11,7 +11,7 @@ import type { CheckpointGap } from '../upkeep/checkpoints.ts'
 import { inChunks } from './chunks.ts'
 
 /** The longest range that is counted. */
-export const COUNTED_MAX = 1_000_000
+const COUNTED_MAX = 1_000_000
 
 /** An empty range. */
 const NONE = { low: 1, high: 0 }

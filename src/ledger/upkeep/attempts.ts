@@ -36,12 +36,12 @@ const CLOSE_TIMEOUT_MS = 2_000
 const HOUR_MS = 3_600_000
 
 /** Some attempts were not recorded. */
-export class AttemptsLostError extends Error {
+class AttemptsLostError extends Error {
   override name = 'AttemptsLostError'
 }
 
 /** A submitter has reached the limit of an hour. Reported once an hour, for the first of them. */
-export class AttemptsSkippedError extends Error {
+class AttemptsSkippedError extends Error {
   override name = 'AttemptsSkippedError'
 }
 

@@ -25,7 +25,7 @@ export const ALIAS_LENGTH_MAX = 100
 /** Under each alias all types of the schema could be walked through: 2 ms and more. Tools use none. */
 export const INTROSPECTION_ALIASES_MAX = 10
 /** Fields that end up as one in the answer are compared with each other, each with each: 20,000 pairs take 40 ms. */
-export const REPEATS_MAX = 5_000
+const REPEATS_MAX = 5_000
 
 /** Fields within each other, fragments included. Introspection by GraphiQL has 13; no question of a ledger has 32. */
 export const DEPTH_MAX = 32

@@ -3,7 +3,7 @@ import { countStatements, type StatementCount } from '../../db/statement-count.t
 import type { Plugin } from './plugin.ts'
 
 /** A request with this header gets the number in `extensions.statementCount`. */
-export const STATEMENT_COUNT_HEADER = 'x-statement-count'
+const STATEMENT_COUNT_HEADER = 'x-statement-count'
 
 /**
  * For development: how many SQL statements an operation waited for. A nested query that grows by a statement for each

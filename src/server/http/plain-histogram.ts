@@ -1,7 +1,7 @@
 import { Histogram } from 'prom-client'
 
 /** Observations that were counted elsewhere, in plain numbers. */
-export interface Observations {
+interface Observations {
   labels?: Readonly<Record<string, string>>
   /** How many there were up to each bound, not counting those up to the bound before; the last is of those beyond all. */
   counts: readonly number[]

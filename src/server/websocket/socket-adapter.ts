@@ -35,7 +35,7 @@ export const SOCKET_SERVER_OPTIONS = {
 const READING_STOPS_BYTES = 256 * 1024
 
 /** What hooks know of a connection. */
-export interface SocketExtra {
+interface SocketExtra {
   socket: WebSocket
   request: IncomingMessage
   connection: Connection

@@ -28,7 +28,7 @@ export interface Measure {
 }
 
 /** How long answers took, in milliseconds; `failures` had no answer or another status than 200. */
-export interface Latencies {
+interface Latencies {
   count: number
   failures: number
   medianMs: number
