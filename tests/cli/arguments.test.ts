@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { runCommandLine } from '../../src/command-line.ts'
 import { runCommand } from '../support/command-line.ts'
 
 /* What is typed after `thesaurum`: help, mistakes, and flags. */
@@ -18,10 +19,35 @@ const COMMANDS = [
 
 const { version: VERSION } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
 
-async function run(words: string[], environment: Record<string, string> = {}) {
+async function start(words: string[], environment: Record<string, string> = {}) {
   const command = runCommand(words, environment)
   return { code: await command.waitForExit(), stdout: command.stdout(), stderr: command.stderr() }
 }
+
+/** The same in this process, without a start. */
+async function run(words: string[]) {
+  let stdout = ''
+  let stderr = ''
+  const terminal = {
+    writeOut: (text: string) => {
+      stdout += text
+    },
+    writeErr: (text: string) => {
+      stderr += text
+    },
+  }
+  const stop = AbortSignal.abort(new Error('a command was about to run'))
+  return { code: await runCommandLine(words, stop, terminal), stdout, stderr }
+}
+
+test.each([
+  ['--help', 0],
+  ['sevre', 2],
+])('the process ends with the exit code of %s, and prints the same as without a start', async (word, code) => {
+  const started = await start([word])
+  expect(started).toEqual(await run([word]))
+  expect(started.code).toBe(code)
+})
 
 describe('help and version', () => {
   test.each(['--help', 'help'])('%s lists every command, on stdout', async (word) => {
@@ -73,7 +99,7 @@ describe('mistakes are named, and nothing runs', () => {
 
 test('a flag wins over the environment', async () => {
   const environment = { HOST: '127.0.0.1', PORT: 'seventy', DATA_DIR: '.data' }
-  const { code, stderr } = await run(['serve', '--port', '0', '--data-dir', '/dev/null/data'], environment)
+  const { code, stderr } = await start(['serve', '--port', '0', '--data-dir', '/dev/null/data'], environment)
   expect(code).toBe(1)
   expect(stderr).toBe(
     'The folder /dev/null/data cannot be created (ENOTDIR). Set DATA_DIR to a folder that this user can write to.\n',
