@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { toInstant } from '../../src/db/instant.ts'
 import { FAILED_TRANSACTION_CURSOR, TRANSACTION_CURSOR, USER_CURSOR } from '../../src/ledger/model/cursor.ts'
 import { changedEntryCursor, readEntryCursor } from '../support/cursors.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 
 /* Cursors that are well made and still not good: of another account, another list, another ledger, or never given out. */
 
-let server: TestServer
+const server = useServer()
 /** The cursor of the only entry of each account. */
 const cursors: string[] = []
 
 beforeAll(async () => {
-  server = await openTestServer()
   for (const email of ['ada@example.com', 'grace@example.com']) {
     const made = await server.ask(
       `mutation { createUser(input: { email: "${email}" }) { ... on CreateUserSuccess { user { id } } } }`,
@@ -24,8 +23,6 @@ beforeAll(async () => {
     cursors.push(data.deposit.entry.cursor)
   }
 })
-
-afterAll(() => server.close())
 
 /** A cursor of Ada's account, changed. */
 const cursorLike = (change: Parameters<typeof changedEntryCursor>[1]) => changedEntryCursor(cursors[0] ?? '', change)

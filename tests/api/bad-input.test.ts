@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import {
   countRows,
   type Form,
@@ -41,18 +41,17 @@ import {
   UUID,
 } from '../support/bad-values.ts'
 import { signInOperator } from '../support/operator.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 
 /* Every argument of every field, with every kind of value that it must not take, as a variable and as a literal. */
 
-let server: TestServer
+const server = useServer()
 let rows: Record<string, number>
 
 const ids = { ada: randomUUID(), grace: randomUUID() }
 const operations = operationsOn(ids)
 
 beforeAll(async () => {
-  server = await openTestServer()
   // Tokens are made by somebody who is signed in.
   server.authorization = { authorization: `Bearer ${await signInOperator(server.database)}` }
   await server.database.pool.query(
@@ -63,8 +62,6 @@ beforeAll(async () => {
     __typename } }`)
   rows = await countRows(server)
 })
-
-afterAll(() => server.close())
 
 /** Where a bad value can stand, and what is bad there. */
 const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]])[] = [

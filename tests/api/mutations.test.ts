@@ -1,21 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { countRows } from '../support/bad-input.ts'
-import { type Answer, openTestServer, type TestServer } from '../support/server.ts'
+import { type Answer, useServer } from '../support/server.ts'
 
-let server: TestServer
-
-beforeAll(async () => {
-  server = await openTestServer()
-})
+const server = useServer()
 
 afterEach(async () => {
   expect(await verifyLedger(server.database.pool)).toEqual([])
   expect(server.errorLines()).toEqual([])
 })
-
-afterAll(() => server.close())
 
 const ERROR = `... on Error { code message retryable } ... on UserNotFoundError { userId } ... on IdempotencyConflictError { differingFields recorded: transaction { id } }`
 const POSTED = `replayed transaction { id kind amount idempotencyKey createdAt source { id } destination { id } }

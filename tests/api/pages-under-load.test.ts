@@ -1,26 +1,19 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/upkeep/checkpoints.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, transfer } from '../support/faults.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { makeAccounts } from '../support/ledger.ts'
+import { useLedgerAndServer } from '../support/ledger-and-server.ts'
 
 /* Pages and balances while entries are being written, and while checkpoints are taken away. */
 
-let ledger: TestLedger
-let server: TestServer
+// A page under a filter looks through few, so that many end early.
+const { ledger, server } = useLedgerAndServer({ FILTER_SCAN_MAX: '200' })
 let accounts: string[]
 
 beforeAll(async () => {
-  ledger = await openTestLedger()
-  // A page under a filter looks through few, so that many end early.
-  server = await openTestServer({ FILTER_SCAN_MAX: '200' }, ledger.test)
   accounts = await makeAccounts(ledger, 4, 10_000n)
   await postSome(400)
-})
-afterAll(async () => {
-  await server.close()
-  await ledger.close()
 })
 
 async function postSome(count: number): Promise<void> {

@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { useServer } from '../support/server.ts'
 
 /* Every page of every list, by size, direction and cursor, against a list that is simply cut. */
 
 const LENGTH = 6
 
-let server: TestServer
+const server = useServer()
 let accountId: string
 let emptyId: string
-
 beforeAll(async () => {
-  server = await openTestServer()
   const users = await Promise.all(
     Array.from({ length: LENGTH }, async () => {
       const { data } = await server.ask(
@@ -27,8 +25,6 @@ beforeAll(async () => {
     )
   }
 })
-
-afterAll(() => server.close())
 
 interface Page {
   edges: { cursor: string; node: { id: string } }[]

@@ -1,21 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { toInstant } from '../../src/db/instant.ts'
 import { deposit, transfer } from '../support/faults.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { makeAccounts } from '../support/ledger.ts'
+import { useLedgerAndServer } from '../support/ledger-and-server.ts'
 
 /* How many SQL statements a nested query costs: the same for two users as for fifty. */
 
-let ledger: TestLedger
-let server: TestServer
+const { ledger, server } = useLedgerAndServer()
 /** No test makes another one: they are what is listed. */
 let accounts: string[]
 
 beforeAll(async () => {
-  ledger = await openTestLedger()
-  server = await openTestServer({}, ledger.test)
   accounts = await makeAccounts(ledger, 60, 1_000n)
   await Promise.all(
     accounts.flatMap((account, index) => [
@@ -23,10 +20,6 @@ beforeAll(async () => {
       ledger.posting.post(transfer(account, accounts[(index + 7) % accounts.length] as string, 3n)),
     ]),
   )
-})
-afterAll(async () => {
-  await server.close()
-  await ledger.close()
 })
 
 const LAST_TEN = `transactions(first: 10) {

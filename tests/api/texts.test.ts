@@ -1,20 +1,19 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { countRows } from '../support/bad-input.ts'
 import { signInOperator } from '../support/operator.ts'
 import { type Form, type TextInput, TYPES_WITH_ARGUMENTS, textInputs } from '../support/schema-inputs.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 
 /* Every text that a client may send, wherever the schema takes one: too long, not well-formed, or with a NUL in it. */
 
 const account = randomUUID()
 const INPUTS = textInputs(account).map((input) => [input.name, input] as const)
 
-let server: TestServer
+const server = useServer()
 let rows: Record<string, number>
 
 beforeAll(async () => {
-  server = await openTestServer()
   // Tokens are made by somebody who is signed in.
   server.authorization = { authorization: `Bearer ${await signInOperator(server.database)}` }
   await server.database.pool.query(`insert into users (id, email) values ($1, 'ada@example.com')`, [account])
@@ -25,8 +24,6 @@ afterEach(() => {
   vi.restoreAllMocks()
   expect(server.errorLines()).toEqual([])
 })
-
-afterAll(() => server.close())
 
 interface Body {
   data?: Record<string, { fields?: { path: string }[] } | null> | null

@@ -1,21 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { verify } from '@node-rs/argon2'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
 import { countRows } from '../support/bad-input.ts'
 import { signInOperator } from '../support/operator.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 
-let server: TestServer
-
-beforeAll(async () => {
-  server = await openTestServer()
-})
+const server = useServer()
 
 afterEach(() => {
   expect(server.errorLines()).toEqual([])
 })
-
-afterAll(() => server.close())
 
 async function createUser(input: Record<string, unknown>) {
   const answer = await server.ask(

@@ -1,26 +1,24 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { hashToken } from '../../src/auth/token.ts'
 import { databaseClock } from '../support/faults.ts'
 import { openClient, openStream } from '../support/graphql-transport.ts'
 import { signInOperator } from '../support/operator.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { serverForTest, useServer } from '../support/server.ts'
 import { askWith, isGood, logIn, makePerson, type Person, untilBad } from '../support/sign-in.ts'
 
-let server: TestServer
+const server = useServer()
 let operator: string
 let anna: Person
 let bert: Person
 let carl: Person
 beforeAll(async () => {
-  server = await openTestServer()
   operator = await signInOperator(server.database)
   anna = await makePerson(server)
   bert = await makePerson(server)
   carl = await makePerson(server)
   for (const { id } of [anna, bert, carl]) expect((await deposit(server.token, id, '1000')).kind).toBe('DepositSuccess')
 })
-afterAll(() => server.close())
 
 const CREATE = `mutation ($name: String = "a service", $role: Role!, $accountIds: [ID!], $expiresAt: DateTime) {
   createApiToken(input: { name: $name, role: $role, accountIds: $accountIds, expiresAt: $expiresAt }) {
@@ -253,8 +251,7 @@ describe('an API token ends', () => {
   })
 
   test('when it is revoked: at once here, soon on another server; done twice, the first time stays', async () => {
-    const other = await openTestServer({}, server.database)
-    onTestFinished(() => other.close())
+    const other = await serverForTest({}, server.database)
     const { token, id } = await makeToken({ role: 'OPERATOR' })
     expect([await isGood(server, token), await isGood(other, token)]).toEqual([true, true])
     const { data } = await askWith(server, operator, REVOKE, { id })

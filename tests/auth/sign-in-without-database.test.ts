@@ -1,25 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { openClient, openSocket } from '../support/graphql-transport.ts'
 import { openProxy } from '../support/proxy.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
-import { askWith, type Inside, isGood, logIn, lookInside, makePerson, type Person } from '../support/sign-in.ts'
+import { serverForTest, useServer } from '../support/server.ts'
+import { askWith, isGood, logIn, lookInside, usePerson } from '../support/sign-in.ts'
 
-let server: TestServer
-let inside: Inside
-let anna: Person
-beforeAll(async () => {
-  inside = lookInside()
-  server = await openTestServer()
-  anna = await makePerson(server)
-})
-afterAll(() => server.close())
+const inside = lookInside()
+const server = useServer()
+const anna = usePerson(server)
 
 test('a database that is away for a moment signs nobody out, and fails no request that comes meanwhile', async () => {
   const proxy = await openProxy(server.database.url)
   onTestFinished(() => proxy.close())
-  const far = await openTestServer({}, { ...server.database, url: proxy.url })
-  onTestFinished(() => far.close())
+  const far = await serverForTest({}, { ...server.database, url: proxy.url })
   const token = await logIn(far, anna)
   const client = await openClient(far.socketEndpoint, { token })
   client.subscribe('watch', {
@@ -54,8 +47,7 @@ test('a database that is away for a moment signs nobody out, and fails no reques
 test('a database that is away for long is told as such to requests and to operations on sockets, none of which are signed out', async () => {
   const proxy = await openProxy(server.database.url)
   onTestFinished(() => proxy.close())
-  const far = await openTestServer({}, { ...server.database, url: proxy.url })
-  onTestFinished(() => far.close())
+  const far = await serverForTest({}, { ...server.database, url: proxy.url })
   const token = await logIn(far, anna)
   const client = await openClient(far.socketEndpoint, { token })
   proxy.refuse(true)

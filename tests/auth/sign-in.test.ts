@@ -1,11 +1,11 @@
 import { verify } from '@node-rs/argon2'
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { hashPassword } from '../../src/auth/passwords.ts'
 import { hashToken } from '../../src/auth/token.ts'
 import { databaseClock, type HeldSession, holdSession, untilBlocked } from '../support/faults.ts'
 import { signInOperator } from '../support/operator.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { serverForTest, type TestServer, useServer } from '../support/server.ts'
 import {
   ageSession,
   askWith,
@@ -23,13 +23,11 @@ vi.mock('@node-rs/argon2', { spy: true })
 
 const LOGOUT = 'mutation { logout { ... on LogoutSuccess { endedAt } } }'
 
-let server: TestServer
+const server = useServer({ TRUSTED_PROXY_COUNT: '1' })
 let anna: Person
 beforeAll(async () => {
-  server = await openTestServer({ TRUSTED_PROXY_COUNT: '1' })
   anna = await makePerson(server)
 })
-afterAll(() => server.close())
 
 /** In seconds since 1970. */
 async function databaseTime(pool: pg.Pool, time = 'clock_timestamp()', values: unknown[] = []): Promise<number> {
@@ -211,8 +209,7 @@ describe('a session', () => {
   })
 
   test('that was logged out of through another server is over soon', async () => {
-    const other = await openTestServer({}, server.database)
-    onTestFinished(() => other.close())
+    const other = await serverForTest({}, server.database)
     const token = await logIn(server, anna)
     expect(await isGood(other, token)).toBe(true)
     await askWith(server, token, LOGOUT)
@@ -220,8 +217,7 @@ describe('a session', () => {
   })
 
   test('ends when nothing was asked for a while, and goes on for as long as something is', async () => {
-    const short = await openTestServer({ SESSION_IDLE_MS: '60000' }, server.database)
-    onTestFinished(() => short.close())
+    const short = await serverForTest({ SESSION_IDLE_MS: '60000' }, server.database)
     const [idle, busy] = [await logIn(short, anna), await logIn(short, anna)]
     const secondsSilent = async (token: string) => {
       const { rows } = await server.database.pool.query(
@@ -241,8 +237,7 @@ describe('a session', () => {
     expect(await isGood(short, idle)).toBe(false)
     // And now nobody asks. Meanwhile what was known of it is forgotten.
     await ageSession(server.database, busy, 60_000)
-    const afresh = await openTestServer({}, server.database)
-    onTestFinished(() => afresh.close())
+    const afresh = await serverForTest({}, server.database)
     expect(await isGood(afresh, busy)).toBe(false)
   })
 
@@ -263,16 +258,14 @@ describe('a session', () => {
   }
 
   test('goes on after a request in its last moment', async () => {
-    const short = await openTestServer({ SESSION_IDLE_MS: '60000' }, server.database)
-    onTestFinished(() => short.close())
+    const short = await serverForTest({ SESSION_IDLE_MS: '60000' }, server.database)
     const { token, endedAt } = await useInLastMoment(short)
     while ((await databaseTime(server.database.pool)) < endedAt + 1) expect(await isGood(short, token)).toBe(true)
     expect(await isGood(short, token)).toBe(true)
   })
 
   test('goes on after a request in its last moment that is noted late', async () => {
-    const short = await openTestServer({ SESSION_IDLE_MS: '60000' }, server.database)
-    onTestFinished(() => short.close())
+    const short = await serverForTest({ SESSION_IDLE_MS: '60000' }, server.database)
     let holder: HeldSession | undefined
     const { token, endedAt } = await useInLastMoment(short, async (token) => {
       await holder?.close()
@@ -293,8 +286,7 @@ describe('a session', () => {
   })
 
   test('ends at its time, however much is asked, and not before', async () => {
-    const patient = await openTestServer({ SESSION_IDLE_MS: '31536000000' }, server.database)
-    onTestFinished(() => patient.close())
+    const patient = await serverForTest({ SESSION_IDLE_MS: '31536000000' }, server.database)
     const token = await logIn(patient, anna)
     const lifetimeMs = 86_400_000
     await ageSession(server.database, token, lifetimeMs - 3_600_000)

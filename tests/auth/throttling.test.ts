@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { THROTTLE } from '../../src/auth/throttle.ts'
 import { openClient } from '../support/graphql-transport.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { openTestServer, serverForTest, type TestServer, useServer } from '../support/server.ts'
 import { LOGIN, logIn, makePerson, PASSWORD, type Person, tryLogin } from '../support/sign-in.ts'
 
 /* The server believes its one proxy: these tests are as many clients as they like. */
@@ -31,12 +31,8 @@ function closeGate(): () => void {
   return open
 }
 
-let server: TestServer
-beforeAll(async () => {
-  // However long a gate is closed.
-  server = await openTestServer({ TRUSTED_PROXY_COUNT: '1', OPERATION_DEADLINE_MS: '600000' })
-})
-afterAll(() => server.close())
+// However long a gate is closed.
+const server = useServer({ TRUSTED_PROXY_COUNT: '1', OPERATION_DEADLINE_MS: '600000' })
 
 let networks = 0
 /** The address of somebody who has never been here. */
@@ -109,8 +105,7 @@ test('the numbers that are left are the same after a restart, and with another s
   const first = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
   await attemptAtOnce(Array.from({ length: 5 }, () => attempt(anna.email, from, undefined, first)))
   await first.close()
-  const second = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
-  onTestFinished(() => second.close())
+  const second = await serverForTest({ TRUSTED_PROXY_COUNT: '1' }, server.database)
   const codes = await attemptAtOnce(
     Array.from({ length: 10 }, (_, index) => attempt(anna.email, from, undefined, index % 2 ? server : second)),
   )
@@ -174,8 +169,7 @@ test('whoever guesses from everywhere shuts an account to strange places, and ne
   expect(await attempt(anna.email, home)).toMatchObject({ code: 'INVALID_CREDENTIALS' })
   await logIn(server, anna, home)
   // And after a restart.
-  const again = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
-  onTestFinished(() => again.close())
+  const again = await serverForTest({ TRUSTED_PROXY_COUNT: '1' }, server.database)
   await logIn(again, anna, home)
   expect(await attempt(anna.email, somewhere(), PASSWORD, again)).toMatchObject(tooMany)
 })
@@ -188,8 +182,7 @@ test('what a client writes into X-Forwarded-For itself is not believed', async (
   )
   expect(codes).toEqual({ INVALID_CREDENTIALS: 10, TOO_MANY_ATTEMPTS: 4 })
   // Without a proxy nothing of it is.
-  const bare = await openTestServer({}, server.database)
-  onTestFinished(() => bare.close())
+  const bare = await serverForTest({}, server.database)
   const bert = await makePerson(server)
   const more = await attemptAtOnce(Array.from({ length: 14 }, () => attempt(bert.email, somewhere(), undefined, bare)))
   expect(more).toEqual({ INVALID_CREDENTIALS: 10, TOO_MANY_ATTEMPTS: 4 })
@@ -207,16 +200,14 @@ test('one IPv6 customer is one client, whichever of their addresses they come fr
 test('when the time has passed there are attempts again', async () => {
   const anna = await makePerson(server)
   const from = somewhere()
-  const other = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
-  onTestFinished(() => other.close())
+  const other = await serverForTest({ TRUSTED_PROXY_COUNT: '1' }, server.database)
   await attemptAtOnce(Array.from({ length: 12 }, () => attempt(anna.email, from, undefined, other)))
   expect(await attempt(anna.email, from)).toMatchObject(tooMany)
   await server.database.pool.query(
     "update private.sign_in_limits set expire = expire - $1 where key not like 'known%'",
     [THROTTLE.windowMs],
   )
-  const afresh = await openTestServer({ TRUSTED_PROXY_COUNT: '1' }, server.database)
-  onTestFinished(() => afresh.close())
+  const afresh = await serverForTest({ TRUSTED_PROXY_COUNT: '1' }, server.database)
   expect(await attempt(anna.email, from, PASSWORD, afresh)).toMatchObject({ __typename: 'LoginSuccess' })
 })
 

@@ -9,7 +9,7 @@ import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
 import { findK6, HOW_TO_GET_K6 } from '../../load/runner/k6.ts'
 import { runCommand } from '../support/command-line.ts'
-import { openTestServer } from '../support/server.ts'
+import { serverForTest } from '../support/server.ts'
 
 const PROGRAM = ['--import', 'tsx', 'load/run.ts']
 
@@ -48,8 +48,7 @@ function runSmoke(environment: { DATA_DIR: string; THESAURUM_URL: string; THESAU
 }
 
 test('the smoke suite finds every answer right, or says how to get k6', async () => {
-  const server = await openTestServer()
-  onTestFinished(() => server.close())
+  const server = await serverForTest()
   const run = runSmoke({
     DATA_DIR: await openEmptyFolder(),
     THESAURUM_URL: server.address,
@@ -71,8 +70,7 @@ test('the smoke suite finds every answer right, or says how to get k6', async ()
 })
 
 test('a ledger that is not sound in the end fails the suite', async () => {
-  const server = await openTestServer()
-  onTestFinished(() => server.close())
+  const server = await serverForTest()
   const { data } = await server.ask(
     'mutation { createUser(input: { email: "a@example.org" }) { ... on CreateUserSuccess { user { id } } } }',
   )

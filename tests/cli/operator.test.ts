@@ -3,18 +3,14 @@ import { type IncomingMessage, request } from 'node:http'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { runCommand } from '../support/command-line.ts'
-import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { runCommandHere } from '../support/command-line.ts'
+import { databaseForTest, type TestDatabase } from '../support/database.ts'
 import { PRODUCTION } from '../support/production.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { openTestServer, serverForTest, useServer } from '../support/server.ts'
 import { askWith, isGood, logIn, makePerson, tryLogin, untilBad } from '../support/sign-in.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openTestServer()
-})
-afterAll(() => server.close())
+const server = useServer()
 
 async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'thesaurum-operator-'))
@@ -26,9 +22,9 @@ describe('npm run operator', () => {
   const DATABASE = () => ({ DATABASE_URL: server.database.url, NODE_ENV: 'production', TRUSTED_PROXY_COUNT: '0' })
   /** Runs it; answers with the password it told. */
   async function operator(email: string): Promise<string> {
-    const run = runCommand(['operator', email], DATABASE())
-    expect(await run.waitForExit(), run.stderr()).toBe(0)
-    const [, password] = /shown only this once:\s+(\S+)/.exec(run.stdout()) ?? []
+    const { code, stdout, stderr } = await runCommandHere(['operator', email], DATABASE())
+    expect(code, stderr).toBe(0)
+    const [, password] = /shown only this once:\s+(\S+)/.exec(stdout) ?? []
     return password as string
   }
 
@@ -56,10 +52,11 @@ describe('npm run operator', () => {
   test.each(['', 'rosebud', 'a@b@c', 'a b@example.com', '@example.com', `${'a'.repeat(300)}@example.com`])(
     'says whom it takes, and makes nobody of %j',
     async (email) => {
-      const run = runCommand(['operator', email], DATABASE())
-      expect(await run.waitForExit()).toBe(2)
-      expect(run.stderr().trim()).toBe('This is not an e-mail address. Give one, as in: operator you@example.com')
-      expect(run.stdout()).toBe('')
+      expect(await runCommandHere(['operator', email], DATABASE())).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: 'This is not an e-mail address. Give one, as in: operator you@example.com\n',
+      })
     },
   )
 })
@@ -82,8 +79,7 @@ describe('in development', () => {
     const folder = await makeFolder()
     // What somebody left there is nobody's token, and open to all.
     await writeFile(join(folder, 'operator-token'), 'rosebud\n', { mode: 0o644 })
-    const database = await openTestDatabase()
-    onTestFinished(() => database.close())
+    const database = await databaseForTest()
     const first = await develop(folder, database)
     const token = await tokenIn(folder)
     expect(await modeOf(folder)).toBe(0o600)
@@ -94,8 +90,7 @@ describe('in development', () => {
     expect(await tokenIn(folder)).toBe(token)
     expect(await tryLogin(second, 'demo-operator@thesaurum.invalid', '')).toMatchObject({ code: 'INVALID_CREDENTIALS' })
 
-    const another = await openTestDatabase()
-    onTestFinished(() => another.close())
+    const another = await databaseForTest()
     const elsewhere = await develop(folder, another)
     const other = await tokenIn(folder)
     expect(other).not.toBe(token)
@@ -105,8 +100,7 @@ describe('in development', () => {
 
   test('a file that others can read is shut when its token is used again', async () => {
     const folder = await makeFolder()
-    const database = await openTestDatabase()
-    onTestFinished(() => database.close())
+    const database = await databaseForTest()
     await (await develop(folder, database)).close()
     await chmod(join(folder, 'operator-token'), 0o644)
     await develop(folder, database)
@@ -129,8 +123,7 @@ describe('in development', () => {
 
     test('has the demo token in its headers only where browser and name are of this machine', async () => {
       const folder = await makeFolder()
-      const database = await openTestDatabase()
-      onTestFinished(() => database.close())
+      const database = await databaseForTest()
       const { address } = await develop(folder, database, { HOST: '0.0.0.0' })
       const token = await tokenIn(folder)
       const { port } = new URL(address)
@@ -164,23 +157,20 @@ describe('in development', () => {
     ] as const)('has no token with %j, though one lies in the folder', async (environment) => {
       const folder = await makeFolder()
       await (await develop(folder, server.database)).close()
-      const closed = await openTestServer({ ...environment, DATA_DIR: folder }, server.database)
-      onTestFinished(() => closed.close())
+      const closed = await serverForTest({ ...environment, DATA_DIR: folder }, server.database)
       expect(await pageFor(closed.address)).not.toContain('thesaurum_')
     })
   })
 })
 
 test('the demo operator of a development server is nobody once production has started on the same database', async () => {
-  const database = await openTestDatabase()
-  onTestFinished(() => database.close())
+  const database = await databaseForTest()
   const folder = await mkdtemp(join(tmpdir(), 'thesaurum-demo-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   const development = await openTestServer({ NODE_ENV: 'development', DATA_DIR: folder }, database)
   await development.close()
   const token = (await readFile(join(folder, 'operator-token'), 'utf8')).trim()
-  const production = await openTestServer({ ...PRODUCTION }, database)
-  onTestFinished(() => production.close())
+  const production = await serverForTest({ ...PRODUCTION }, database)
   const response = await fetch(production.endpoint, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },

@@ -5,8 +5,8 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { runCommand } from '../support/command-line.ts'
-import { openTestDatabase } from '../support/database.ts'
+import { askAt, endpointOf, expectRefusal, runCommand, runCommandHere } from '../support/command-line.ts'
+import { databaseForTest } from '../support/database.ts'
 
 /* A signal ends a start at any moment, and nothing of it is left. */
 
@@ -49,8 +49,7 @@ describe('while PostgreSQL makes its database', () => {
 
 describe('on a PostgreSQL of its own', () => {
   test('a start ends that waits for another to migrate, and PostgreSQL forgets it', async () => {
-    const database = await openTestDatabase()
-    onTestFinished(() => database.close())
+    const database = await databaseForTest()
     await database.pool.query('drop schema drizzle cascade')
     const holder = await database.pool.connect()
     onTestFinished(() => holder.release(true))
@@ -86,8 +85,7 @@ describe('on a PostgreSQL of its own', () => {
   })
 
   test('a start ends that waits for a locked table', async () => {
-    const database = await openTestDatabase()
-    onTestFinished(() => database.close())
+    const database = await databaseForTest()
     const holder = await database.pool.connect()
     onTestFinished(() => holder.release(true))
     await holder.query('begin; lock table private.ledger in access exclusive mode')
@@ -100,15 +98,64 @@ describe('on a PostgreSQL of its own', () => {
   })
 })
 
+const DEPOSIT = `mutation ($key: UUID!, $userId: ID!) {
+  deposit(input: { idempotencyKey: $key, userId: $userId, amount: 1 }) { ... on DepositSuccess { replayed } }
+}`
+
+describe('while an operation is under way', () => {
+  /** A server that has a deposit to answer, which waits for a lock until `free`. */
+  async function serveBusy() {
+    const database = await databaseForTest()
+    const run = runCommand(['serve'], { DATABASE_URL: database.url, PORT: '0', DATA_DIR: dataDir })
+    const endpoint = await endpointOf(run)
+    const { data } = await askAt(endpoint, '{ user(email: "ada@example.com") { id } }')
+    const holder = await database.pool.connect()
+    onTestFinished(() => holder.release(true))
+    await holder.query('begin; select from users for update')
+    const answer = askAt(endpoint, DEPOSIT, { key: randomUUID(), userId: data.user.id }).catch(() => 'cut')
+    await vi.waitFor(async () => {
+      const { rows } = await database.pool.query(
+        "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      )
+      expect(rows).toHaveLength(1)
+    })
+    return { run, answer, free: () => holder.query('commit') }
+  }
+
+  test('one Ctrl-C that is heard twice, from the terminal and from npm, is one', async () => {
+    const { run, answer, free } = await serveBusy()
+    // Two signals that the process finds when it goes on: so they are heard at once, on the slowest machine too.
+    for (const signal of ['SIGSTOP', 'SIGINT', 'SIGTERM', 'SIGCONT'] as const) run.child.kill(signal)
+    await run.waitFor(/Stopping \(SIG(INT|TERM)\)/)
+    await free()
+    expect(await answer).toEqual({ data: { deposit: { replayed: false } } })
+    expect(await run.waitForExit()).toBe(0)
+  })
+
+  test('a second Ctrl-C does not wait for it', async () => {
+    const { run, answer } = await serveBusy()
+    run.child.kill('SIGINT')
+    await run.waitFor(/Stopping \(SIGINT\)/)
+    await vi.waitFor(
+      () => {
+        run.child.kill('SIGINT')
+        expect(run.child.exitCode).not.toBeNull()
+      },
+      { interval: 100 },
+    )
+    expect(await run.waitForExit()).toBe(1)
+    expect(await answer).toBe('cut')
+  })
+})
+
 test.each([['/proc/nope'], ['/proc/nope/data']])('a folder that cannot be, %s, is a sentence', async (DATA_DIR) => {
-  const run = runCommand(['serve'], { DATA_DIR, PORT: '0' })
-  expect(await run.waitForExit()).toBe(1)
-  expect(run.stderr()).toBe(
-    `The folder ${DATA_DIR} cannot be created (ENOENT). Set DATA_DIR to a folder that this user can write to.\n`,
+  expectRefusal(
+    await runCommand(['serve'], { DATA_DIR, PORT: '0' }).waitForEnding(),
+    `The folder ${DATA_DIR} cannot be created (ENOENT). Set DATA_DIR to a folder that this user can write to.`,
   )
-  const database = await openTestDatabase()
-  onTestFinished(() => database.close())
-  const withUrl = runCommand(['serve'], { DATABASE_URL: database.url, DATA_DIR, PORT: '0' })
-  expect(await withUrl.waitForExit()).toBe(1)
-  expect(withUrl.stderr()).toMatch(/^The demo operator's token cannot be written to \S+\. Set DATA_DIR to [^\n]+\n$/)
+  const database = await databaseForTest()
+  expectRefusal(
+    await runCommandHere(['serve'], { DATABASE_URL: database.url, DATA_DIR, PORT: '0' }),
+    /^The demo operator's token cannot be written to \S+\. Set DATA_DIR to [^\n]+$/,
+  )
 })

@@ -24,6 +24,7 @@ import { promisify } from 'node:util'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, onTestFinished, test, vi } from 'vitest'
 import { type EmbeddedDatabase, EmbeddedDatabaseError, openEmbedded } from '../../src/db/embedded/embedded.ts'
+import { queryOnce } from '../support/database.ts'
 import { type OwnerProcess, spawnOwner } from '../support/owner-process.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -71,17 +72,6 @@ async function open(): Promise<EmbeddedDatabase> {
   return database
 }
 
-async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return (await client.query(sql)).rows
-  } finally {
-    await client.end()
-  }
-}
-
 function superuserUrl(url: string): string {
   return Object.assign(new URL(url), { username: 'postgres', pathname: '/postgres' }).href
 }
@@ -126,7 +116,7 @@ describe('the first start', () => {
   test('makes a durable UTF-8 database that listens on the loopback alone, behind a password', async () => {
     const { url } = await open()
     expect(new URL(url).hostname).toBe('127.0.0.1')
-    const [settings] = await query(
+    const [settings] = await queryOnce(
       url,
       `select current_database() as database, current_setting('server_encoding') as encoding,
         current_setting('listen_addresses') as addresses, current_setting('unix_socket_directories') as sockets,
@@ -145,7 +135,7 @@ describe('the first start', () => {
       major: 18,
       superuser: false,
     })
-    await expect(query(Object.assign(new URL(url), { password: 'guess' }).href, 'select 1')).rejects.toMatchObject({
+    await expect(queryOnce(Object.assign(new URL(url), { password: 'guess' }).href, 'select 1')).rejects.toMatchObject({
       code: '28P01',
     })
     expect((await stat(dataDir)).mode & 0o777).toBe(0o711)
@@ -157,13 +147,13 @@ describe('the first start', () => {
   test('close stops PostgreSQL, may be called again, and the next start finds the data', async () => {
     await copyMade()
     const first = await open()
-    await query(first.url, 'create table kept as select 42 as answer')
+    await queryOnce(first.url, 'create table kept as select 42 as answer')
     const pid = readPid() as number
     await Promise.all([first.close(), first.close()])
     await first.close()
     expect(isRunning(pid)).toBe(false)
     const second = await open()
-    expect(await query(second.url, 'select * from kept')).toEqual([{ answer: 42 }])
+    expect(await queryOnce(second.url, 'select * from kept')).toEqual([{ answer: 42 }])
   })
 
   test('after close the process has nothing left to wait for', async () => {
@@ -191,7 +181,7 @@ describe('the first start', () => {
     const anHourAgo = Date.now() / 1000 - 3600
     await utimes(join(dataDir, leftovers[0] as string), anHourAgo, anHourAgo)
     const { url } = await open()
-    expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await queryOnce(url, 'select 1 as one')).toEqual([{ one: 1 }])
     expect(await readdir(dataDir)).toEqual(['postgres', 'postgres.log'])
   })
 
@@ -224,7 +214,7 @@ describe('one owner', () => {
     const refused = await open().catch((error: Error) => error.message)
     expect(refused).toMatch(refusal)
     expect(refused).toContain(`(process ${process.pid})`)
-    expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await queryOnce(url, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
   test('of two first starts at once one wins and one is refused', async () => {
@@ -233,7 +223,7 @@ describe('one owner', () => {
     expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
       reason: { message: expect.stringMatching(refusal) },
     })
-    expect(await query((opened[0] as EmbeddedDatabase).url, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await queryOnce((opened[0] as EmbeddedDatabase).url, 'select 1 as one')).toEqual([{ one: 1 }])
     expect(await readdir(dataDir)).toEqual(['postgres', 'postgres.log'])
   })
 
@@ -251,10 +241,10 @@ describe('one owner', () => {
     await copyMade()
     const { url } = await open()
     const owner = "application_name = 'thesaurum owner'"
-    const [before] = await query(superuserUrl(url), `select pid from pg_stat_activity where ${owner}`)
-    await query(superuserUrl(url), `select pg_terminate_backend(pid) from pg_stat_activity where ${owner}`)
+    const [before] = await queryOnce(superuserUrl(url), `select pid from pg_stat_activity where ${owner}`)
+    await queryOnce(superuserUrl(url), `select pg_terminate_backend(pid) from pg_stat_activity where ${owner}`)
     await vi.waitFor(async () => {
-      const held = await query(
+      const held = await queryOnce(
         superuserUrl(url),
         `select pid from pg_stat_activity join pg_locks using (pid)
           where ${owner} and locktype = 'advisory' and objsubid = 1 and granted`,
@@ -273,7 +263,7 @@ describe('a server that dies', () => {
   test('leaves PostgreSQL running: the next start takes it over with all that was committed, and stops it', async () => {
     const owner = startOwner()
     const url = await owner.waitFor('url')
-    await query(url, 'create table kept as select 42 as answer')
+    await queryOnce(url, 'create table kept as select 42 as answer')
     await owner.end('SIGKILL')
     const pid = readPid() as number
     expect(isRunning(pid)).toBe(true)
@@ -281,7 +271,7 @@ describe('a server that dies', () => {
     const next = await open()
     expect(readPid()).toBe(pid)
     expect(next.url).toBe(url)
-    expect(await query(next.url, 'select * from kept')).toEqual([{ answer: 42 }])
+    expect(await queryOnce(next.url, 'select * from kept')).toEqual([{ answer: 42 }])
     await next.close()
     expect(isRunning(pid)).toBe(false)
   })
@@ -291,7 +281,7 @@ describe('a server that dies', () => {
     const url = await owner.waitFor('url')
     process.kill(-(owner.child.pid as number), 'SIGINT')
     await owner.waitFor('interrupted')
-    expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await queryOnce(url, 'select 1 as one')).toEqual([{ one: 1 }])
     await owner.end('SIGTERM')
     expect(readPid()).toBeUndefined()
   })
@@ -299,7 +289,7 @@ describe('a server that dies', () => {
   test('with the whole machine: a process id that is somebody else’s by now confuses nobody', async () => {
     const owner = startOwner()
     const url = await owner.waitFor('url')
-    await query(url, 'create table kept as select 42 as answer')
+    await queryOnce(url, 'create table kept as select 42 as answer')
     await owner.end('SIGKILL')
     const pid = readPid() as number
     process.kill(pid, 'SIGKILL')
@@ -313,7 +303,7 @@ describe('a server that dies', () => {
     await writeFile(file, (await readFile(file, 'utf8')).replace(/^\d+/, String(stranger.pid)))
 
     const next = await open()
-    expect(await query(next.url, 'select * from kept')).toEqual([{ answer: 42 }])
+    expect(await queryOnce(next.url, 'select * from kept')).toEqual([{ answer: 42 }])
     await next.close()
     expect(stranger.exitCode ?? stranger.signalCode).toBeNull()
   })
@@ -326,7 +316,7 @@ describe('PostgreSQL that dies', () => {
     'by %s is started again on the same URL, and has what it acknowledged',
     async (signal) => {
       const { url } = await open()
-      await query(url, 'create table kept (answer int)')
+      await queryOnce(url, 'create table kept (answer int)')
       const acknowledged: number[] = []
       const pid = readPid() as number
       const client = new pg.Client({ connectionString: url })
@@ -343,7 +333,7 @@ describe('PostgreSQL that dies', () => {
       await writing
       await client.end()
 
-      const rows = await vi.waitFor(() => query(url, 'select answer from kept order by answer'))
+      const rows = await vi.waitFor(() => queryOnce(url, 'select answer from kept order by answer'))
       expect(rows.map(({ answer }) => answer)).toEqual(expect.arrayContaining(acknowledged))
       expect(readPid()).not.toBe(pid)
       await vi.waitFor(() => expect(logged.at(-1)).toMatch(/died and was started again/))
@@ -374,12 +364,12 @@ describe.runIf(isRoot)('as root', () => {
     await mkdir(join(folder, 'closed'), { mode: 0o700 })
     dataDir = join(folder, 'closed/data')
     const first = await open()
-    await query(first.url, 'create table kept as select 42 as answer')
+    await queryOnce(first.url, 'create table kept as select 42 as answer')
     process.kill(readPid() as number, 'SIGKILL')
-    await vi.waitFor(() => query(first.url, 'select 1'))
+    await vi.waitFor(() => queryOnce(first.url, 'select 1'))
     await first.close()
     const second = await open()
-    expect(await query(second.url, 'select * from kept')).toEqual([{ answer: 42 }])
+    expect(await queryOnce(second.url, 'select * from kept')).toEqual([{ answer: 42 }])
   })
 
   test('so may the program itself, installed with umask 077 and without its install script', async () => {
@@ -395,7 +385,7 @@ describe.runIf(isRoot)('as root', () => {
 
     const owner = startOwner({ program })
     const url = await owner.waitFor('url')
-    expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await queryOnce(url, 'select 1 as one')).toEqual([{ one: 1 }])
     await owner.end('SIGTERM')
   })
 
@@ -406,7 +396,7 @@ describe.runIf(isRoot)('as root', () => {
     const program = await installIn(join(folder, 'home'))
     const owner = startOwner({ program, uid, gid })
     const url = await owner.waitFor('url')
-    expect(await query(url, 'select 1 as one')).toEqual([{ one: 1 }])
+    expect(await queryOnce(url, 'select 1 as one')).toEqual([{ one: 1 }])
     await owner.end('SIGTERM')
 
     // Root takes the data of an ordinary user as it is, and gives it back so.

@@ -1,68 +1,33 @@
 import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import pg from 'pg'
-import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { migrateDatabase, UnsuitableDatabaseError } from '../../src/db/migrate.ts'
+import { openEmptyDatabase, queryOnce } from '../support/database.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-
-let server: pg.Client
-let made: string[]
-
-beforeEach(async () => {
-  made = []
-  server = new pg.Client({ connectionString: inject('postgres').serverUrl })
-  await server.connect()
-})
-
-afterEach(async () => {
-  for (const name of made) await server.query(`drop database ${name} with (force)`)
-  await server.end()
-})
-
-/** An empty database, not migrated. */
-async function makeDatabase(options = ''): Promise<{ name: string; url: string }> {
-  const name = `thesaurum_empty_${randomUUID().replaceAll('-', '')}`
-  await server.query(`create database ${name} ${options}`)
-  made.push(name)
-  const url = new URL(inject('postgres').serverUrl)
-  url.pathname = `/${name}`
-  return { name, url: url.href }
-}
-
-async function query(url: string, statement: string) {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query(statement)).rows
-  } finally {
-    await client.end()
-  }
-}
 
 const journal = async (): Promise<{ entries: { tag: string }[] }> =>
   JSON.parse(await readFile(join(root, 'drizzle/meta/_journal.json'), 'utf8'))
 
 test('twenty servers that migrate one empty database at once migrate it once', async () => {
-  const { url } = await makeDatabase()
+  const { url } = await openEmptyDatabase()
   await Promise.all(Array.from({ length: 20 }, () => migrateDatabase(url)))
-  const ran = await query(url, 'select hash from drizzle.__drizzle_migrations')
+  const ran = await queryOnce(url, 'select hash from drizzle.__drizzle_migrations')
   expect(ran).toHaveLength((await journal()).entries.length)
-  const [first] = await query(url, 'select era from private.ledger')
+  const [first] = await queryOnce(url, 'select era from private.ledger')
   await migrateDatabase(url)
-  expect(await query(url, 'select era from private.ledger')).toEqual([first])
-  expect(await query(url, 'select hash from drizzle.__drizzle_migrations')).toEqual(ran)
+  expect(await queryOnce(url, 'select era from private.ledger')).toEqual([first])
+  expect(await queryOnce(url, 'select hash from drizzle.__drizzle_migrations')).toEqual(ran)
 })
 
 test('two databases are of two eras', async () => {
-  const databases = [await makeDatabase(), await makeDatabase()]
+  const databases = [await openEmptyDatabase(), await openEmptyDatabase()]
   await Promise.all(databases.map(({ url }) => migrateDatabase(url)))
-  const eras = await Promise.all(databases.map(({ url }) => query(url, 'select era from private.ledger')))
+  const eras = await Promise.all(databases.map(({ url }) => queryOnce(url, 'select era from private.ledger')))
   expect(eras[0]).not.toEqual(eras[1])
 })
 
@@ -70,24 +35,24 @@ test.each([
   ['that may lose what was acknowledged', /synchronous_commit is off/, 'synchronous_commit = off', ''],
   ['that cannot hold every name', /SQL_ASCII.*UTF8/, '', `encoding 'SQL_ASCII' locale 'C' template template0`],
 ])('a database %s is refused and left as it is', async (_what, reason, setting, options) => {
-  const { name, url } = await makeDatabase(options)
-  if (setting) await server.query(`alter database ${name} set ${setting}`)
+  const { name, url } = await openEmptyDatabase(options)
+  if (setting) await queryOnce(url, `alter database ${name} set ${setting}`)
   const refused = migrateDatabase(url)
   await expect(refused).rejects.toThrow(UnsuitableDatabaseError)
   await expect(refused).rejects.toThrow(reason)
-  expect(await query(url, `select from pg_namespace where nspname in ('drizzle', 'private')`)).toEqual([])
+  expect(await queryOnce(url, `select from pg_namespace where nspname in ('drizzle', 'private')`)).toEqual([])
 })
 
 test('a migration that fails leaves nothing behind, and lets go of its lock', async () => {
-  const { url } = await makeDatabase()
-  await query(url, 'create table public.transactions (in_the_way int)')
+  const { url } = await openEmptyDatabase()
+  await queryOnce(url, 'create table public.transactions (in_the_way int)')
   await expect(migrateDatabase(url)).rejects.toThrow()
-  expect(await query(url, `select tablename from pg_tables where schemaname in ('public', 'private')`)).toEqual([
+  expect(await queryOnce(url, `select tablename from pg_tables where schemaname in ('public', 'private')`)).toEqual([
     { tablename: 'transactions' },
   ])
-  await query(url, 'drop table public.transactions')
+  await queryOnce(url, 'drop table public.transactions')
   await migrateDatabase(url)
-  expect(await query(url, 'select from private.ledger')).toHaveLength(1)
+  expect(await queryOnce(url, 'select from private.ledger')).toHaveLength(1)
 })
 
 test('the migrations are those of the tables: drizzle-kit finds nothing to generate', async () => {
@@ -115,9 +80,9 @@ test('every migration of the journal has its file, and every file is in the jour
 })
 
 test('autovacuum counts rows, not shares, in every table that grows', async () => {
-  const { url } = await makeDatabase()
+  const { url } = await openEmptyDatabase()
   await migrateDatabase(url)
-  const tables = await query(
+  const tables = await queryOnce(
     url,
     `select relname as name, (select jsonb_object_agg(option_name, option_value) from pg_options_to_table(reloptions)) as options
      from pg_class where relnamespace in ('public'::regnamespace, 'private'::regnamespace) and relkind = 'r' order by relname`,

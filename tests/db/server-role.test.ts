@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { type Run, runCommand } from '../support/command-line.ts'
+import { expectRefusal, runCommand, runCommandHere } from '../support/command-line.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { askWith } from '../support/sign-in.ts'
 
@@ -28,12 +28,6 @@ async function openAs(statements: string): Promise<{ database: TestDatabase; url
     await client.end()
   })
   return { database, url: Object.assign(new URL(database.url), { username: role, password: 'rosebud' }).href }
-}
-
-async function expectRefusal(run: Run, sentence: string): Promise<void> {
-  expect(await run.waitForExit()).toBe(1)
-  expect(run.stderr()).toBe(`${sentence}\n`)
-  expect(run.stdout()).toBe('')
 }
 
 test('with the rights of docs/security.md a server starts, posts and verifies, and so do the commands', async () => {
@@ -62,16 +56,16 @@ test.each(['serve', 'migrate'])('%s says that a role may not run the migrations 
   await database.pool.query(
     'delete from drizzle.__drizzle_migrations where id = (select max(id) from drizzle.__drizzle_migrations)',
   )
-  await expectRefusal(
-    runCommand([command], { DATABASE_URL: url }),
+  expectRefusal(
+    await runCommandHere([command], { DATABASE_URL: url }),
     'The database lacks 1 of the migrations, and the role in DATABASE_URL may not run them. Run `npm run db:migrate` (`thesaurum migrate`) as the owner of the database.',
   )
 })
 
 test('a role that may not see which migrations there are is told which right it lacks', async () => {
   const { url } = await openAs("create role thesaurum_server login password '<password>'")
-  await expectRefusal(
-    runCommand(['serve'], { DATABASE_URL: url }),
+  expectRefusal(
+    await runCommandHere(['serve'], { DATABASE_URL: url }),
     'The role in DATABASE_URL may not read drizzle.__drizzle_migrations, which says whether the database is up to date. Grant it the rights that docs/security.md lists.',
   )
 })
@@ -79,8 +73,8 @@ test('a role that may not see which migrations there are is told which right it 
 test('a role that lacks another right is told which', async () => {
   const { database, url } = await openAs(RIGHTS)
   await database.pool.query(`revoke select on private.ledger from ${new URL(url).username}`)
-  await expectRefusal(
-    runCommand(['serve'], { DATABASE_URL: url }),
+  expectRefusal(
+    await runCommandHere(['serve'], { DATABASE_URL: url }),
     'The role in DATABASE_URL lacks a right (permission denied for table ledger). Grant it the rights that docs/security.md lists.',
   )
 })

@@ -3,7 +3,7 @@ import { toInstant } from '../../src/db/instant.ts'
 import { insertMissingCheckpoints } from '../../src/ledger/statements/insert-missing-checkpoints.ts'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/upkeep/checkpoints.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
-import { runCommand } from '../support/command-line.ts'
+import { runCommandHere } from '../support/command-line.ts'
 import { deposit, holdSession, openBeside, transfer, untilBlocked } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
@@ -196,9 +196,8 @@ test('are rebuilt by the command', async () => {
   const account = await fillAccount(100)
   await ledger.test.pool.query('delete from private.balance_checkpoints')
   for (const said of ['Rebuilt the missing checkpoints in 2 places.', 'No checkpoint is missing.']) {
-    const command = runCommand(['checkpoints'], { DATABASE_URL: ledger.test.url })
-    expect(await command.waitForExit()).toBe(0)
-    expect(command.stdout()).toContain(said)
+    const ending = await runCommandHere(['checkpoints'], { DATABASE_URL: ledger.test.url })
+    expect(ending).toEqual({ code: 0, stdout: `${said}\n`, stderr: '' })
   }
   expect((await checkpointsOf(account)).at(-1)).toBe(101)
 })

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { transfer } from '../support/faults.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { makeAccounts } from '../support/ledger.ts'
+import { useLedgerAndServer } from '../support/ledger-and-server.ts'
 
 const ACCOUNTS = 8
 const CALLERS = 16
@@ -10,19 +10,7 @@ const EACH = 1_000n
 const TOTAL = BigInt(ACCOUNTS) * EACH
 const EACH_CALLS = 200
 
-/** The ledger and a whole GraphQL server: two processes' worth of lanes on one database. */
-let ledger: TestLedger
-let server: TestServer
-
-beforeAll(async () => {
-  ledger = await openTestLedger()
-  server = await openTestServer({}, ledger.test)
-})
-
-afterAll(async () => {
-  await server.close()
-  await ledger.close()
-})
+const { ledger, server } = useLedgerAndServer()
 
 /** All accounts three ways: two lists, and a user each; what stands on one level is of one moment. */
 const readAll = (accounts: string[]) => `query($ids: [ID!]!) {

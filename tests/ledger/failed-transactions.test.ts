@@ -1,25 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
 import { Attempts, type FailedAttempt } from '../../src/ledger/upkeep/attempts.ts'
 import { deposit, failInserts, lockAccounts, openBeside, transfer } from '../support/faults.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import { makeAccounts } from '../support/ledger.ts'
+import { useLedgerAndServer } from '../support/ledger-and-server.ts'
 import { openProxy } from '../support/proxy.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
 
-/** `ledger` is a process beside `server`, on the same database. */
-let ledger: TestLedger
-let server: TestServer
-
-beforeAll(async () => {
-  ledger = await openTestLedger()
-  server = await openTestServer({}, ledger.test)
-})
-afterAll(async () => {
-  await server.close()
-  await ledger.close()
-})
+const { ledger, server } = useLedgerAndServer()
 
 const PAGE = `query ($first: Int, $after: String, $last: Int, $before: String, $filter: FailedTransactionFilter) {
   failedTransactions(first: $first, after: $after, last: $last, before: $before, filter: $filter) {

@@ -9,7 +9,7 @@ import { migrateDatabase } from '../../src/db/migrate.ts'
 import type { Outcome, PostingRequest } from '../../src/ledger/model/posting.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { type Run, runCommand } from '../support/command-line.ts'
-import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { databaseForTest, openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openBeside, postUntilDefinite, transfer } from '../support/faults.ts'
 import { makeAccounts } from '../support/ledger.ts'
 import { makeTestOperator } from '../support/operator.ts'
@@ -143,8 +143,7 @@ const TRANSFER = `mutation ($input: TransferInput!) {
 }`
 
 test('a server is killed, five times, and another one goes on', async () => {
-  const database = await openTestDatabase()
-  onTestFinished(() => database.close())
+  const database = await databaseForTest()
   const ledger = await openBeside(database)
   const accounts = await makeAccounts(ledger, ACCOUNTS, OPENING)
   await ledger.close()
@@ -193,8 +192,7 @@ test('a server is killed, five times, and another one goes on', async () => {
 })
 
 test('an unknown key of a killed server is posted once, whoever is asked again', async () => {
-  const database = await openTestDatabase()
-  onTestFinished(() => database.close())
+  const database = await databaseForTest()
   const ledger = await openBeside(database)
   onTestFinished(() => ledger.close())
   const [payer, payee] = (await makeAccounts(ledger, 2, OPENING)) as [string, string]

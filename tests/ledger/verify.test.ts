@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
-import { runCommand } from '../support/command-line.ts'
-import { openBeside, untilBlocked } from '../support/faults.ts'
+import { runCommand, runCommandHere } from '../support/command-line.ts'
+import { openBeside, transfer, untilBlocked } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer } from '../support/server.ts'
 
@@ -13,14 +13,7 @@ let grace: string
 beforeEach(async () => {
   ledger = await openTestLedger()
   ;[ada, grace] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
-  for (let count = 0; count < 70; count++) {
-    await ledger.posting.post({
-      idempotencyKey: randomUUID(),
-      sourceAccountId: ada,
-      destinationAccountId: grace,
-      amount: 1n,
-    })
-  }
+  await Promise.all(Array.from({ length: 70 }, () => ledger.posting.post(transfer(ada, grace, 1n))))
   await ledger.rebuildCheckpoints()
 })
 afterEach(() => ledger.close())
@@ -188,12 +181,10 @@ test('a ledger that is closed does not wait for a verification', async () => {
 })
 
 describe('the command', () => {
-  const run = () => runCommand(['verify'], { DATABASE_URL: ledger.test.url })
+  const run = () => runCommandHere(['verify'], { DATABASE_URL: ledger.test.url })
 
   test('says that a sound ledger is sound', async () => {
-    const command = run()
-    expect(await command.waitForExit()).toBe(0)
-    expect(command.stdout()).toMatch(/The ledger is sound\./)
+    expect(await run()).toEqual({ code: 0, stdout: 'The ledger is sound.\n', stderr: '' })
   })
 
   test('names users whose addresses are not canonical or are shared, and changes none', async () => {
@@ -211,10 +202,10 @@ describe('the command', () => {
     }
     const stored = () => ledger.test.pool.query('select id, email, updated_at from users order by id')
     const before = (await stored()).rows
-    const command = run()
-    expect(await command.waitForExit()).toBe(1)
-    expect(command.stdout()).toMatch(/The ledger is sound\./)
-    expect(command.stderr().trim().split('\n').sort()).toEqual(
+    const { code, stdout, stderr } = await run()
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/The ledger is sound\./)
+    expect(stderr.trim().split('\n').sort()).toEqual(
       [
         `user_${ids.none}: the e-mail address is not valid. Give the user another one.`,
         `user_${ids.munich}: the e-mail address is not in its canonical form. To fix it: update public.users set email = 'o''hara@xn--mnchen-3ya.example', updated_at = now() where id = '${ids.munich}';`,
@@ -226,14 +217,14 @@ describe('the command', () => {
     )
     expect((await stored()).rows).toEqual(before)
     // What it says to do is enough.
-    await ledger.test.pool.query(/update .*;/.exec(command.stderr())?.[0] ?? '')
+    await ledger.test.pool.query(/update .*;/.exec(stderr)?.[0] ?? '')
     await ledger.test.pool.query('delete from users where id = any($1)', [[ids.one, ids.twice, ids.none]])
-    expect(await run().waitForExit()).toBe(0)
+    expect((await run()).code).toBe(0)
   })
 
   test('says what is wrong and where, and exits with 1', async () => {
     await damage(`update transactions set amount = 101 where ${entryOf('source', 5)}`, [ada])
-    const command = run()
+    const command = runCommand(['verify'], { DATABASE_URL: ledger.test.url })
     expect(await command.waitForExit()).toBe(1)
     expect(command.stderr()).toMatch(new RegExp(`BALANCE_NEGATIVE: user_${ada}, entry 5: after transaction .* -`))
     expect(command.stdout()).toMatch(/The ledger is NOT sound/)
@@ -245,9 +236,9 @@ describe('the command', () => {
        values (gen_random_uuid(), gen_random_uuid(), $1, 72, 5, clock_timestamp(), '900000000000')`,
       [grace],
     )
-    const command = run()
-    expect(await command.waitForExit()).toBe(0)
-    expect(command.stderr()).toBe(
+    const { code, stderr } = await run()
+    expect(code).toBe(0)
+    expect(stderr).toBe(
       'Warning: the ledger was restored from a dump: run `npm run era:renew` once, so that it can be watched again\n',
     )
   })

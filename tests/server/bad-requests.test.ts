@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { connect } from 'node:net'
 import { createClient } from 'graphql-ws'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeAll, expect, test } from 'vitest'
 import WebSocket from 'ws'
 import { countRows } from '../support/bad-input.ts'
 import { PATIENCE_MS } from '../support/patience.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 
 /* Requests that are no operation of this schema at all, on HTTP and on sockets. */
 
@@ -14,11 +14,10 @@ const BODY_BYTES_MAX = 64 * 1024
 const READ = '{ ledger { userCount } }'
 const WRITE = 'mutation { createUser(input: { email: "mary@example.com" }) { __typename } }'
 
-let server: TestServer
+const server = useServer({ BODY_BYTES_MAX: String(BODY_BYTES_MAX) })
 let rows: Record<string, number>
 
 beforeAll(async () => {
-  server = await openTestServer({ BODY_BYTES_MAX: String(BODY_BYTES_MAX) })
   rows = await countRows(server)
 })
 
@@ -26,8 +25,6 @@ afterEach(async () => {
   expect(await countRows(server)).toEqual(rows)
   expect(server.errorLines()).toEqual([])
 })
-
-afterAll(() => server.close())
 
 interface Sent {
   method?: string

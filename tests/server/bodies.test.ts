@@ -1,21 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { openClient } from '../support/graphql-transport.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 import { TRANSPORTS } from '../support/transports.ts'
 
 /* Text is taken as it was sent, or not at all. */
 
-let server: TestServer
-
-beforeAll(async () => {
-  server = await openTestServer()
-})
+const server = useServer()
 
 afterEach(() => {
   expect(server.errorLines()).toEqual([])
 })
-
-afterAll(() => server.close())
 
 async function post(body: string | Buffer, headers: Record<string, string> = {}) {
   const response = await fetch(server.endpoint, {

@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import { openClient } from '../support/graphql-transport.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { serverForTest, type TestServer, useServer } from '../support/server.ts'
 import { makePerson } from '../support/sign-in.ts'
 
 /* What belongs to a connection ends with it, and what waits for its client is bounded. */
 
-let server: TestServer
+const server = useServer()
 let account: string
 beforeAll(async () => {
-  server = await openTestServer()
   account = (await makePerson(server, { password: null })).id
   const query = 'mutation ($input: PostTransactionsInput!) { postTransactions(input: $input) { __typename } }'
   const transactions = Array.from({ length: 100 }, () => ({
@@ -20,7 +19,6 @@ beforeAll(async () => {
   const { data } = await server.ask(query, { input: { atomic: true, transactions } })
   expect(data.postTransactions.__typename).toBe('PostTransactionsSuccess')
 })
-afterAll(() => server.close())
 
 const watch = () => ({
   query: 'subscription ($userId: ID!) { entryPosted(userId: $userId) { sequence } }',
@@ -103,8 +101,7 @@ test('event streams that wait behind another end with their connection', async (
 })
 
 test('a connection that has too many requests in flight is told so and closed', async () => {
-  const narrow = await openTestServer({ REQUESTS_PER_CONNECTION_MAX: '3' }, server.database)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ REQUESTS_PER_CONNECTION_MAX: '3' }, server.database)
   const four = await readToEnd(await pipeline(narrow, GET.repeat(4)))
   expect(four.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 200', 'HTTP/1.1 429'])
   expect(four).toContain('"TOO_MANY_REQUESTS"')
@@ -133,8 +130,7 @@ const cutOf = (...sockets: Socket[]) =>
   )
 
 test('a connection whose answers are not read is cut, and one that is read is not', async () => {
-  const narrow = await openTestServer({ ...PATIENT, UNREAD_BYTES_PER_CONNECTION_MAX: String(2 ** 20) }, server.database)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ ...PATIENT, UNREAD_BYTES_PER_CONNECTION_MAX: String(2 ** 20) }, server.database)
   const deaf = await pipeline(narrow, post(fat()).repeat(15))
   const reading = await pipeline(narrow, post(fat(), { connection: 'close' }))
   expect(await readToEnd(reading)).toMatch(/^HTTP\/1.1 200 .*x79":.*\}$/s)
@@ -144,16 +140,14 @@ test('a connection whose answers are not read is cut, and one that is read is no
 test('connections of one viewer share a bound, and the others do not notice', async () => {
   // None of them is cut for what it leaves unread alone.
   const bounds = { UNREAD_BYTES_PER_CONNECTION_MAX: String(2 ** 30), UNREAD_BYTES_PER_VIEWER_MAX: String(2 ** 20) }
-  const narrow = await openTestServer({ ...PATIENT, ...bounds }, server.database)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ ...PATIENT, ...bounds }, server.database)
   const deaf = await Promise.all(Array.from({ length: 3 }, () => pipeline(narrow, post(fat()).repeat(15))))
   await cutOf(...deaf)
   expect(await narrow.ask('{ __typename }', {}, {})).toEqual({ data: { __typename: 'Query' } })
 })
 
 test('bodies that are not sent completely count as bytes that wait, until they are complete', async () => {
-  const narrow = await openTestServer({ ...PATIENT, UNREAD_BYTES_OF_STRANGERS_MAX: String(2 ** 20) }, server.database)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ ...PATIENT, UNREAD_BYTES_OF_STRANGERS_MAX: String(2 ** 20) }, server.database)
   const body = JSON.stringify({ query: '{ __typename }', extensions: { filling: 'x'.repeat(400_000) } })
   const head = `POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n`
   const first = await pipeline(narrow, head + body.slice(0, -1))
@@ -169,8 +163,7 @@ test('bodies that are not sent completely count as bytes that wait, until they a
 })
 
 test('a client has as many connections as it may have, and can open another when one ends', async () => {
-  const narrow = await openTestServer({ CONNECTIONS_PER_CLIENT_MAX: '3' }, server.database)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ CONNECTIONS_PER_CLIENT_MAX: '3' }, server.database)
   const open = [await pipeline(narrow, GET), await pipeline(narrow, GET), await pipeline(narrow, GET)]
   for (const socket of open) expect(String((await once(socket.resume(), 'data'))[0])).toMatch(/^HTTP\/1.1 200/)
   expect(await readToEnd(await pipeline(narrow, GET))).toBe('')
@@ -182,15 +175,13 @@ test('a client has as many connections as it may have, and can open another when
 })
 
 test('connections through a trusted proxy are not counted', async () => {
-  const narrow = await openTestServer({ CONNECTIONS_PER_CLIENT_MAX: '1', TRUSTED_PROXY_COUNT: '1' }, server.database)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ CONNECTIONS_PER_CLIENT_MAX: '1', TRUSTED_PROXY_COUNT: '1' }, server.database)
   for (const socket of [await pipeline(narrow, GET), await pipeline(narrow, GET)])
     expect(String((await once(socket.resume(), 'data'))[0])).toMatch(/^HTTP\/1.1 200/)
 })
 
 test('a WebSocket whose answers are not read is closed', async () => {
-  const narrow = await openTestServer({ ...PATIENT, UNREAD_BYTES_PER_CONNECTION_MAX: String(2 ** 20) }, server.database)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ ...PATIENT, UNREAD_BYTES_PER_CONNECTION_MAX: String(2 ** 20) }, server.database)
   const client = await openClient(narrow.socketEndpoint)
   client.webSocket.pause()
   for (let id = 0; id < 25; id++) client.subscribe(String(id), fat())

@@ -1,21 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { getIntrospectionQuery } from 'graphql'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { DEPTH_MAX } from '../../src/server/graphql/document-limits.ts'
 import { openClient } from '../support/graphql-transport.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 
-let server: TestServer
+const server = useServer()
 let userId: string
-
 beforeAll(async () => {
-  server = await openTestServer()
   const { rows } = await server.database.pool.query(
     `insert into users (id, email) values (gen_random_uuid(), 'ada@example.com') returning id`,
   )
   userId = rows[0].id
 })
-afterAll(() => server.close())
 
 const countPosted = async () => (await server.database.pool.query('select from transactions')).rowCount
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { createApiToken } from '../../src/auth/api-tokens.ts'
 import { databaseOf } from '../../src/db/pool.ts'
 import {
@@ -12,22 +12,22 @@ import {
 } from '../../src/server/graphql/document-limits.ts'
 import { holdSession, untilBlocked } from '../support/faults.ts'
 import { openClient } from '../support/graphql-transport.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { serverForTest, useServers } from '../support/server.ts'
 import { type Asked, TRANSPORTS } from '../support/transports.ts'
 
 /* The limits of docs/security.md: at the bound and one past it, on every transport alike. */
 
-let server: TestServer
+const { server, frugal, hasty } = useServers({
+  server: {},
+  /** An operation may cost little. */
+  frugal: { USER_COST_MAX: '211', OPERATOR_COST_MAX: '422' },
+  /** It waits for nothing. */
+  hasty: { OPERATION_DEADLINE_MS: '300' },
+})
 let userId: string
 let userToken: string
-/** On the same database: one where an operation may cost little, and one that waits for nothing. */
-let frugal: TestServer
-let hasty: TestServer
 
 beforeAll(async () => {
-  server = await openTestServer()
-  frugal = await openTestServer({ USER_COST_MAX: '211', OPERATOR_COST_MAX: '422' }, server.database)
-  hasty = await openTestServer({ OPERATION_DEADLINE_MS: '300' }, server.database)
   const { rows } = await server.database.pool.query(
     `insert into users (id, email) values (gen_random_uuid(), 'ada@example.com') returning id`,
   )
@@ -40,11 +40,6 @@ beforeAll(async () => {
     createdBy: null,
   })
   userToken = token
-})
-afterAll(async () => {
-  await frugal.close()
-  await hasty.close()
-  await server.close()
 })
 
 const countAttempts = async () => {
@@ -375,8 +370,7 @@ test('an operation of a user may cost 50,000 points, and one of an operator 500,
 })
 
 test('an operation that there is no memory for is refused with 503, and a time to wait', async () => {
-  const roomy = await openTestServer({ BODY_BYTES_MAX: String(2 ** 23) }, server.database)
-  onTestFinished(() => roomy.close())
+  const roomy = await serverForTest({ BODY_BYTES_MAX: String(2 ** 23) }, server.database)
   const response = await fetch(roomy.endpoint, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...roomy.authorization },

@@ -1,24 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { holdSession } from '../support/faults.ts'
 import { openClient, openStream } from '../support/graphql-transport.ts'
 import { type Person, signUp } from '../support/rights.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 import { makePerson, tryLogin } from '../support/sign-in.ts'
 
 /* What is counted is what happened, and docs/operations.md has all of it. */
 
-let server: TestServer
+const server = useServer()
 let ada: Person
 let emmy: Person
-
 beforeAll(async () => {
-  server = await openTestServer()
   ada = await signUp(server, 'ada')
   emmy = await signUp(server, 'emmy')
 })
-afterAll(() => server.close())
 
 async function read(): Promise<string> {
   const response = await fetch(`${server.address}/metrics`, { headers: server.authorization })

@@ -1,24 +1,15 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { sha256Of } from '../../src/server/graphql/operation-list.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useFolder } from '../support/folder.ts'
+import { useServer } from '../support/server.ts'
 
 const WATCH = 'subscription { transactionPosted { cursor } }'
 
-let server: TestServer
-let folder: string
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'thesaurum-persisted-'))
-  const list = join(folder, 'operations.json')
-  await writeFile(list, JSON.stringify({ [sha256Of(WATCH)]: WATCH }))
-  server = await openTestServer({ PERSISTED_OPERATIONS: list })
-})
-afterAll(async () => {
-  await server.close()
-  await rm(folder, { recursive: true, force: true })
-})
+const list = join(useFolder(), 'operations.json')
+writeFileSync(list, JSON.stringify({ [sha256Of(WATCH)]: WATCH }))
+const server = useServer({ PERSISTED_OPERATIONS: list })
 
 test('a subscription that is asked for by its hash, by who takes no stream, leaves no subscriber behind', async () => {
   const extensions = { persistedQuery: { version: 1, sha256Hash: sha256Of(WATCH) } }

@@ -1,10 +1,9 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openProxy } from '../support/proxy.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { openTestServer, serverForTest, type TestServer } from '../support/server.ts'
 
 async function open(environment: Parameters<typeof openTestServer>[0] = {}): Promise<TestServer> {
-  const server = await openTestServer(environment)
-  onTestFinished(() => server.close())
+  const server = await serverForTest(environment)
   return server
 }
 
@@ -57,8 +56,7 @@ test('while the database is away, /livez goes on, and the log is bounded by the 
   const server = await open()
   const proxy = await openProxy(server.database.url)
   onTestFinished(() => proxy.close())
-  const far = await openTestServer({ DIRECT_DATABASE_URL: server.database.url }, { ...server.database, url: proxy.url })
-  onTestFinished(() => far.close())
+  const far = await serverForTest({ DIRECT_DATABASE_URL: server.database.url }, { ...server.database, url: proxy.url })
   expect(await answerOf(far, '/readyz')).toEqual(READY)
 
   proxy.refuse(true)

@@ -1,22 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { openClient, openSocket, openStream, refusalOf } from '../support/graphql-transport.ts'
 import { type Person, signUp } from '../support/rights.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { serverForTest, type TestServer, useServer } from '../support/server.ts'
 
 /* One line for each request or operation: what it was, whose, how it ended, and the id that the client has too. */
 
-let server: TestServer
+const server = useServer({ LOG_LEVEL: 'debug' })
 let ada: Person
 let emmy: Person
-
 beforeAll(async () => {
-  server = await openTestServer({ LOG_LEVEL: 'debug' })
   ada = await signUp(server, 'ada')
   emmy = await signUp(server, 'emmy')
 })
-afterAll(() => server.close())
 
 // biome-ignore lint/suspicious/noExplicitAny: a line has what it has
 type Line = Record<string, any>
@@ -209,8 +206,7 @@ describe('the id of a request', () => {
     ).toBe(404)
     expect(await lineOf('lost')).toMatchObject({ status: 404, transport: 'websocket' })
 
-    const open = await openTestServer({ ALLOWED_ORIGINS: 'https://app.example.com' }, server.database)
-    onTestFinished(() => open.close())
+    const open = await serverForTest({ ALLOWED_ORIGINS: 'https://app.example.com' }, server.database)
     const { headers } = await fetch(open.endpoint, {
       method: 'POST',
       headers: { ...JSON_TYPE, origin: 'https://app.example.com' },
@@ -222,8 +218,7 @@ describe('the id of a request', () => {
 
 describe('a fault', () => {
   test('is found by the id in its error, on every transport, and is one line however many fields it hits', async () => {
-    const broken = await openTestServer()
-    onTestFinished(() => broken.close())
+    const broken = await serverForTest()
     const fields = Array.from({ length: 20 }, (_, index) => `f${index}: user(email: "${index}@example.com") { id }`)
     const query = `query Broken { ${fields.join(' ')} }`
     await broken.database.pool.query('alter table users rename to away')
@@ -252,8 +247,7 @@ describe('a fault', () => {
   })
 
   test('that comes again and again is bounded by the second', async () => {
-    const broken = await openTestServer()
-    onTestFinished(() => broken.close())
+    const broken = await serverForTest()
     await broken.database.pool.query('alter table users rename to away')
     await Promise.all(Array.from({ length: 200 }, () => broken.ask('{ user(email: "a@example.com") { id } }')))
     const faults = (): Line[] => broken.errorLines().map((line) => JSON.parse(line))
@@ -308,8 +302,7 @@ test('an event stream is logged when it begins and when it ends', async () => {
 })
 
 test('a quiet log says nothing of requests, and answers the id all the same', async () => {
-  const quiet = await openTestServer({ LOG_LEVEL: 'warn' }, server.database)
-  onTestFinished(() => quiet.close())
+  const quiet = await serverForTest({ LOG_LEVEL: 'warn' }, server.database)
   const response = await fetch(`${quiet.endpoint}?query={__typename}`, { headers: quiet.authorization })
   expect(idOf(response)).toMatch(/./)
   await response.text()

@@ -1,15 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { PATIENCE_MS } from '../support/patience.ts'
 import { signUp } from '../support/rights.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 
-let server: TestServer
-
-beforeAll(async () => {
-  server = await openTestServer()
-})
-
-afterAll(() => server.close())
+const server = useServer()
 
 test('the server is healthy, shows GraphiQL to a browser, and sends others to GraphQL', async () => {
   const get = (path: string, accept = '*/*') =>

@@ -3,13 +3,12 @@ import { expect, onTestFinished, test } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/server/log.ts'
 import { openServer } from '../../src/server/server.ts'
-import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { databaseForTest, type TestDatabase } from '../support/database.ts'
 
 /* A start that fails releases all that it opened: nothing of it stays connected to PostgreSQL. */
 
 async function database(): Promise<TestDatabase> {
-  const opened = await openTestDatabase()
-  onTestFinished(() => opened.close())
+  const opened = await databaseForTest()
   return opened
 }
 

@@ -2,16 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { useServer } from '../support/server.ts'
 
 /* An offer to speak another protocol (`Upgrade: h2c`) changes nothing of what is answered, nor of what comes behind it. */
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openTestServer()
-})
-afterAll(() => server.close())
+const server = useServer()
 
 const OFFER = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n'
 /** What a proxy would take for the rest of a body, and a server that lost its place for a request. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { inject } from 'vitest'
+import { inject, onTestFinished } from 'vitest'
 
 export interface TestDatabase {
   url: string
@@ -29,12 +29,32 @@ export async function openTestDatabase(): Promise<TestDatabase> {
   }
 }
 
-async function asServer(serverUrl: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: serverUrl })
+/** The same for one test: it is dropped when the test ends. */
+export async function databaseForTest(): Promise<TestDatabase> {
+  const database = await openTestDatabase()
+  onTestFinished(() => database.close())
+  return database
+}
+
+/** A database with nothing in it, dropped when the test ends. `options` are those of `create database`. */
+export async function openEmptyDatabase(options = ''): Promise<{ name: string; url: string }> {
+  const { serverUrl } = inject('postgres')
+  const name = `thesaurum_empty_${randomUUID().replaceAll('-', '')}`
+  await asServer(serverUrl, `create database ${name} ${options}`)
+  onTestFinished(() => asServer(serverUrl, `drop database ${name} with (force)`))
+  return { name, url: Object.assign(new URL(serverUrl), { pathname: `/${name}` }).href }
+}
+
+/** What a statement of a session of its own finds. */
+export async function queryOnce(url: string, statement: string) {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
   await client.connect()
   try {
-    await client.query(statement)
+    return (await client.query(statement)).rows
   } finally {
     await client.end()
   }
 }
+
+const asServer = async (serverUrl: string, statement: string) => void (await queryOnce(serverUrl, statement))

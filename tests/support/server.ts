@@ -1,3 +1,4 @@
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { type Config, readConfig } from '../../src/config.ts'
 import { createLogger } from '../../src/server/log.ts'
 import { openServer } from '../../src/server/server.ts'
@@ -26,11 +27,10 @@ export interface TestServer {
   close(): Promise<void>
 }
 
+type Environment = Partial<Record<keyof Config, string>>
+
 /** The whole server in this process, on a free port and a database of its own (or on that of another test server). */
-export async function openTestServer(
-  environment: Partial<Record<keyof Config, string>> = {},
-  shared?: TestDatabase,
-): Promise<TestServer> {
+export async function openTestServer(environment: Environment = {}, shared?: TestDatabase): Promise<TestServer> {
   const database = shared ?? (await openTestDatabase())
   const config = readConfig({ NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'debug', ...environment })
   const logged: string[] = []
@@ -40,7 +40,8 @@ export async function openTestServer(
   const endpoint = `${server.address}/graphql`
   const token = await makeTestOperator(database)
   const authorization = { authorization: `Bearer ${token}` }
-  OPERATOR_TOKENS.set(new URL(endpoint).host, token)
+  const { host } = new URL(endpoint)
+  OPERATOR_TOKENS.set(host, token)
   return {
     address: server.address,
     endpoint,
@@ -60,7 +61,42 @@ export async function openTestServer(
     },
     async close() {
       await server.close()
+      // Its port may be another server's by now, or soon.
+      if (OPERATOR_TOKENS.get(host) === token) OPERATOR_TOKENS.delete(host)
       if (!shared) await database.close()
     },
   }
+}
+
+/** The same for one test: it is closed when the test ends. */
+export async function serverForTest(environment: Environment = {}, shared?: TestDatabase): Promise<TestServer> {
+  const server = await openTestServer(environment, shared)
+  onTestFinished(() => server.close())
+  return server
+}
+
+/** A server for all tests of a file: opened before the first of them, closed after the last. */
+export function useServer(environment: Environment = {}): TestServer {
+  return useServers({ server: environment }).server
+}
+
+/** The same with several servers, on one database. */
+export function useServers<Name extends string>(environments: Record<Name, Environment>): Record<Name, TestServer> {
+  const names = Object.keys(environments) as Name[]
+  // They have their properties as soon as a test can use them.
+  const servers = Object.fromEntries(names.map((name) => [name, {}])) as Record<Name, TestServer>
+  const closers: (() => Promise<void>)[] = []
+  beforeAll(async () => {
+    const database = await openTestDatabase()
+    closers.unshift(() => database.close())
+    for (const name of names) {
+      const server = await openTestServer(environments[name], database)
+      closers.unshift(() => server.close())
+      Object.assign(servers[name], server)
+    }
+  })
+  afterAll(async () => {
+    for (const close of closers) await close()
+  })
+  return servers
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { expect, vi } from 'vitest'
+import { beforeAll, expect, vi } from 'vitest'
 import { Authenticator } from '../../src/auth/authenticator.ts'
 import { hashToken } from '../../src/auth/token.ts'
 import { Feed } from '../../src/ledger/feed/account-feed.ts'
@@ -30,6 +30,14 @@ export async function makePerson(
   )
   expect(data.createUser.__typename).toBe('CreateUserSuccess')
   return { id: data.createUser.user.id, email }
+}
+
+/** Somebody with an account and `PASSWORD`, for all tests of a file. */
+export function usePerson(server: Pick<TestServer, 'ask'>): Person {
+  // They have their properties as soon as a test can use them.
+  const person = {} as Person
+  beforeAll(async () => void Object.assign(person, await makePerson(server)))
+  return person
 }
 
 export const LOGIN = `mutation ($email: String!, $password: String!) {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, get, type IncomingMessage } from 'node:http'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { AccountSubscriber } from '../../src/ledger/feed/account-subscriber.ts'
 import { CatchUp } from '../../src/ledger/feed/catch-up.ts'
 import type { LedgerEntry } from '../../src/ledger/model/entry.ts'
@@ -12,21 +12,13 @@ import { createTestConnections } from '../support/connections.ts'
 import { deposit, holdSession, openBeside } from '../support/faults.ts'
 import { openTestGraphql } from '../support/graphql.ts'
 import { openClient } from '../support/graphql-transport.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { makeAccounts } from '../support/ledger.ts'
+import { useLedgerAndServer } from '../support/ledger-and-server.ts'
+import { serverForTest } from '../support/server.ts'
 
 /* What is gone, or stands still, is held by nobody and holds nobody up. */
 
-let ledger: TestLedger
-let server: TestServer
-beforeAll(async () => {
-  ledger = await openTestLedger()
-  server = await openTestServer({}, ledger.test)
-})
-afterAll(async () => {
-  await server.close()
-  await ledger.close()
-})
+const { ledger, server } = useLedgerAndServer()
 
 test.each(['entryPosted(userId: "ID") { id }', 'transactionPosted { cursor }'])(
   'a client that goes away while %s is being subscribed leaves no subscriber behind',
@@ -125,8 +117,7 @@ test('an operation that cannot be begun hurts itself alone, in a fragment too', 
 })
 
 test('more operations than a socket may have cannot be had by completing them at once', async () => {
-  const narrow = await openTestServer({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
   const client = await openClient(narrow.socketEndpoint)
   const lock = await holdSession(ledger.test, 'lock table users in access exclusive mode')
   for (let at = 0; at < 40; at++) {

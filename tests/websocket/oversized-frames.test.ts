@@ -1,20 +1,13 @@
 import { once } from 'node:events'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { useServer } from '../support/server.ts'
 
 /* What goes wrong on a socket goes through the log, and never to the console. */
 
-let server: TestServer
 const printed = vi.spyOn(console, 'error').mockImplementation(() => {})
-
-beforeAll(async () => {
-  server = await openTestServer()
-})
-afterAll(async () => {
-  await server.close()
-  printed.mockRestore()
-})
+afterAll(() => printed.mockRestore())
+const server = useServer()
 
 const SENT = {
   'a frame that is too large': 'a'.repeat(70_000),

@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Operation, openClient, openSocket, refusalOf, type SocketClient } from '../support/graphql-transport.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { openTestServer, serverForTest, useServer } from '../support/server.ts'
 
-let server: TestServer
-beforeAll(async () => {
-  server = await openTestServer()
-})
-afterAll(() => server.close())
+const server = useServer()
 
 const COUNT = '{ ledger { userCount } }'
 const WATCH =
@@ -300,11 +296,7 @@ describe('when the server stops', () => {
 
 describe('a fault of ours is masked', () => {
   /** A server whose tables can be broken. */
-  async function openBroken(): Promise<TestServer> {
-    const broken = await openTestServer()
-    onTestFinished(() => broken.close())
-    return broken
-  }
+  const openBroken = () => serverForTest()
   const insides = /relation|users|select|insert|sql|postgres|node_modules|\/src\//i
   const masked = {
     message: 'Server error. Report it with `extensions.requestId`.',

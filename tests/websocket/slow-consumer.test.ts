@@ -2,28 +2,20 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { openWebSocket } from '../../src/server/websocket/websocket.ts'
 import { createTestConnections } from '../support/connections.ts'
 import { deposit } from '../support/faults.ts'
 import { OPERATOR, openTestGraphql, silentRequestLog } from '../support/graphql.ts'
 import { openClient } from '../support/graphql-transport.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
-import { openTestServer, type TestServer } from '../support/server.ts'
+import { makeAccounts } from '../support/ledger.ts'
+import { useLedgerAndServer } from '../support/ledger-and-server.ts'
+import { serverForTest } from '../support/server.ts'
 
 /* Clients that stop reading, or are not there any more: they are let go, and the others do not notice. */
 
-let ledger: TestLedger
-let server: TestServer
-beforeAll(async () => {
-  ledger = await openTestLedger()
-  // What the stalled client leaves unread is not to be timed: the machine may be slow.
-  server = await openTestServer({ UNREAD_TIMEOUT_MS: '3600000' }, ledger.test)
-})
-afterAll(async () => {
-  await server.close()
-  await ledger.close()
-})
+// What the stalled client leaves unread is not to be timed: the machine may be slow.
+const { ledger, server } = useLedgerAndServer({ UNREAD_TIMEOUT_MS: '3600000' })
 
 /** Enough in each event to fill the buffers of a socket soon. */
 const FAT = Array.from(
@@ -118,8 +110,7 @@ test('a client that has a long backlog to read, and reads it slowly, is not drop
 
 test('one socket has so many operations at once, and one too many hurts only itself', async () => {
   const [account] = (await makeAccounts(ledger, 1)) as [string]
-  const narrow = await openTestServer({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
-  onTestFinished(() => narrow.close())
+  const narrow = await serverForTest({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
   const client = await openClient(narrow.socketEndpoint)
   const variables = { userId: account, since: await cursorOf(account) }
   for (const id of ['a', 'b', 'c', 'd']) client.subscribe(id, { query: watch(), variables })

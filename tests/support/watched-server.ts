@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto'
+import { beforeEach, expect, onTestFinished, vi } from 'vitest'
+import type { SocketClient } from './graphql-transport.ts'
+import { useServer } from './server.ts'
+import { lookInside } from './sign-in.ts'
+
+/* Users who pay each other, and those who watch their accounts. */
+
+export const ENTRY = `id cursor sequence direction change balanceAfter createdAt
+  transaction { id kind amount source { id email } destination { id email } }`
+export const WATCH = `subscription Watch($userId: ID!, $since: String) { entryPosted(userId: $userId, since: $since) { ${ENTRY} } }`
+
+/** A server for the tests of a file. Each test ends when nobody is subscribed to an account any more. */
+export function useWatchedServer() {
+  const inside = lookInside()
+  const server = useServer()
+  const subscriberCount = () => inside.counts().entries
+  const waitForSubscribers = (count: number) => vi.waitFor(() => expect(subscriberCount()).toBe(count), { interval: 5 })
+  // Registered first, so it runs last: after the clients are cut.
+  beforeEach(() => onTestFinished(() => waitForSubscribers(0)))
+  return {
+    server,
+    subscriberCount,
+    waitForSubscribers,
+
+    async createUser(): Promise<string> {
+      const { data } = await server.ask(
+        'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
+        { email: `${randomUUID()}@example.com` },
+      )
+      return data.createUser.user.id
+    },
+
+    /** Answers with the entry, as do the transfers. */
+    async deposit(userId: string, amount: number, through = server) {
+      const { data } = await through.ask(
+        `mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { entry { ${ENTRY} } } } }`,
+        { input: { idempotencyKey: randomUUID(), userId, amount } },
+      )
+      return data.deposit.entry
+    },
+
+    async transfer(sourceUserId: string, destinationUserId: string, amount: number) {
+      const { data } = await server.ask(
+        `mutation ($input: TransferInput!) { transfer(input: $input) { ... on TransferSuccess { entry { ${ENTRY} } } } }`,
+        { input: { idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount } },
+      )
+      return data.transfer.entry
+    },
+
+    async balanceOf(userId: string): Promise<{ amount: string; sequence: number; cursor: string }> {
+      const { data } = await server.ask('query ($id: ID!) { user(id: $id) { balance { amount sequence cursor } } }', {
+        id: userId,
+      })
+      return data.user.balance
+    },
+  }
+}
+
+/** The next entry of a subscription. */
+export async function entryOn(client: SocketClient, id = 'watch') {
+  const message = await client.waitForMessage()
+  expect(message).toMatchObject({ type: 'next', id })
+  expect(message.payload.errors).toBeUndefined()
+  return message.payload.data.entryPosted
+}
