@@ -1,16 +1,35 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { LongFilesFirst } from './tests/support/long-files-first.ts'
 
-const SETUP_FILES = ['tests/support/patience.ts', 'tests/support/canary.ts']
-const UNIT_TESTS = 'tests/unit/**/*.test.ts'
-/** Unit tests that change what others in the same process would see: the clock of ids, and the canary. */
-const UNIT_TESTS_APART = ['tests/unit/row-id.test.ts', 'tests/unit/canary.test.ts']
+/** Hostile and browser tests have a configuration of their own: they need a quiet machine, or Chromium. */
+const TESTS = 'tests/!(hostile|browser)/**/*.test.ts'
 
-/** These end a test that hangs; they are no bound on what a test measures. */
-const HANGS = { testTimeout: 600_000, hookTimeout: 600_000, expect: { poll: { timeout: 120_000 } } }
+/**
+ * These files have a process each. A mocked module would be the mock for others in the same process, or stay what it was for them; and two
+ * unit tests change the clock of ids, and the canary.
+ */
+const ISOLATED = [
+  'tests/unit/row-id.test.ts',
+  'tests/unit/canary.test.ts',
+  ...readdirSync(join(import.meta.dirname, 'tests'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join('tests', name))
+    .filter((path) => readFileSync(join(import.meta.dirname, path), 'utf8').includes('vi.mock(')),
+]
 
-// Vite would take graphql's ES module for our code, while Pothos and Yoga get the CommonJS one: two graphqls.
-const resolve = { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] }
+const project = {
+  // Vite would take graphql's ES module for our code, while Pothos and Yoga get the CommonJS one: two graphqls.
+  resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
+  test: {
+    setupFiles: ['tests/support/patience.ts', 'tests/support/left-behind.ts', 'tests/support/canary.ts'],
+    // These end a test that hangs; they are no bound on what a test measures.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    expect: { poll: { timeout: 120_000 } },
+  },
+}
 
 export default defineConfig({
   test: {
@@ -21,27 +40,11 @@ export default defineConfig({
     sequence: { sequencer: LongFilesFirst },
     teardownTimeout: 120_000,
     projects: [
+      { ...project, test: { ...project.test, name: 'isolated', include: ISOLATED } },
       {
-        resolve,
-        test: {
-          name: 'unit',
-          include: [UNIT_TESTS],
-          exclude: UNIT_TESTS_APART,
-          setupFiles: SETUP_FILES,
-          // Their files share a process, and load GraphQL and our modules once in it.
-          isolate: false,
-          ...HANGS,
-        },
-      },
-      {
-        resolve,
-        test: {
-          name: 'isolated',
-          // Hostile and browser tests have a configuration of their own: they need a quiet machine, or Chromium.
-          include: ['tests/!(unit|hostile|browser)/**/*.test.ts', ...UNIT_TESTS_APART],
-          setupFiles: SETUP_FILES,
-          ...HANGS,
-        },
+        ...project,
+        // One process after another runs these files, and has loaded GraphQL and our modules once: half a second a file.
+        test: { ...project.test, name: 'shared', include: [TESTS], exclude: ISOLATED, isolate: false },
       },
     ],
   },

@@ -6,7 +6,15 @@ import { vi } from 'vitest'
  */
 export const PATIENCE_MS = 120_000
 
-const { waitFor } = vi
-/** `vi.waitFor` with this patience: its own is one second. */
-vi.waitFor = (look, options) =>
-  waitFor(look, { timeout: PATIENCE_MS, ...(typeof options === 'number' ? { timeout: options } : options) })
+declare global {
+  var waitsWithPatience: boolean | undefined
+}
+
+// Once a process, which runs many files.
+if (!globalThis.waitsWithPatience) {
+  globalThis.waitsWithPatience = true
+  const { waitFor } = vi
+  /** `vi.waitFor` with this patience: its own is one second. */
+  vi.waitFor = (look, options) =>
+    waitFor(look, { timeout: PATIENCE_MS, ...(typeof options === 'number' ? { timeout: options } : options) })
+}

@@ -3,8 +3,9 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { Slices } from '../../src/schema/slices.ts'
 import { noteConnection, TURNS_FOR_CONNECTIONS_MAX, takeTurn, UNITS_PER_TURN } from '../../src/turns.ts'
 
-// Until no turn of another test is under way.
+// Until no turn of another test is under way, and none is left to the connections of another file.
 beforeEach(async () => {
+  await takeTurn({}, 1)
   for (let turn = 0; turn < 10; turn++) await nextTurn()
 })
 
