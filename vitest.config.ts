@@ -2,6 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { LongFilesFirst } from './tests/support/long-files-first.ts'
+import { findMemory } from './tests/support/memory.ts'
+
+const memory = findMemory()
+// For this process, the workers, and what they start.
+if (memory !== undefined) process.env.TMPDIR = memory
 
 /** Hostile and browser tests have a configuration of their own: they need a quiet machine, or Chromium. */
 const TESTS = 'tests/!(hostile|browser)/**/*.test.ts'
