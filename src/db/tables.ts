@@ -47,9 +47,9 @@ export const users = pgTable(
 /**
  * The ledger. Append-only: triggers refuse every UPDATE, DELETE and TRUNCATE.
  *
- * A null source is a deposit: money from the world outside. Each side's sequence numbers the entries of its account
- * 1, 2, 3 … over both columns; its covering unique indexes and the triggers stand in the custom migrations, since
- * drizzle-kit has no word for them.
+ * A side may be null: see `ledger/model/sides.ts`. The sequences number the entries of each account 1, 2, 3 … over both
+ * columns. Their covering unique indexes and the triggers are in the custom migrations, since drizzle-kit cannot express
+ * them.
  */
 export const transactions = pgTable(
   'transactions',

@@ -127,8 +127,8 @@ function inOneWrite<Answer>(client: pg.PoolClient, send: () => Answer): Answer {
 }
 
 /**
- * The answers to statements that were sent without waiting. When one has failed those after it fail too ("current
- * transaction is aborted"), so the error that tells is the first in the order they were sent, not the first to be heard.
+ * The answers to statements that were sent without waiting. After one has failed, the later ones fail too ("current
+ * transaction is aborted"). So the error to report is the first in the order of sending, not the first to arrive.
  */
 export async function inOrder<Answers extends readonly unknown[]>(
   sent: readonly [...{ [At in keyof Answers]: Promise<Answers[At]> }],

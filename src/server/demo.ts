@@ -8,7 +8,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 const PEOPLE = ['ada', 'grace', 'linus', 'mary'] as const
 type Person = (typeof PEOPLE)[number]
 
-/** Source (null: a deposit), destination, amount in cents. */
+/** Source, destination, amount in cents. */
 const TRANSACTIONS: readonly [Person | null, Person, bigint][] = [
   [null, 'ada', 250_000n],
   [null, 'grace', 180_000n],

@@ -5,8 +5,8 @@ import type { FeedFailure } from '../model/feed-errors.ts'
 const FAILURES_MAX = 3
 
 /**
- * Tells when it is of no use to try a read again. A database that is away is waited for, however long; one that is there
- * and fails again and again would never be heard of by whoever waits.
+ * Decides when to stop trying a read again. A subscriber waits for a database that is away, however long that takes. If the
+ * database is there and the read fails again and again, waiting would only hide the error.
  */
 export class Patience {
   #failureCount = 0

@@ -3,7 +3,7 @@ import type { EntryDirection } from './entry.ts'
 import type { Cents } from './money.ts'
 import { isDeposit, type TransactionKind } from './sides.ts'
 
-/** Which entries of an account: those that match all that is given. */
+/** Entries must match all conditions that are given. */
 export interface EntryFilter {
   direction?: EntryDirection | null | undefined
   kind?: TransactionKind | null | undefined
@@ -14,13 +14,13 @@ export interface EntryFilter {
   amountMax?: Cents | null | undefined
 }
 
-/** Whether each entry has to be looked at. */
+/** Whether each entry has to be checked. */
 export function isSelective(filter: EntryFilter): boolean {
   const { direction, kind, counterpartyId, amountMin, amountMax } = filter
   return [direction, kind, counterpartyId, amountMin, amountMax].some((value) => value != null)
 }
 
-/** Filters as the arrays that `filterColumns` takes, one place for each request. */
+/** Filters as the arrays that `filterColumns` takes, with one element for each request. */
 export function filterValues(requests: readonly { accountId: string; filter: EntryFilter }[]) {
   return {
     ids: requests.map(({ accountId }) => accountId),
@@ -32,15 +32,15 @@ export function filterValues(requests: readonly { accountId: string; filter: Ent
   }
 }
 
-/** For the `unnest` that makes rows called `request` of many requests, and the names of these columns. */
+/** The arrays for an `unnest` that makes a row named `request` of each request, and the names of its columns. */
 export const filterColumns = sql`${sql.placeholder('ids')}::uuid[], ${sql.placeholder('directions')}::text[],
   ${sql.placeholder('kinds')}::text[], ${sql.placeholder('counterpartyIds')}::uuid[],
   ${sql.placeholder('amountMins')}::bigint[], ${sql.placeholder('amountMaxes')}::bigint[]`
 export const filterNames = sql.raw('id, direction, kind, counterparty_id, amount_min, amount_max')
 
 /**
- * The entries `low` … `high` of the account of `request` that match its filter. Ordered, it has the first `request.size` of
- * each side, which PostgreSQL reads straight from the index, so that it stops as soon as there are enough.
+ * The entries `low` … `high` of the account of `request` that match its filter. With an order, it has the first
+ * `request.size` entries of each side. PostgreSQL reads them from the index, and stops when it has enough.
  */
 export function matchingEntries(low: SQL, high: SQL, order?: 'asc' | 'desc'): SQL {
   const side = (sequence: SQL, change: SQL, isSide: SQL) => sql`(

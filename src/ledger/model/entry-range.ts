@@ -7,7 +7,7 @@ export interface EntryRange {
   high: number
 }
 
-/** The entries of one page, and what lies around it. */
+/** The entries of one page, and whether there are more around it. */
 export interface PageRange extends EntryRange {
   hasOlder: boolean
   hasNewer: boolean
@@ -15,7 +15,8 @@ export interface PageRange extends EntryRange {
 
 /**
  * The entries of one page of a list, which is a range too. An account is shown newest first, so `after` goes down and
- * `before` goes up. Numbers have no gaps: a page is plain arithmetic, as fast at the end of a long account as at its start.
+ * `before` goes up. Numbers have no gaps, so a page is plain arithmetic, and as fast at the end of a long account as at its
+ * start.
  */
 export function pageRange({ first, last, after, before }: PageRequest<number>, list: EntryRange): PageRange {
   let low = Math.max(list.low, (before ?? 0) + 1)

@@ -1,6 +1,6 @@
 /**
- * An error that is an answer: it says what a client is to be answered, and its place in the code does not matter. It captures no
- * stack: to capture and format one costs ten times as much as all else of a refusal.
+ * An error that is an answer to a client. Its place in the code does not matter, so it captures no stack: capturing and
+ * formatting one costs ten times as much as everything else of a refusal.
  */
 export class ExpectedError extends Error {
   constructor(message: string, options?: ErrorOptions) {

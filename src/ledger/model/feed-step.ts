@@ -3,14 +3,14 @@ import type { Snapshot } from './snapshot.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
 /*
- * A step of the ledger-wide feed: what one snapshot sees and the one before did not, by time and then by id. It is read
- * in pages; a step that was begun keeps its snapshot to the end.
+ * A step of the feed of the whole ledger: what one snapshot sees and the snapshot before does not see, by time and then by
+ * id. It is read in pages. A step that has begun keeps its snapshot to the end.
  */
 
 /** A place in a step; null: before its first transaction. */
 export type StepPlace = { createdAt: Instant; id: string } | null
 
-/** A position in the feed: it has all up to a place in the step from `previous` to `snapshot`. */
+/** A position in the feed: everything up to a place in the step from `previous` to `snapshot` is delivered. */
 export interface FeedPosition {
   previous: Snapshot
   snapshot: Snapshot
@@ -19,13 +19,13 @@ export interface FeedPosition {
 
 export interface FeedEvent {
   transaction: LedgerTransaction
-  /** Right after it. */
+  /** Right after the transaction. */
   position: FeedPosition
 }
 
 /**
- * A page of a step. One that is not begun (`after` is null) goes as far as `snapshot`, or to what is committed now where that
- * is null; it may end earlier. One that was begun keeps its snapshot.
+ * A request for a page of a step. A step that has not begun (`after` is null) goes up to `snapshot`, or up to what is
+ * committed now if that is null; it may end earlier. A step that has begun keeps its snapshot.
  */
 export interface StepRequest {
   previous: Snapshot
@@ -36,7 +36,7 @@ export interface StepRequest {
 export interface StepPage {
   /** Where the step ends. */
   snapshot: Snapshot
-  /** It ends where it was asked to end, and not before. */
+  /** The step ends where the request asked, and not earlier. */
   isWhole: boolean
   /** In order. */
   transactions: LedgerTransaction[]
@@ -51,7 +51,7 @@ export function eventsOf({ previous }: StepRequest, { snapshot, transactions }: 
   })
 }
 
-/** What is to be read after a page: the next one of its step, or the step after, to what is committed then. */
+/** What to read after a page: the next page of its step, or the next step, up to what is committed by then. */
 export function stepAfter({ previous }: StepRequest, { snapshot, transactions, isLast }: StepPage): StepRequest {
   const last = transactions.at(-1)
   if (isLast || !last) return { previous: snapshot, snapshot: null, after: null }

@@ -1,16 +1,16 @@
 /*
- * Pages of a list under a filter. A page looks through a bounded number of items only, however few of them match: then it
- * has fewer items than asked for, says that there is more, and ends where it stopped looking, so that the next page goes
- * on from there.
+ * Pages of a list under a filter. A page looks through a limited number of items, however few of them match. If it reaches
+ * the limit it has fewer items than asked for, says that there are more, and ends where it stopped, so that the next page
+ * continues from there.
  *
- * Positions rise with newness; lists show the newest first. A page goes down from `after` (`first`) or up from `before`
- * (`last`).
+ * Newer items have higher positions, and lists show the newest first. A page goes down from `after` (`first`) or up from
+ * `before` (`last`).
  */
 
-/** What a scan found, in the order it went, at most one item more than the page takes. */
+/** What a scan found, in the order of the scan: at most one item more than the page takes. */
 export interface Scan<Item, Position> {
   matches: readonly Item[]
-  /** Where it stopped looking before the end of the list; undefined: the list ended, or the page was full. */
+  /** Where the scan stopped before the end of the list; undefined: the list ended, or the page was full. */
   stoppedAt: Position | undefined
   /** Whether something matches on the side that the scan came from. */
   matchesBehind: boolean
@@ -21,7 +21,7 @@ export interface FilteredPage<Item, Position> {
   items: Item[]
   hasOlder: boolean
   hasNewer: boolean
-  /** Where to go on from, when looking stopped before the page was full: upwards, or downwards. */
+  /** Where to continue, upwards or downwards, if the scan stopped before the page was full. */
   stoppedAbove?: Position | undefined
   stoppedBelow?: Position | undefined
 }

@@ -2,8 +2,8 @@ import { type SQL, sql } from 'drizzle-orm'
 import { readSnapshot, type Snapshot } from './snapshot.ts'
 
 /**
- * For a `where` over the ledger: what `snapshot` sees and the snapshot `previous` did not. The first two conditions are one
- * plain range, by which the planner finds the index and knows how little it is; the other two are the rule.
+ * A condition for rows of the ledger: `snapshot` sees them, and the snapshot `previous` does not. The last two lines are the
+ * rule. The range before them lets the planner use the index and estimate the number of rows.
  */
 export const isFresh = (snapshot: SQL) => sql`
   recorded_xid >= ${sql.placeholder('oldest')}::xid8 and recorded_xid < pg_snapshot_xmax(${snapshot})

@@ -1,6 +1,6 @@
-/** Minor units of the one currency the ledger holds. Always exact; a JavaScript number never is. */
+/** Minor units of the ledger's one currency. A bigint is always exact; a JavaScript number is not. */
 export type Cents = bigint
 
-/** PostgreSQL's `bigint`: no amount and no balance passes it. Totals may. */
+/** The limits of PostgreSQL's `bigint`, for amounts and balances. Totals may exceed them. */
 export const CENTS_MAX: Cents = 2n ** 63n - 1n
 export const CENTS_MIN: Cents = -(2n ** 63n)

@@ -1,10 +1,10 @@
 import type { Cents } from './money.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
-/** What a posting asks for; two postings with one key must agree in all of these. */
+/** The parts of a posting that two postings with one key must have in common. */
 export type PayloadField = 'kind' | 'sourceAccountId' | 'destinationAccountId' | 'amount'
 
-/** A rule said no: nothing was written, and the key is still free (but for a conflict, where it was taken before). */
+/** A rule refused a posting: nothing was written, and the key is still free, unless the refusal is a conflict of keys. */
 export type Refusal =
   | { code: 'IDEMPOTENCY_CONFLICT'; differingFields: PayloadField[]; transaction: LedgerTransaction }
   | { code: 'SAME_USER'; accountId: string }

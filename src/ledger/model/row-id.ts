@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 import { v7 } from 'uuid'
 
-/** Random bytes for so many ids, fetched at once: one by one they cost more than all else of an id (4 % of a transfer). */
+/** Random bytes are fetched for so many ids at once. One by one they would cost more than the rest of an id (4 % of a transfer). */
 const IDS_AT_ONCE = 256
 const BYTES = 16
 
@@ -21,7 +21,7 @@ export function makeRowId(): string {
   const now = Date.now()
   if (now > milliseconds) {
     milliseconds = now
-    // Of 32 bits half, so that it can be counted up two thousand million times.
+    // Half of the range of 32 bits, so that it can be incremented two thousand million times.
     sequence = new DataView(random.buffer, random.byteOffset).getUint32(0) >>> 1
   } else if (++sequence > 0xffff_ffff) {
     milliseconds++

@@ -3,8 +3,8 @@ import { Temporal } from 'temporal-polyfill'
 import { takeTurn } from '../../turns.ts'
 
 /*
- * Time zones, by their names. Node's own data decide, through Temporal; PostgreSQL is only ever given moments: in its
- * tables `+05` means the contrary of what ISO 8601 says.
+ * Time zones, by their names. They are the ones of Node's own data, read through Temporal. PostgreSQL gets only moments: in
+ * its tables `+05` means the opposite of what it means in ISO 8601.
  */
 
 /** From `start` up to `end`, in milliseconds since 1970, the clock shows the time in UTC plus `offset`. */
@@ -18,7 +18,7 @@ export interface OffsetSpan {
 const NAME_LENGTH_MAX = 64
 const ZONE_NAME = /^[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)*$/
 
-/** Whether there is a time zone of this name, such as `Europe/Paris` or `UTC`. An offset is no name. */
+/** Whether there is a time zone of this name, such as `Europe/Paris` or `UTC`. An offset is not a name. */
 export function isTimeZone(name: string): boolean {
   if (name.length > NAME_LENGTH_MAX || !ZONE_NAME.test(name)) return false
   try {
@@ -33,7 +33,7 @@ export function isTimeZone(name: string): boolean {
 const UNITS_PER_DECADE = 100
 
 /**
- * Searches what `offsetSpans` needs and does not know yet, a decade a slice.
+ * Finds the spans that `offsetSpans` needs and that are not known yet, one decade in a turn of the event loop.
  *
  * @param owner whose work it is: see `takeTurn`.
  */
@@ -53,7 +53,7 @@ export function offsetSpans(timeZone: string, from: number, to: number): OffsetS
 }
 
 const KNOWN_MAX = 5_000
-/** Changes of clocks are searched for, at half a millisecond each: kept for those who ask again. */
+/** It takes half a millisecond to find one change of the clocks, so the spans are kept. */
 const known = new LRUCache<string, OffsetSpan[]>({ max: KNOWN_MAX })
 
 const keyOf = (timeZone: string, decade: number) => `${timeZone.toLowerCase()} ${decade}`

@@ -29,5 +29,5 @@ export interface NewUser {
   role: Role
 }
 
-/** How a user is looked up; e-mails are canonical. */
+/** What a user is looked up by. E-mail addresses are canonical. */
 export type UserKey = { id: string; email?: never } | { email: string; id?: never }

@@ -15,7 +15,7 @@ export class Entries {
 
   /**
    * @param scanMax how many entries a page under a filter looks through at most, on either side of where it starts.
-   * @param onGap called with each gap between checkpoints that was summed up.
+   * @param onGap called with each gap between checkpoints that was summed.
    */
   constructor(database: Database, scanMax: number, onGap: (gap: CheckpointGap) => void) {
     this.#database = database
@@ -33,7 +33,7 @@ export class Entries {
     return loadMatches(this.#database, requests, this.#scanMax, this.#onGap)
   }
 
-  /** How many entries of each list match; null for a range that is too long to be counted. */
+  /** How many entries of each list match; null for a range that is too long to count. */
   count(lists: readonly EntryList[]): Promise<(number | null)[]> {
     return countMatches(this.#database, lists)
   }

@@ -17,10 +17,10 @@ const COUNTED_MAX = 1_000_000
 const NONE = { low: 1, high: 0 }
 
 /**
- * One page of each list, with running balances; one statement for many. A page looks through at most `scanMax` entries
- * on either side of where it starts: numbers have no gaps, so that is plain arithmetic too.
+ * One page of each list, with running balances. One statement reads many pages. A page looks through at most `scanMax`
+ * entries on either side of its start: since numbers have no gaps, that is plain arithmetic.
  *
- * @param onGap called with what was summed up for each running balance.
+ * @param onGap called with each gap between checkpoints that was summed for a running balance.
  */
 export function loadMatches(
   database: Database,
@@ -43,7 +43,7 @@ async function loadChunk(
     ...filterValues(requests.map(({ list }) => list)),
     lows: scans.map(({ low }) => low),
     highs: scans.map(({ high }) => high),
-    // One more, to see whether there is more.
+    // One more, to find out whether there are more.
     sizes: requests.map(({ page }) => sizeOf(page) + 1),
     ascending: requests.map(({ page }) => goesUp(page)),
     otherLows: scans.map(({ behind }) => behind.low),
@@ -75,7 +75,7 @@ async function loadChunk(
   })
 }
 
-/** How many entries of each list match; null for a range that is too long to be counted. One statement. */
+/** How many entries of each list match; null for a range that is too long to count. One statement counts all. */
 export async function countMatches(database: Database, lists: readonly EntryList[]): Promise<(number | null)[]> {
   const isCounted = ({ low, high }: EntryRange) => high - low < COUNTED_MAX
   const counted = lists.filter(isCounted)
@@ -93,7 +93,7 @@ export async function countMatches(database: Database, lists: readonly EntryList
 const goesUp = ({ last }: PageRequest<number>) => last !== undefined
 const sizeOf = ({ first, last }: PageRequest<number>) => last ?? first ?? 0
 
-/** What is looked through ahead, where that stops short of the list's end, and what lies behind the page's start. */
+/** The range to look through ahead, where it stops before the end of the list, and the range behind the start of the page. */
 function scanOf({ list, page }: MatchRequest, scanMax: number) {
   const { after, before } = page
   if (goesUp(page)) {

@@ -6,9 +6,9 @@ import type { CheckpointGap } from '../upkeep/checkpoints.ts'
 import { inChunks } from './chunks.ts'
 
 /**
- * The entries of each range, newest first, with their running balances; one statement for many ranges.
+ * The entries of each range, newest first, with their running balances. One statement reads many ranges.
  *
- * @param onGap called with what was summed up for the balance before each range.
+ * @param onGap called with each gap between checkpoints that was summed for the balance before a range.
  */
 export function loadEntries(
   database: Database,

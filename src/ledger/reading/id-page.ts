@@ -6,7 +6,7 @@ import type { PageRequest } from '../model/page-request.ts'
 
 type SelectRows<Row> = (where: SQL | undefined, order: SQL, limit: number) => Promise<Row[]>
 
-/** Reads a page by keyset: as fast at the end of a long list as at its start, and steady while rows are added. */
+/** Reads a page by keyset: as fast at the end of a long list as at its start, and not shifted by rows that are added. */
 export async function pageById<Row extends { id: string }>(
   database: Database,
   { first, last, ...page }: PageRequest<IdPosition>,

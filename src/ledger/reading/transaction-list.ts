@@ -8,8 +8,8 @@ import { type LedgerTransaction, transactionColumns } from '../model/transaction
 import type { TransactionFilter, TransactionPosition } from '../model/transaction-page.ts'
 
 /*
- * The whole ledger, newest first by time and then by id. Entries of one account stand in their order; transactions that
- * were in flight together stand by the time they were given, whichever was committed first.
+ * The whole ledger, newest first by time and then by id. So the entries of one account are in order. Transactions that were
+ * in flight together are ordered by the times that they were given, whichever was committed first.
  */
 
 /** The longest list that is counted. */
@@ -18,7 +18,7 @@ const COUNTED_MAX = 1_000_000
 const PLACE = sql`(${transactions.createdAt}, ${transactions.id})`
 const placeOf = ({ createdAt, id }: TransactionPosition) => sql`(${createdAt}::timestamptz, ${id}::uuid)`
 
-/** What is read in order; and what is then looked at one by one. */
+/** The range of time is read in order; the other conditions are then checked for each transaction. */
 const rangeOf = ({ from, to }: TransactionFilter) =>
   and(
     from == null ? undefined : gte(transactions.createdAt, from),
@@ -31,10 +31,10 @@ const matchOf = ({ kind, amountMin, amountMax }: TransactionFilter) =>
     amountMax == null ? undefined : lte(transactions.amount, amountMax),
   )
 
-/** Whether each transaction has to be looked at. */
+/** Whether each transaction has to be checked. */
 const isSelective = (filter: TransactionFilter) => matchOf(filter) !== undefined
 
-/** So many transactions from a place on, in order; called as the table is, so that its columns mean these rows. */
+/** The next `scanMax` transactions in order. It has the name of the table, so that the columns of the table mean these rows. */
 function scan(database: Database, where: SQL | undefined, goesUp: boolean, scanMax: number) {
   const { id, createdAt, idempotencyKey, amount } = transactions
   const { sourceUserId, sourceSequence, destinationUserId, destinationSequence } = transactions
@@ -74,7 +74,7 @@ export async function pageTransactions(
     .from(scan(database, ahead, goesUp, scanMax))
     .where(matchOf(filter))
     .orderBy(...orderOf(goesUp))
-    // One more, to see whether there is more.
+    // One more, to find out whether there are more.
     .limit(size + 1)
   const isFull = matches.length > size
   const [matchesBehind, stoppedAt] = await Promise.all([
@@ -83,7 +83,7 @@ export async function pageTransactions(
   ])
   const isBeyond = (position: TransactionPosition) =>
     end !== undefined && compare(position, end) * (goesUp ? 1 : -1) >= 0
-  // What was added meanwhile moves the stop back: never to before a match that was found.
+  // Transactions that were added meanwhile move the stop back, but never to before a match that was found.
   const found = matches.at(-1)
   const stop = found && stoppedAt && compare(found, stoppedAt) * (goesUp ? 1 : -1) > 0 ? found : stoppedAt
   return filteredPage(
@@ -122,7 +122,7 @@ async function hasMatch(
   return found.length > 0
 }
 
-/** The last transaction that a scan looks at, where it is not the last of the list. */
+/** The last transaction that a scan looks at, unless it is the last of the list. */
 async function findStop(database: Database, where: SQL | undefined, goesUp: boolean, scanMax: number) {
   const [stop, next] = await database
     .select({ id: transactionColumns.id, createdAt: transactionColumns.createdAt })
