@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { openEmbedded } from '../src/db/embedded/embedded.ts'
+import type { AccountId } from '../src/db/ids.ts'
 import { migrateDatabase } from '../src/db/migrate.ts'
 
 /*
@@ -99,7 +100,7 @@ const OPENING_BALANCE = 10n ** 10n
 export async function fillLedger(
   url: string,
   { accounts, transfers }: { accounts: number; transfers: number },
-): Promise<string[]> {
+): Promise<AccountId[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {

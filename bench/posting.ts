@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
+import { type AccountId, toTransactionId } from '../src/db/ids.ts'
 import { instantOf } from '../src/db/instant.ts'
 import { openPool } from '../src/db/pool.ts'
 import { type Ledger, openLedger } from '../src/ledger/ledger.ts'
@@ -34,9 +35,9 @@ const ROUNDS = Number(options.rounds)
 const CALLERS = Number(options.callers)
 
 const random = <Item>(items: readonly Item[]) => items[Math.floor(Math.random() * items.length)] as Item
-const twoOf = (ids: readonly string[]): [string, string] => {
+const twoOf = (ids: readonly AccountId[]): [AccountId, AccountId] => {
   for (;;) {
-    const pair: [string, string] = [random(ids), random(ids)]
+    const pair: [AccountId, AccountId] = [random(ids), random(ids)]
     if (pair[0] !== pair[1]) return pair
   }
 }
@@ -48,7 +49,7 @@ interface Slice {
 }
 
 /** `callers` post one transfer after another, each as soon as it has the answer to the last one. */
-async function postSlice(ledger: Ledger, callers: number, pair: () => [string, string]): Promise<Slice> {
+async function postSlice(ledger: Ledger, callers: number, pair: () => [AccountId, AccountId]): Promise<Slice> {
   const latenciesMs: number[] = []
   const before = { ...ledger.posting.counts }
   const start = performance.now()
@@ -80,7 +81,7 @@ async function postSlice(ledger: Ledger, callers: number, pair: () => [string, s
 }
 
 /** Holds an account locked, as somebody's open transaction would. */
-async function lockAccount(url: string, id: string) {
+async function lockAccount(url: string, id: AccountId) {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   await client.query('begin')
@@ -94,11 +95,11 @@ async function lockAccount(url: string, id: string) {
 }
 
 /** Inserts rows that follow on from what is there, `size` a statement, and commits each statement. */
-function createBareInsert(url: string, ids: readonly string[]) {
+function createBareInsert(url: string, ids: readonly AccountId[]) {
   const client = new pg.Client({ connectionString: url })
   const database = drizzle(client)
   const sequences = new Map<string, number>()
-  const next = (id: string) => {
+  const next = (id: AccountId) => {
     const sequence = (sequences.get(id) ?? 0) + 1
     sequences.set(id, sequence)
     return sequence
@@ -118,7 +119,7 @@ function createBareInsert(url: string, ids: readonly string[]) {
         const batch = Array.from({ length: size }, (): LedgerTransaction => {
           const [sourceAccountId, destinationAccountId] = twoOf(ids)
           return {
-            id: randomUUID(),
+            id: toTransactionId(randomUUID()),
             idempotencyKey: randomUUID(),
             sourceAccountId,
             sourceSequence: next(sourceAccountId),
@@ -137,7 +138,7 @@ function createBareInsert(url: string, ids: readonly string[]) {
 }
 
 /** The statements of one posting, sent by a bare pipelining client: what one caller alone could have at best. */
-async function bareSingles(url: string, ids: readonly string[]): Promise<number[]> {
+async function bareSingles(url: string, ids: readonly AccountId[]): Promise<number[]> {
   const client = new pg.Client({ connectionString: url, pipeline: true })
   await client.connect()
   const database = drizzle(client)
@@ -158,7 +159,7 @@ async function bareSingles(url: string, ids: readonly string[]): Promise<number[
     const [source, destination] = heads as [(typeof heads)[number], (typeof heads)[number]]
     await insertTransactions(database, [
       {
-        id: randomUUID(),
+        id: toTransactionId(randomUUID()),
         idempotencyKey: key,
         sourceAccountId: source.accountId,
         sourceSequence: source.lastSequence + 1,
@@ -219,7 +220,7 @@ async function measure(transactions: number): Promise<void> {
   const inserts: number[] = []
   const singles: number[] = []
   const payer = random(ids)
-  const [locked, ...others] = ids as [string, ...string[]]
+  const [locked, ...others] = ids as [AccountId, ...AccountId[]]
   for (let round = 0; round <= ROUNDS; round++) {
     const before = await postSlice(ledger, CALLERS, () => twoOf(ids))
     // One account is locked by somebody else, and five callers want it; the others do not.

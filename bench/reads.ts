@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { readConfig } from '../src/config.ts'
+import type { AccountId } from '../src/db/ids.ts'
 import { instantOf, toInstant } from '../src/db/instant.ts'
 import { databaseOf, openPool } from '../src/db/pool.ts'
 import { type Ledger, openLedger } from '../src/ledger/ledger.ts'
@@ -56,7 +57,7 @@ async function inTurns<Name extends string>(
  * Accounts with so many entries each, spread evenly over the year before today: deposits of two cents and transfers of
  * one in turn. Its foreign keys are dropped, since reads do not look at them: ten million rows in minutes.
  */
-async function fillAccounts(url: string, lengths: readonly number[], accounts: number): Promise<string[][]> {
+async function fillAccounts(url: string, lengths: readonly number[], accounts: number): Promise<AccountId[][]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
@@ -79,7 +80,7 @@ async function fillAccounts(url: string, lengths: readonly number[], accounts: n
         case when number % 2 = 0 then 1 else 2 end,
         date_trunc('day', now()) - interval '${YEAR_DAYS} days' + interval '${YEAR_DAYS} days' * (number::float8 / (length + 1))
       from holder, generate_series(1, length) number`)
-    const { rows } = await client.query<{ ids: string[] }>(
+    const { rows } = await client.query<{ ids: AccountId[] }>(
       'select array_agg(id::text) as ids from holder group by place order by place',
     )
     return rows.map(({ ids }) => ids)
@@ -117,7 +118,7 @@ async function executionMs(client: pg.Client, { sql, params }: { sql: string; pa
   return rows[0]['QUERY PLAN'][0]['Execution Time']
 }
 
-async function measureBalances(url: string, accounts: readonly string[]): Promise<void> {
+async function measureBalances(url: string, accounts: readonly AccountId[]): Promise<void> {
   const ledger = await openLedger(ledgerOptions(readConfig({}), url, console.error))
   const client = new pg.Client({ connectionString: url })
   await client.connect()
@@ -152,7 +153,7 @@ async function measureBalances(url: string, accounts: readonly string[]): Promis
   )
   console.log(table(['entries', 'now: PostgreSQL', 'answered', 'ratio', 'asOf: PostgreSQL', 'answered', 'ratio'], rows))
 
-  const longest = accounts.at(-1) as string
+  const longest = accounts.at(-1) as AccountId
   const whole = await inTurns(5, {
     sum: () =>
       client.query(
@@ -170,7 +171,7 @@ async function measureBalances(url: string, accounts: readonly string[]): Promis
   await ledger.close()
 }
 
-async function measurePages(ledger: Ledger, accountId: string): Promise<void> {
+async function measurePages(ledger: Ledger, accountId: AccountId): Promise<void> {
   const length = LENGTHS.at(-1) as number
   const list = { accountId, low: 1, high: length, filter: { direction: 'DEBIT' as const } }
   const matches = (page: { first?: number; last?: number; after?: number }) => ledger.entries.page([{ list, page }])
@@ -204,7 +205,7 @@ const HISTORY = `query ($ids: [ID!]!, $from: DateTime!, $to: DateTime!) {
 
 async function measureHistories(
   url: string,
-  groups: readonly (readonly string[])[],
+  groups: readonly (readonly AccountId[])[],
   lengths: readonly number[],
 ): Promise<void> {
   const config = readConfig({ NODE_ENV: 'test', PORT: '0', LOG_LEVEL: 'silent' })
@@ -262,10 +263,10 @@ async function measureHistories(
 }
 
 /** A hundred callers, each asking for one balance after another: joined into statements, and one by one. */
-async function measureCallers(ledger: Ledger, url: string, ids: readonly string[]): Promise<void> {
+async function measureCallers(ledger: Ledger, url: string, ids: readonly AccountId[]): Promise<void> {
   const seconds = 3
-  const some = () => ids[Math.floor(Math.random() * ids.length)] as string
-  const slice = async (read: (id: string) => Promise<unknown>) => {
+  const some = () => ids[Math.floor(Math.random() * ids.length)] as AccountId
+  const slice = async (read: (id: AccountId) => Promise<unknown>) => {
     let answered = 0
     const end = performance.now() + seconds * 1_000
     await Promise.all(
@@ -300,7 +301,7 @@ try {
   const balances = await prepareDatabase('bench_balances', LENGTHS)
   await measureBalances(
     balances.url,
-    balances.ids.map(([id]) => id as string),
+    balances.ids.map(([id]) => id as AccountId),
   )
 } finally {
   await server.close()

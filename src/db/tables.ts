@@ -15,6 +15,7 @@ import {
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core'
+import type { AccountId, TransactionId } from './ids.ts'
 
 /** A 64-bit transaction id of PostgreSQL; never wraps, unlike `xid`. */
 const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
@@ -54,11 +55,14 @@ export const users = pgTable(
 export const transactions = pgTable(
   'transactions',
   {
-    id: uuid('id').primaryKey(),
+    id: uuid('id').primaryKey().$type<TransactionId>(),
     idempotencyKey: uuid('idempotency_key').notNull(),
-    sourceUserId: uuid('source_user_id').references(() => users.id),
+    sourceUserId: uuid('source_user_id')
+      .$type<AccountId>()
+      .references(() => users.id),
     sourceSequence: sequence('source_sequence'),
     destinationUserId: uuid('destination_user_id')
+      .$type<AccountId>()
       .notNull()
       .references(() => users.id),
     destinationSequence: sequence('destination_sequence').notNull(),
@@ -86,6 +90,7 @@ export const balanceCheckpoints = privateSchema.table(
   'balance_checkpoints',
   {
     userId: uuid('user_id')
+      .$type<AccountId>()
       .notNull()
       .references(() => users.id),
     sequence: sequence('sequence').notNull(),
@@ -93,6 +98,7 @@ export const balanceCheckpoints = privateSchema.table(
     /** `created_at` of the entry it ends with. */
     through: time('through').notNull(),
     transactionId: uuid('transaction_id')
+      .$type<TransactionId>()
       .notNull()
       .references(() => transactions.id),
   },
@@ -108,8 +114,8 @@ export const failedTransactions = privateSchema.table(
   {
     id: uuid('id').primaryKey(),
     idempotencyKey: uuid('idempotency_key').notNull(),
-    sourceUserId: uuid('source_user_id'),
-    destinationUserId: uuid('destination_user_id').notNull(),
+    sourceUserId: uuid('source_user_id').$type<AccountId>(),
+    destinationUserId: uuid('destination_user_id').$type<AccountId>().notNull(),
     amount: cents('amount').notNull(),
     code: text('code').notNull(),
     message: text('message').notNull(),
@@ -155,7 +161,7 @@ export const apiTokens = privateSchema.table(
     name: text('name').notNull(),
     role: text('role', { enum: ['USER', 'OPERATOR'] }).notNull(),
     /** null: all accounts, which takes an operator's role. */
-    accountIds: uuid('account_ids').array(),
+    accountIds: uuid('account_ids').array().$type<AccountId[]>(),
     /** null: it was not made through the API. */
     createdBy: uuid('created_by').references(() => users.id),
     createdAt: time('created_at').notNull().defaultNow(),

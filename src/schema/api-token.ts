@@ -1,7 +1,8 @@
 import { API_TOKENS_LISTED_MAX, type ApiToken as Token } from '../auth/model/api-token.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
-import { apiTokenId, encodeApiTokenId, userId } from './ids.ts'
+import { accountArgument, apiTokenArgument } from './id-arguments.ts'
+import { encodeApiTokenId } from './ids.ts'
 import { PAGE_SIZE_MAX } from './page-size.ts'
 import { keptText } from './text.ts'
 import { Role, User } from './user.ts'
@@ -89,10 +90,11 @@ const CreateApiTokenInput = builder.inputType('CreateApiTokenInput', {
       validate: { schema: keptText(NAME_CHARACTERS_MAX) },
     }),
     role: t.field({ type: Role, required: true, description: 'What it may do with its accounts.' }),
-    accountIds: t.idList({
+    accountIds: t.field({
+      type: [accountArgument.type],
       description: `The users whose accounts it gives access to, at most ${PAGE_SIZE_MAX}. Without them an operator's token has access to all.`,
       validate: {
-        items: { schema: userId },
+        items: accountArgument.validate,
         minLength: [1, { message: 'must not be empty' }],
         maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
       },
@@ -118,11 +120,7 @@ const CreateApiTokenSuccess = builder.objectRef<{ token: string; apiToken: Token
 const RevokeApiTokenInput = builder.inputType('RevokeApiTokenInput', {
   description: 'A token to be revoked.',
   fields: (t) => ({
-    id: t.id({
-      required: true,
-      description: '`token_<uuid>`, or the bare UUID.',
-      validate: { schema: apiTokenId },
-    }),
+    id: t.field({ ...apiTokenArgument, required: true, description: '`token_<uuid>`, or the bare UUID.' }),
   }),
 })
 

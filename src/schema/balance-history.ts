@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { accountOfUser } from '../db/ids.ts'
 import { FutureMomentError } from '../ledger/model/balance.ts'
 import { BUCKETS_MAX, type BalanceBucket as Bucket, TooManyBucketsError } from '../ledger/model/balance-history.ts'
 import { isTimeZone } from '../ledger/model/time-zone.ts'
@@ -68,7 +69,13 @@ builder.objectField(User, 'balanceHistory', (t) =>
     resolve: async (user, { from, to, bucket, timeZone }, { loaders, viewer }) => {
       if (!isSeen(user, viewer)) return null
       try {
-        return await loaders.histories.load({ accountId: user.id, from, to, bucket, timeZone: timeZone ?? 'UTC' })
+        return await loaders.histories.load({
+          accountId: accountOfUser(user.id),
+          from,
+          to,
+          bucket,
+          timeZone: timeZone ?? 'UTC',
+        })
       } catch (error) {
         if (error instanceof FutureMomentError)
           throw invalidArgument('from', 'is in the future', { extensions: { now: error.now } })

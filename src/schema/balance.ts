@@ -1,11 +1,12 @@
 import { holdsAccount } from '../auth/model/viewer.ts'
+import { type AccountId, accountOfUser } from '../db/ids.ts'
 import type { Instant } from '../db/instant.ts'
 import { type AccountBalance, FutureMomentError } from '../ledger/model/balance.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfBalance, costOfBalances } from './cost.ts'
-import { userId } from './ids.ts'
+import { accountArgument } from './id-arguments.ts'
 import { PAGE_SIZE_MAX } from './page-size.ts'
 import { isSeen, User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -41,7 +42,7 @@ Balance.implement({
 })
 
 /** The balance of an account that exists, now or at a moment. */
-async function loadBalance(accountId: string, asOf: Instant | null | undefined, { loaders }: Context) {
+async function loadBalance(accountId: AccountId, asOf: Instant | null | undefined, { loaders }: Context) {
   if (asOf == null) return loaders.balances.load(accountId)
   try {
     return await loaders.balancesAsOf.load({ accountId, asOf })
@@ -62,7 +63,8 @@ builder.objectField(User, 'balance', (t) =>
     complexity: ({ asOf }) => costOfBalance(asOf),
     description: 'The balance of the account, now or at a moment of the past. Null for an account that is not yours.',
     args: { asOf: t.arg({ type: 'DateTime', description: asOfDescription }) },
-    resolve: (user, { asOf }, context) => (isSeen(user, context.viewer) ? loadBalance(user.id, asOf, context) : null),
+    resolve: (user, { asOf }, context) =>
+      isSeen(user, context.viewer) ? loadBalance(accountOfUser(user.id), asOf, context) : null,
   }),
 )
 
@@ -74,18 +76,19 @@ builder.queryField('balances', (t) =>
       'Balances of several accounts, all of one moment, one for each of `userIds` in the same order; null for a user who does not exist or is not you.',
     complexity: costOfBalances,
     args: {
-      userIds: t.arg.idList({
+      userIds: t.arg({
+        type: [accountArgument.type],
         required: true,
         description: `The users, at most ${PAGE_SIZE_MAX}.`,
         validate: {
-          items: { schema: userId },
+          items: accountArgument.validate,
           maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
         },
       }),
       asOf: t.arg({ type: 'DateTime', description: asOfDescription }),
     },
     resolve: async (_root, { userIds, asOf }, context) => {
-      const load = async (id: string) => {
+      const load = async (id: AccountId) => {
         if (!holdsAccount(context.viewer, id)) return null
         const [user, balance] = await Promise.all([context.loaders.users.load(id), loadBalance(id, asOf, context)])
         return user ? balance : null

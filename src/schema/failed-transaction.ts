@@ -3,7 +3,7 @@ import type { FailedTransaction as Attempt } from '../ledger/model/failed-transa
 import { builder } from './builder.ts'
 import { costOfConnection } from './cost.ts'
 import { ErrorCode, FailedTransactionNotFoundError } from './errors.ts'
-import { attemptId, userId } from './ids.ts'
+import { accountArgument, attemptArgument } from './id-arguments.ts'
 import { connectionOf, oneDirection, pageRequest } from './pages.ts'
 import { seesAttempt } from './rights.ts'
 import { User } from './user.ts'
@@ -57,9 +57,9 @@ builder.node(FailedTransaction, {
 const FailedTransactionFilter = builder.inputType('FailedTransactionFilter', {
   description: 'Which failed attempts: those that match all that is given.',
   fields: (t) => ({
-    userId: t.id({
+    userId: t.field({
+      ...accountArgument,
       description: 'Who would have paid or been paid; the user need not exist.',
-      validate: { schema: userId },
     }),
     code: t.field({ type: ErrorCode, description: 'Why they were not posted.' }),
     addressed: t.boolean({ description: 'Whether they are marked as addressed.' }),
@@ -94,11 +94,7 @@ builder.queryField('failedTransactions', (t) =>
 const AddressFailedTransactionInput = builder.inputType('AddressFailedTransactionInput', {
   description: 'A failed attempt to mark as addressed.',
   fields: (t) => ({
-    id: t.id({
-      required: true,
-      description: '`attempt_<uuid>`, or the bare UUID.',
-      validate: { schema: attemptId },
-    }),
+    id: t.field({ ...attemptArgument, required: true, description: '`attempt_<uuid>`, or the bare UUID.' }),
   }),
 })
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { accountOfUser, toTransactionId } from '../db/ids.ts'
 
 /** The node types, and the readable prefix of their ids. */
 const PREFIXES: Readonly<Record<string, string>> = {
@@ -40,19 +41,21 @@ export const nodeIdRule: [(id: unknown) => boolean, { message: string }] = [
   { message: 'must be an id: user_<uuid>, transaction_<uuid>, attempt_<uuid> or entry_<uuid>_<sequence>' },
 ]
 
-/** Reads an id of a known type, with or without its prefix, in any case; gives the bare UUID in lower case. */
-function idOf(prefix: string) {
+/** Reads an id of a known type, with or without its prefix, in any case; returns the bare UUID in lower case, as `toId` types it. */
+function idOf<Id extends string>(prefix: string, toId: (uuid: string) => Id) {
   const pattern = new RegExp(`^(?:${prefix}_)?(${UUID})$`)
   return z.string().transform((text, context) => {
     const id = text.length > ID_LENGTH_MAX ? undefined : pattern.exec(text.toLowerCase())?.[1]
-    if (id !== undefined) return id
+    if (id !== undefined) return toId(id)
     context.addIssue({ code: 'custom', message: `must be a ${prefix} id: ${prefix}_<uuid> or <uuid>` })
     return z.NEVER
   })
 }
 
-export const userId = idOf('user')
-export const transactionId = idOf('transaction')
-export const attemptId = idOf('attempt')
-export const apiTokenId = idOf('token')
+export const userId = idOf('user', String)
+/** The id of a user, read as that of their account. */
+export const accountId = idOf('user', accountOfUser)
+export const transactionId = idOf('transaction', toTransactionId)
+export const attemptId = idOf('attempt', String)
+export const apiTokenId = idOf('token', String)
 export const encodeApiTokenId = (id: string) => `token_${id}`

@@ -1,10 +1,11 @@
 import type { GraphQLError } from 'graphql'
 import { holdsAccount } from '../auth/model/viewer.ts'
+import { type AccountId, toAccountId } from '../db/ids.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/model/entry.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import { userId } from './ids.ts'
+import { accountArgument } from './id-arguments.ts'
 import { readCursor } from './pages.ts'
 import { REQUEST_CODES } from './request-codes.ts'
 import { requestError } from './request-error.ts'
@@ -32,7 +33,8 @@ builder.node(LedgerEntry, {
   loadManyWithoutCache: (ids: string[], context) =>
     Promise.all(
       ids.map((id) => {
-        const [accountId, sequence] = id.split('_') as [string, string]
+        const [uuid, sequence] = id.split('_') as [string, string]
+        const accountId = toAccountId(uuid)
         return holdsAccount(context.viewer, accountId) ? loadEntry(accountId, Number(sequence), context) : null
       }),
     ),
@@ -69,7 +71,7 @@ builder.node(LedgerEntry, {
 })
 
 /** One entry of an account; null when its number is not given out yet. */
-export async function loadEntry(accountId: string, sequence: number, { loaders }: Context): Promise<Entry | null> {
+export async function loadEntry(accountId: AccountId, sequence: number, { loaders }: Context): Promise<Entry | null> {
   const [entry] = await loaders.entries.load({ accountId, low: sequence, high: sequence })
   return entry ?? null
 }
@@ -78,7 +80,7 @@ export async function loadEntry(accountId: string, sequence: number, { loaders }
 export function entryPosition(
   argument: string,
   text: string | null | undefined,
-  accountId: string,
+  accountId: AccountId,
   { ledger }: Context,
 ) {
   const position = readCursor(argument, text, ENTRY_CURSOR, ledger.era, 'an account')
@@ -98,25 +100,25 @@ builder.subscriptionField('entryPosted', (t) =>
     nullable: true,
     description: 'Each new entry of an account as it is committed, in order, none missed and none repeated.',
     args: {
-      userId: t.arg.id({ required: true, description: 'Whose account.', validate: { schema: userId } }),
+      userId: t.arg({ ...accountArgument, required: true, description: 'Whose account.' }),
       since: t.arg.string({
         description:
           'Every entry later than this cursor (of an entry, or `Balance.cursor`), oldest first, and then what is new. Without it, from now.',
       }),
     },
-    subscribe: async (_root, { userId, since }, context) => {
-      if (!holdsAccount(context.viewer, userId)) throw noSuchUser('userId')
-      const position = entryPosition('since', since, userId, context)
+    subscribe: async (_root, { userId: accountId, since }, context) => {
+      if (!holdsAccount(context.viewer, accountId)) throw noSuchUser('userId')
+      const position = entryPosition('since', since, accountId, context)
       const [user, { sequence: head }] = await Promise.all([
-        context.loaders.users.load(userId),
-        context.loaders.balances.load(userId),
+        context.loaders.users.load(accountId),
+        context.loaders.balances.load(accountId),
       ])
       if (!user) throw noSuchUser('userId')
       if (position !== undefined && position > head)
         throw invalidArgument('since', 'is a position the account has not reached')
-      const entries = context.ledger.feed.subscribe(userId, position ?? head, head)
+      const entries = context.ledger.feed.subscribe(accountId, position ?? head, head)
       const { era } = context.ledger
-      return resumable(entries, (sequence: number) => ENTRY_CURSOR.encode({ accountId: userId, sequence }, era))
+      return resumable(entries, (sequence: number) => ENTRY_CURSOR.encode({ accountId, sequence }, era))
     },
     resolve: (entry) => entry,
   }),

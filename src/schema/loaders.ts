@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader'
+import type { AccountId, TransactionId } from '../db/ids.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { AccountBalance, AccountMoment } from '../ledger/model/balance.ts'
 import type { BalanceBucket, HistoryRequest } from '../ledger/model/balance-history.ts'
@@ -19,10 +20,10 @@ export interface Loaders {
   lookups: DataLoader<UserKey, User | undefined>
   users: DataLoader<string, User | undefined>
   usersByEmail: DataLoader<string, User | undefined>
-  transactions: DataLoader<string, LedgerTransaction | undefined>
+  transactions: DataLoader<TransactionId, LedgerTransaction | undefined>
   transactionsByKey: DataLoader<string, LedgerTransaction | undefined>
   failedTransactions: DataLoader<string, FailedTransaction | undefined>
-  balances: DataLoader<string, AccountBalance>
+  balances: DataLoader<AccountId, AccountBalance>
   /** Rejects with a FutureMomentError. */
   balancesAsOf: DataLoader<AccountMoment, AccountBalance>
   /** Rejects with a FutureMomentError or a TooManyBucketsError. */

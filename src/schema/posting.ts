@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { holdsAccount } from '../auth/model/viewer.ts'
+import type { AccountId } from '../db/ids.ts'
 import { type LedgerEntry as Entry, entriesOf } from '../ledger/model/entry.ts'
 import type { Posted, PostingRequest } from '../ledger/model/posting.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import { userId } from './ids.ts'
+import { accountArgument } from './id-arguments.ts'
 import { LedgerEntry, loadEntry } from './ledger-entry.ts'
 import {
   BalanceLimitError,
@@ -27,7 +28,7 @@ export const DepositInput = builder.inputType('DepositInput', {
   description: 'Money that comes in from the world outside.',
   fields: (t) => ({
     idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
-    userId: t.id({ required: true, description: 'Who is paid.', validate: { schema: userId } }),
+    userId: t.field({ ...accountArgument, required: true, description: 'Who is paid.' }),
     amount: t.field({
       type: 'Cents',
       required: true,
@@ -41,12 +42,8 @@ export const TransferInput = builder.inputType('TransferInput', {
   description: 'Money that moves from one account to another.',
   fields: (t) => ({
     idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
-    sourceUserId: t.id({ required: true, description: 'Who pays.', validate: { schema: userId } }),
-    destinationUserId: t.id({
-      required: true,
-      description: 'Who is paid: somebody else.',
-      validate: { schema: userId },
-    }),
+    sourceUserId: t.field({ ...accountArgument, required: true, description: 'Who pays.' }),
+    destinationUserId: t.field({ ...accountArgument, required: true, description: 'Who is paid: somebody else.' }),
     amount: t.field({
       type: 'Cents',
       required: true,
@@ -59,7 +56,7 @@ export const TransferInput = builder.inputType('TransferInput', {
 /** `accountId`: whose entry is the caller's own. */
 export interface Success {
   posted: Posted
-  accountId: string
+  accountId: AccountId
 }
 
 /** @param whose whose entry is given: the caller's own. */
@@ -101,7 +98,7 @@ async function ownEntry({ posted, accountId }: Success, _args: unknown, context:
 /** What an input asks for: the posting, whose it is, and what the input's fields are called. */
 export interface PostingItem {
   request: PostingRequest
-  accountId: string
+  accountId: AccountId
   names: PayloadNames
 }
 

@@ -1,10 +1,11 @@
+import { type TransactionId, toTransactionId } from '../db/ids.ts'
 import { TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
 import { kindOf } from '../ledger/model/sides.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
-import { transactionId } from './ids.ts'
+import { transactionArgument } from './id-arguments.ts'
 import { amountRange, connectionOf, oneDirection, pageRequest, timeRange, totalCount } from './pages.ts'
 import { seesKey, seesTransaction } from './rights.ts'
 import { User } from './user.ts'
@@ -22,7 +23,8 @@ export const Transaction = builder.objectRef<LedgerTransaction>('Transaction')
 builder.node(Transaction, {
   description: 'Money that moved. It is never changed and never deleted.',
   id: { resolve: (transaction) => transaction.id, description: 'Stable and readable: `transaction_<uuid>`.' },
-  loadManyWithoutCache: (ids: string[], context) => Promise.all(ids.map((id) => findTransaction(id, context))),
+  loadManyWithoutCache: (ids: string[], context) =>
+    Promise.all(ids.map((id) => findTransaction(toTransactionId(id), context))),
   fields: (t) => ({
     kind: t.field({ type: TransactionKind, description: 'Deposit or transfer.', resolve: kindOf }),
     source: t.field({
@@ -52,7 +54,7 @@ builder.node(Transaction, {
 })
 
 /** A transaction that exists and that the viewer may see. */
-async function findTransaction(id: string, { loaders, viewer }: Context) {
+async function findTransaction(id: TransactionId, { loaders, viewer }: Context) {
   const transaction = await loaders.transactions.load(id)
   return transaction && seesTransaction(viewer, transaction) ? transaction : null
 }
@@ -81,10 +83,7 @@ builder.queryFields((t) => ({
     description:
       'One transaction, by id or by the idempotency key you posted it with. Null when there is none, or when you are on neither side.',
     args: {
-      id: t.arg.id({
-        description: '`transaction_<uuid>`, or the bare UUID.',
-        validate: { schema: transactionId },
-      }),
+      id: t.arg({ ...transactionArgument, description: '`transaction_<uuid>`, or the bare UUID.' }),
       idempotencyKey: t.arg({ type: 'UUID', description: 'The key its client made.' }),
     },
     validate: [

@@ -1,3 +1,4 @@
+import { type AccountId, accountOfUser } from '../db/ids.ts'
 import { type Instant, justBefore } from '../db/instant.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import type { LedgerEntry as Entry } from '../ledger/model/entry.ts'
@@ -9,7 +10,7 @@ import type { PageRequest } from '../ledger/model/page-request.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
-import { userId } from './ids.ts'
+import { accountArgument } from './id-arguments.ts'
 import { EntryDirection, entryPosition, LedgerEntry } from './ledger-entry.ts'
 import { pageSizeOf } from './page-size.ts'
 import { amountRange, oneDirection, pageInfoOf, timeRange, totalCount } from './pages.ts'
@@ -22,10 +23,7 @@ const LedgerEntryFilter = builder.inputType('LedgerEntryFilter', {
   fields: (t) => ({
     direction: t.field({ type: EntryDirection, description: 'Only what came in, or what went out.' }),
     kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
-    counterpartyId: t.id({
-      description: 'Only what came from this user or went to it.',
-      validate: { schema: userId },
-    }),
+    counterpartyId: t.field({ ...accountArgument, description: 'Only what came from this user or went to it.' }),
     amountMin: t.field({ type: 'Cents', description: 'No smaller amounts. Amounts are positive either way.' }),
     amountMax: t.field({ type: 'Cents', description: 'No larger amounts.' }),
     from: t.field({ type: 'DateTime', description: 'Nothing before this moment.' }),
@@ -64,15 +62,16 @@ builder.objectField(User, 'transactions', (t) =>
       resolve: async (user, { filter, ...page }, context) => {
         const { ledger, loaders, viewer } = context
         if (!isSeen(user, viewer)) return null
+        const accountId = accountOfUser(user.id)
         const request = {
           ...pageSizeOf(page),
-          after: entryPosition('after', page.after, user.id, context),
-          before: entryPosition('before', page.before, user.id, context),
+          after: entryPosition('after', page.after, accountId, context),
+          before: entryPosition('before', page.before, accountId, context),
         }
-        const list = await entryListOf(user.id, filter ?? {}, context)
+        const list = await entryListOf(accountId, filter ?? {}, context)
         const { items, ...around } = await loadEntryPage(request, list, context)
         await context.slices.take(items.length)
-        const cursorAt = (sequence: number) => ENTRY_CURSOR.encode({ accountId: user.id, sequence }, ledger.era)
+        const cursorAt = (sequence: number) => ENTRY_CURSOR.encode({ accountId, sequence }, ledger.era)
         const edges = items.map((entry) => ({ ...entry, cursor: cursorAt(entry.sequence), node: entry.transaction }))
         return {
           edges,
@@ -89,7 +88,7 @@ type FilterInput = EntryList['filter'] & { from?: Instant | null | undefined; to
 
 /** A range of time is a range of entries, since times rise with their numbers. */
 async function entryListOf(
-  accountId: string,
+  accountId: AccountId,
   { from, to, ...filter }: FilterInput,
   { loaders }: Context,
 ): Promise<EntryList> {

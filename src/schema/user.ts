@@ -1,4 +1,5 @@
 import { holdsAccount, type Viewer } from '../auth/model/viewer.ts'
+import { accountOfUser } from '../db/ids.ts'
 import { USER_CURSOR } from '../ledger/model/cursor.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import type { User as Profile } from '../ledger/model/user.ts'
@@ -6,7 +7,7 @@ import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
 import { EmailTakenError, passwordError } from './errors.ts'
-import { userId } from './ids.ts'
+import { userArgument } from './id-arguments.ts'
 import { connectionOf, oneDirection, pageRequest, totalCount } from './pages.ts'
 import { unauthorized } from './rights.ts'
 import { email, newPassword, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN } from './text.ts'
@@ -27,7 +28,7 @@ export const User = builder.objectRef<UserShape>('User')
 
 /** Whether the viewer may see what belongs to a user. Whoever has just signed in sees it in the answer to the sign-in. */
 export const isSeen = ({ id, hasJustSignedIn = false }: UserShape, viewer: Viewer): boolean =>
-  hasJustSignedIn || holdsAccount(viewer, id)
+  hasJustSignedIn || holdsAccount(viewer, accountOfUser(id))
 
 /** undefined when the viewer may not see it. */
 const profileOf = (user: UserShape, { loaders, viewer }: Context) => {
@@ -37,9 +38,9 @@ const profileOf = (user: UserShape, { loaders, viewer }: Context) => {
 
 /** A user who exists and whom the viewer may see. */
 async function findUser(key: { id: string } | { email: string }, { loaders, viewer }: Context) {
-  if ('id' in key) return holdsAccount(viewer, key.id) ? loaders.users.load(key.id) : undefined
+  if ('id' in key) return holdsAccount(viewer, accountOfUser(key.id)) ? loaders.users.load(key.id) : undefined
   const user = await loaders.usersByEmail.load(key.email)
-  return user && holdsAccount(viewer, user.id) ? user : undefined
+  return user && holdsAccount(viewer, accountOfUser(user.id)) ? user : undefined
 }
 
 builder.node(User, {
@@ -82,7 +83,7 @@ builder.queryFields((t) => ({
     nullable: true,
     description: 'One user, by id or by e-mail address. Null when there is none, or when you may not see them.',
     args: {
-      id: t.arg.id({ description: '`user_<uuid>`, or the bare UUID.', validate: { schema: userId } }),
+      id: t.arg({ ...userArgument, description: '`user_<uuid>`, or the bare UUID.' }),
       email: t.arg.string({ description: 'In any spelling of the address.', validate: { schema: email } }),
     },
     validate: [

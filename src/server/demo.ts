@@ -1,3 +1,4 @@
+import { accountOfUser } from '../db/ids.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 
 /*
@@ -28,12 +29,12 @@ export async function loadDemoData(ledger: Ledger): Promise<boolean> {
   const emails = PEOPLE.map((person) => `${person}@example.com`)
   for (const email of emails) await ledger.users.create({ email, passwordHash: null, role: 'USER' })
   const users = await ledger.users.find(emails.map((email) => ({ email })))
-  const idOf = (person: Person) => users[PEOPLE.indexOf(person)]?.id as string
+  const accountOf = (person: Person) => accountOfUser(users[PEOPLE.indexOf(person)]?.id as string)
   for (const [index, [source, destination, amount]] of TRANSACTIONS.entries()) {
     await ledger.posting.post({
       idempotencyKey: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}`,
-      sourceAccountId: source && idOf(source),
-      destinationAccountId: idOf(destination),
+      sourceAccountId: source && accountOf(source),
+      destinationAccountId: accountOf(destination),
       amount,
     })
   }

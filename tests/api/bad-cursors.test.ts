@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import { toInstant } from '../../src/db/instant.ts'
 import { FAILED_TRANSACTION_CURSOR, TRANSACTION_CURSOR, USER_CURSOR } from '../../src/ledger/model/cursor.ts'
 import { changedEntryCursor, readEntryCursor } from '../support/cursors.ts'
@@ -35,7 +36,11 @@ function tampered(change: (bytes: Buffer) => void): string {
 
 const BAD: readonly (readonly [name: string, cursor: () => string, code: string])[] = [
   ['is of another account', () => cursors[1] ?? '', 'BAD_USER_INPUT'],
-  ['is of an account that there is none of', () => cursorLike({ accountId: randomUUID() }), 'BAD_USER_INPUT'],
+  [
+    'is of an account that there is none of',
+    () => cursorLike({ accountId: toAccountId(randomUUID()) }),
+    'BAD_USER_INPUT',
+  ],
   ['is from before the ledger was restored', () => cursorLike({ era: randomUUID() }), 'CURSOR_EXPIRED'],
   ['is of the list of users', () => USER_CURSOR.encode({ id: randomUUID() }, randomUUID()), 'BAD_USER_INPUT'],
   ['is of another version', () => tampered((bytes) => bytes.writeUInt8(9, 0)), 'BAD_USER_INPUT'],
@@ -82,7 +87,10 @@ describe.each(['users', 'transactions', 'failedTransactions'] as const)('the lis
   const ofList = (name: typeof list, era = readEntryCursor(cursors[0] ?? '').era) => {
     const id = randomUUID()
     if (name === 'transactions')
-      return TRANSACTION_CURSOR.encode({ createdAt: toInstant('2026-01-31T23:59:59.000001Z'), id }, era)
+      return TRANSACTION_CURSOR.encode(
+        { createdAt: toInstant('2026-01-31T23:59:59.000001Z'), id: toTransactionId(id) },
+        era,
+      )
     return (name === 'users' ? USER_CURSOR : FAILED_TRANSACTION_CURSOR).encode({ id }, era)
   }
 

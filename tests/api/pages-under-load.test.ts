@@ -1,4 +1,5 @@
 import { beforeAll, expect, test, vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/upkeep/checkpoints.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, transfer } from '../support/faults.ts'
@@ -9,7 +10,7 @@ import { useLedgerAndServer } from '../support/ledger-and-server.ts'
 
 // A page under a filter looks through few, so that many end early.
 const { ledger, server } = useLedgerAndServer({ FILTER_SCAN_MAX: '200' })
-let accounts: string[]
+let accounts: AccountId[]
 
 beforeAll(async () => {
   accounts = await makeAccounts(ledger, 4, 10_000n)
@@ -17,7 +18,7 @@ beforeAll(async () => {
 })
 
 async function postSome(count: number): Promise<void> {
-  const some = (index: number) => accounts[index % accounts.length] as string
+  const some = (index: number) => accounts[index % accounts.length] as AccountId
   await Promise.all(
     Array.from({ length: count }, (_, index) =>
       ledger.posting.post(
@@ -127,7 +128,7 @@ test('the balances of one list, of one field and of aliases add up at any moment
     // Transfers only: the sum stays.
     for (let index = 0; posting; index++) {
       await ledger.posting.post(
-        transfer(accounts[index % 4] as string, accounts[(index + 1) % 4] as string, BigInt(1 + (index % 50))),
+        transfer(accounts[index % 4] as AccountId, accounts[(index + 1) % 4] as AccountId, BigInt(1 + (index % 50))),
       )
     }
   })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { beforeAll, expect, test, vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { toInstant } from '../../src/db/instant.ts'
 import { deposit, transfer } from '../support/faults.ts'
 import { makeAccounts } from '../support/ledger.ts'
@@ -10,14 +11,14 @@ import { useLedgerAndServer } from '../support/ledger-and-server.ts'
 
 const { ledger, server } = useLedgerAndServer()
 /** No test makes another one: they are what is listed. */
-let accounts: string[]
+let accounts: AccountId[]
 
 beforeAll(async () => {
   accounts = await makeAccounts(ledger, 60, 1_000n)
   await Promise.all(
     accounts.flatMap((account, index) => [
       ...Array.from({ length: 12 }, () => ledger.posting.post(deposit(account, 5n))),
-      ledger.posting.post(transfer(account, accounts[(index + 7) % accounts.length] as string, 3n)),
+      ledger.posting.post(transfer(account, accounts[(index + 7) % accounts.length] as AccountId, 3n)),
     ]),
   )
 })
@@ -123,7 +124,7 @@ test('nobody is told who does not ask, and operations beside each other are coun
   }
   expect(alone[1]).toBe(0)
   // The engine posts for many at once, and records what was refused for others to see: neither is the operation's own.
-  const [account, other] = accounts as [string, string]
+  const [account, other] = accounts as [AccountId, AccountId]
   const post = (field: string, ids: string) =>
     Array.from(
       { length: 20 },

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
 let ledger: TestLedger
-let payer: string
-let payee: string
+let payer: AccountId
+let payee: AccountId
 let superuser: pg.Client
 let before: unknown[]
 
@@ -15,7 +16,7 @@ const readAll = async () => (await ledger.test.pool.query('select * from transac
 
 beforeAll(async () => {
   ledger = await openTestLedger()
-  ;[payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  ;[payer, payee] = await makeAccounts(ledger, 2, 100n)
   await ledger.posting.post(transfer(payer, payee, 30n))
   before = await readAll()
   superuser = await openSuperuser()

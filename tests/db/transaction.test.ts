@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { openPool } from '../../src/db/pool.ts'
 import { inTransaction, OutcomeUnknownError } from '../../src/db/transaction.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
@@ -7,11 +8,11 @@ import { deposit, lockAccounts, postUntilDefinite, transfer, untilBlocked } from
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 
 let ledger: TestLedger
-let account: string
+let account: AccountId
 
 beforeEach(async () => {
   ledger = await openTestLedger()
-  account = (await makeAccounts(ledger, 1))[0] as string
+  account = (await makeAccounts(ledger, 1))[0]
 })
 
 afterEach(async () => {
@@ -65,7 +66,7 @@ describe('a backend terminated', () => {
   })
 
   test('while it waits for a lock: the posting is tried again', async () => {
-    const [payer] = (await makeAccounts(ledger, 1, 10n)) as [string]
+    const [payer] = await makeAccounts(ledger, 1, 10n)
     const holder = await lockAccounts(ledger.test, payer)
     const posting = ledger.posting.post(transfer(payer, account, 10n))
     await untilBlocked(ledger.test)
@@ -96,7 +97,7 @@ describe('a backend terminated', () => {
   })
 
   test('under load, again and again: nothing is lost, nothing is there twice', async () => {
-    const [first, second] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+    const [first, second] = await makeAccounts(ledger, 2, 100n)
     let terminated = 0
     const posters = Array.from({ length: 20 }, async (_, index) => {
       const [source, destination] = index % 2 ? [first, second] : [second, first]

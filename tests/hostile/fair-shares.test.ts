@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createApiToken } from '../../src/auth/api-tokens.ts'
+import { toAccountId } from '../../src/db/ids.ts'
 import { databaseOf } from '../../src/db/pool.ts'
 import { makePerson } from '../support/sign-in.ts'
 import { type CallerFigures, medianOf, startCallers } from './support/callers.ts'
@@ -39,7 +40,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 const tokenOf = async (accountId: string) => {
-  const accountIds = [accountId]
+  const accountIds = [toAccountId(accountId)]
   const token = { name: 'fair shares', role: 'USER', accountIds, expiresAt: null, createdBy: null } as const
   return (await createApiToken(databaseOf(server.database.pool), token)).token
 }

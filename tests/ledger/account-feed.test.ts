@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import type { LedgerEntry } from '../../src/ledger/model/entry.ts'
 import { deposit, openBeside } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
@@ -38,7 +39,7 @@ test('all accounts that are watched are looked at in one statement, however many
 
   // More of one account than is read at once, while all are looked at.
   const rest = Promise.all(Array.from({ length: 20 }, async () => (await subscriptions[7]?.next())?.value?.sequence))
-  await Promise.all(Array.from({ length: 20 }, () => beside.posting.post(deposit(accounts[7] as string, 1n))))
+  await Promise.all(Array.from({ length: 20 }, () => beside.posting.post(deposit(accounts[7] as AccountId, 1n))))
   ledger.feed.hint('any')
   expect(await rest).toEqual(Array.from({ length: 20 }, (_, index) => index + 2))
   for (const subscription of subscriptions) await subscription.return?.()

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type AccountId, toAccountId } from '../../src/db/ids.ts'
 import type { Instant } from '../../src/db/instant.ts'
 import { FutureMomentError } from '../../src/ledger/model/balance.ts'
 import { databaseClock, deposit, insertByHand, openBeside, readAccount, transfer } from '../support/faults.ts'
@@ -7,19 +8,19 @@ import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger
 import { openProxy } from '../support/proxy.ts'
 
 let ledger: TestLedger
-let payer: string
-let payee: string
+let payer: AccountId
+let payee: AccountId
 
 beforeEach(async () => {
   ledger = await openTestLedger()
-  ;[payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  ;[payer, payee] = await makeAccounts(ledger, 2, 100n)
 })
 
 afterEach(async () => {
   await ledger.close()
 })
 
-const amountsAt = async (asOf: Instant, ...ids: string[]) =>
+const amountsAt = async (asOf: Instant, ...ids: AccountId[]) =>
   (await ledger.balances.asOf(ids.map((accountId) => ({ accountId, asOf })))).map((answer) =>
     answer instanceof FutureMomentError ? answer : answer.amount,
   )
@@ -48,7 +49,7 @@ describe('the future', () => {
       await proxy.keptBack()
       await ledger.posting.post(transfer(payer, payee, 30n))
       const asOf = (await readAccount(ledger.test, payer)).at(-1)?.createdAt as Instant
-      const stranger = through.balances.asOf([{ accountId: randomUUID(), asOf }])
+      const stranger = through.balances.asOf([{ accountId: toAccountId(randomUUID()), asOf }])
       proxy.release()
       expect(await stranger).toMatchObject([{ amount: 0n, sequence: 0, asOf }])
       expect(await early).toMatchObject([{ amount: 100n }])

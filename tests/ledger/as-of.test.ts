@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { databaseOf } from '../../src/db/pool.ts'
 import { remedyFor } from '../../src/db/sqlstate.ts'
@@ -23,20 +24,20 @@ import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger
 import { openTestServer } from '../support/server.ts'
 
 let ledger: TestLedger
-let payer: string
-let payee: string
+let payer: AccountId
+let payee: AccountId
 
 beforeEach(async () => {
   // Longer than any test holds an insert: a batch that gives up a lock reads a later clock the next time.
   ledger = await openTestLedger({ batchLockWaitMs: 60_000 })
-  ;[payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  ;[payer, payee] = await makeAccounts(ledger, 2, 100n)
 })
 
 afterEach(async () => {
   await ledger.close()
 })
 
-const amountsAt = async (asOf: Instant, ...ids: string[]) =>
+const amountsAt = async (asOf: Instant, ...ids: AccountId[]) =>
   (await ledger.balances.asOf(ids.map((accountId) => ({ accountId, asOf })))).map((answer) =>
     answer instanceof FutureMomentError ? answer : answer.amount,
   )
@@ -125,7 +126,7 @@ describe('while a transfer is in flight', () => {
   })
 
   test('accounts that it does not touch are answered at once', async () => {
-    const [other] = (await makeAccounts(ledger, 1, 5n)) as [string]
+    const [other] = await makeAccounts(ledger, 1, 5n)
     const inFlight = await holdTransferInFlight()
     expect(await amountsAt(inFlight.moment, other)).toEqual([5n])
     const last = (await readAccount(ledger.test, payer)).at(-1)?.createdAt as Instant
@@ -194,7 +195,7 @@ test('the past does not move: what was answered under load is answered again', a
     Array.from({ length: 8 }, async (_, lane) => {
       // For as long as it takes until enough was read meanwhile.
       for (let count = 0; count < 150 || answered.length <= 50; count++) {
-        const [source, destination] = [accounts[(lane + count) % 4], accounts[(lane + 1) % 4]] as [string, string]
+        const [source, destination] = [accounts[(lane + count) % 4], accounts[(lane + 1) % 4]] as [AccountId, AccountId]
         await ledger.posting.post(transfer(source, destination, BigInt(1 + (count % 90))))
       }
     }),

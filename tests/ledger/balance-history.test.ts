@@ -165,7 +165,7 @@ test('every field of every bucket is the plain sum, in every time zone, with and
 })
 
 test('a day that a country left out is no bucket, and an hour that was shown twice is two', async () => {
-  const [accountId] = (await makeAccounts(ledger, 1)) as [string]
+  const [accountId] = await makeAccounts(ledger, 1)
   const startsOf = async (from: string, to: string, bucket: BucketSize, timeZone: string) => {
     const request = { accountId, from: toInstant(from), to: toInstant(to), bucket, timeZone }
     const [buckets] = await ledger.histories.load([request])
@@ -192,7 +192,7 @@ test('a day that a country left out is no bucket, and an hour that was shown twi
 })
 
 test('a history that reaches into the future ends now, in a bucket that is not complete', async () => {
-  const [accountId] = (await makeAccounts(ledger, 1, 100n)) as [string]
+  const [accountId] = await makeAccounts(ledger, 1, 100n)
   const before = await databaseClock(ledger.test, '-3 hours')
   const to = await databaseClock(ledger.test, '3 days')
   const asked = await databaseClock(ledger.test)
@@ -215,7 +215,7 @@ test('a history that reaches into the future ends now, in a bucket that is not c
 })
 
 test('an entry that is dated ahead of the clock is in a history up to now, as it is in the balance', async () => {
-  const [accountId] = (await makeAccounts(ledger, 1, 5n)) as [string]
+  const [accountId] = await makeAccounts(ledger, 1, 5n)
   const before = await databaseClock(ledger.test, '-1 hour')
   const ahead = await databaseClock(ledger.test, '3 seconds')
   await insertByHand(ledger.test.pool, { ...deposit(accountId, 3n), destinationSequence: 2, createdAt: `'${ahead}'` })
@@ -230,7 +230,7 @@ test('an entry that is dated ahead of the clock is in a history up to now, as it
 })
 
 test('what is in flight is waited for, so that what was answered once does not change', async () => {
-  const [payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  const [payer, payee] = await makeAccounts(ledger, 2, 100n)
   await installStall(ledger.test)
   const from = await databaseClock(ledger.test, '-1 minute')
   const gate = await stall(ledger.test)
@@ -253,7 +253,7 @@ test('what is in flight is waited for, so that what was answered once does not c
 })
 
 test('a thousand buckets are answered, and one more is not', async () => {
-  const [accountId] = (await makeAccounts(ledger, 1)) as [string]
+  const [accountId] = await makeAccounts(ledger, 1)
   const from = toInstant('2020-01-01T00:00:00.000000Z')
   const hours = (count: number) => instantOf(microsecondsOf(from) + count * 3_600_000_000)
   const load = async (to: Instant, bucket: BucketSize = 'HOUR') =>
@@ -265,7 +265,7 @@ test('a thousand buckets are answered, and one more is not', async () => {
 })
 
 test('the earliest moments are answered', async () => {
-  const [accountId] = (await makeAccounts(ledger, 1, 5n)) as [string]
+  const [accountId] = await makeAccounts(ledger, 1, 5n)
   const [first, next] = [toInstant('0001-01-01T00:00:00.000000Z'), toInstant('0001-01-01T00:00:00.000001Z')] as const
   const load = async (from: Instant, to: Instant) =>
     (await ledger.histories.load([{ accountId, from, to, bucket: 'MONTH', timeZone: 'America/New_York' }]))[0]

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { toInstant } from '../../src/db/instant.ts'
 import { insertMissingCheckpoints } from '../../src/ledger/statements/insert-missing-checkpoints.ts'
 import { CHECKPOINT_INTERVAL } from '../../src/ledger/upkeep/checkpoints.ts'
@@ -14,7 +15,7 @@ beforeEach(async () => {
 })
 afterEach(() => ledger.close())
 
-const checkpointsOf = async (accountId: string): Promise<number[]> => {
+const checkpointsOf = async (accountId: AccountId): Promise<number[]> => {
   const { rows } = await ledger.test.pool.query(
     'select sequence::int from private.balance_checkpoints where user_id = $1 order by sequence',
     [accountId],
@@ -23,7 +24,7 @@ const checkpointsOf = async (accountId: string): Promise<number[]> => {
 }
 
 /** Everything a reader may ask of an account. */
-async function answersOf(accountId: string) {
+async function answersOf(accountId: AccountId) {
   const { rows } = await ledger.test.pool.query(
     `select to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at from transactions
      where $1 in (source_user_id, destination_user_id) order by created_at`,
@@ -46,8 +47,8 @@ async function answersOf(accountId: string) {
 const BURST = 25
 
 /** Some hundred entries, debits among them, one after another or many at once. */
-async function fillAccount(count: number): Promise<string> {
-  const [account, other] = (await makeAccounts(ledger, 2, 10_000n)) as [string, string]
+async function fillAccount(count: number): Promise<AccountId> {
+  const [account, other] = await makeAccounts(ledger, 2, 10_000n)
   for (let posted = 0; posted < count; ) {
     const burst = Math.min(count - posted, posted % 3 ? 1 : BURST)
     await Promise.all(
@@ -75,7 +76,7 @@ test('are written after posting, so that no tail grows past the interval by much
 })
 
 test('are written for what was posted while another one was being written', async () => {
-  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const [account] = await makeAccounts(ledger, 1)
   const post = async (count: number) => {
     for (let posted = 0; posted < count; posted++) await ledger.posting.post(deposit(account, 1n))
   }
@@ -111,7 +112,7 @@ test('may be deleted at any moment, without an answer that changes, and the read
 })
 
 describe('that are gone are written again, whoever misses them,', () => {
-  const without = async (miss: (account: string) => Promise<unknown>) => {
+  const without = async (miss: (account: AccountId) => Promise<unknown>) => {
     const account = await fillAccount(3_000)
     await ledger.test.pool.query('delete from private.balance_checkpoints')
     await miss(account)
@@ -121,7 +122,7 @@ describe('that are gone are written again, whoever misses them,', () => {
     })
     expect(await verifyLedger(ledger.test.pool)).toEqual([])
   }
-  const onlyAtTheEnd = async (account: string) => {
+  const onlyAtTheEnd = async (account: AccountId) => {
     const head = (await ledger.balances.current([account]))[0]?.sequence as number
     await vi.waitFor(async () => expect((await checkpointsOf(account)).length).toBeGreaterThan(10))
     await ledger.test.pool.query('delete from private.balance_checkpoints where sequence < $1', [head - 50])

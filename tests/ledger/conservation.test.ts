@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { transfer } from '../support/faults.ts'
 import { makeAccounts } from '../support/ledger.ts'
@@ -70,7 +71,7 @@ test('a bank at work: every read of all accounts sums to the total, and no balan
   }
   /** Often more than is there, and often between the same two. */
   const transferOfSome = () => {
-    const source = Math.random() < 0.3 ? (accounts[0] as string) : pick(accounts)
+    const source = Math.random() < 0.3 ? (accounts[0] as AccountId) : pick(accounts)
     const amount = BigInt(1 + Math.floor(Math.random() * 700))
     return transfer(source, pick(accounts.filter((account) => account !== source)), amount)
   }

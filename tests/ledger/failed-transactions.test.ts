@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test, vi } from 'vitest'
+import { type AccountId, toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
 import { Attempts, type FailedAttempt } from '../../src/ledger/upkeep/attempts.ts'
@@ -32,10 +33,10 @@ const rowsOf = async (userId: string) => {
 
 describe('a failed attempt is recorded', () => {
   test.each([
-    ['INSUFFICIENT_FUNDS', ([one, other]: string[]) => transfer(one as string, other as string, 9n)],
-    ['SAME_USER', ([one]: string[]) => transfer(one as string, one as string, 9n)],
-    ['USER_NOT_FOUND', ([one]: string[]) => transfer(one as string, randomUUID(), 9n)],
-    ['USER_NOT_FOUND', ([one]: string[]) => transfer(randomUUID(), one as string, 9n)],
+    ['INSUFFICIENT_FUNDS', ([one, other]: AccountId[]) => transfer(one as AccountId, other as AccountId, 9n)],
+    ['SAME_USER', ([one]: AccountId[]) => transfer(one as AccountId, one as AccountId, 9n)],
+    ['USER_NOT_FOUND', ([one]: AccountId[]) => transfer(one as AccountId, toAccountId(randomUUID()), 9n)],
+    ['USER_NOT_FOUND', ([one]: AccountId[]) => transfer(toAccountId(randomUUID()), one as AccountId, 9n)],
   ])('with its code: %s', async (code, request) => {
     const accounts = await makeAccounts(ledger, 2)
     const asked = request(accounts)
@@ -57,11 +58,11 @@ describe('a failed attempt is recorded', () => {
   })
 
   test('when its key is taken by another payload, and when a user is not known to anybody', async () => {
-    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const [one] = await makeAccounts(ledger, 1)
     const first = deposit(one, 5n)
     await ledger.posting.post(first)
     await ledger.posting.post({ ...first, amount: 6n })
-    const nobody = randomUUID()
+    const nobody = toAccountId(randomUUID())
     await ledger.posting.post(deposit(nobody, 5n))
     await ledger.attempts.flush()
     expect(await rowsOf(one)).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT', amount: 6 }])
@@ -69,14 +70,14 @@ describe('a failed attempt is recorded', () => {
   })
 
   test('of an atomic call: the one that was refused', async () => {
-    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const [one, other] = await makeAccounts(ledger, 2)
     await ledger.posting.postTogether([deposit(one, 5n), transfer(one, other, 9n), deposit(one, 1n)])
     await ledger.attempts.flush()
     expect(await rowsOf(one)).toMatchObject([{ code: 'INSUFFICIENT_FUNDS', amount: 9 }])
   })
 
   test('when it is given up, with how often it was tried', async () => {
-    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const [one] = await makeAccounts(ledger, 1)
     const injected = await failInserts(ledger.test, '40001', 1_000)
     await expect(ledger.posting.post(deposit(one, 5n))).rejects.toMatchObject({ code: 'RETRIES_EXHAUSTED' })
     await injected.remove()
@@ -85,7 +86,7 @@ describe('a failed attempt is recorded', () => {
   })
 
   test('when the account stayed locked', async () => {
-    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const [one] = await makeAccounts(ledger, 1)
     const hasty = await openBeside(ledger.test, { operationDeadlineMs: 300 })
     const holder = await lockAccounts(ledger.test, one)
     await expect(hasty.posting.post(deposit(one, 5n))).rejects.toMatchObject({ code: 'RETRIES_EXHAUSTED' })
@@ -95,7 +96,7 @@ describe('a failed attempt is recorded', () => {
   })
 
   test('when the server is at fault', async () => {
-    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const [one] = await makeAccounts(ledger, 1)
     const injected = await failInserts(ledger.test, '23514', 1)
     await expect(ledger.posting.post(deposit(one, 5n))).rejects.toThrow()
     await injected.remove()
@@ -104,7 +105,7 @@ describe('a failed attempt is recorded', () => {
   })
 
   test('but not when it succeeded, nor when it is a replay', async () => {
-    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const [one] = await makeAccounts(ledger, 1)
     const request = deposit(one, 5n)
     await ledger.posting.post(request)
     await ledger.posting.post(request)
@@ -116,11 +117,11 @@ describe('a failed attempt is recorded', () => {
     const proxy = await openProxy(ledger.test.url)
     const through = await openBeside(ledger.test, { url: proxy.url, operationDeadlineMs: 500 })
     const cut = proxy.inject('before', /^commit/, 1, { thenRefuse: true })
-    let account = ''
+    let account = toAccountId('')
     let failure: unknown
     // On a busy machine the time may be over before it comes to COMMIT.
     while (cut.left() > 0) {
-      account = (await makeAccounts(ledger, 1))[0] as string
+      account = (await makeAccounts(ledger, 1))[0]
       failure = await through.posting.post(deposit(account, 5n)).catch((error) => error)
     }
     expect(failure).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
@@ -133,7 +134,7 @@ describe('a failed attempt is recorded', () => {
 
 describe('what one submitter has recorded is bounded', () => {
   test('in an hour: more are counted, reported once, and not recorded; others are not affected', async () => {
-    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const [one, other] = await makeAccounts(ledger, 2)
     const errors: unknown[] = []
     const bounded = await openBeside(ledger.test, {
       failedTransactionsPerHourMax: 3,
@@ -151,10 +152,10 @@ describe('what one submitter has recorded is bounded', () => {
   })
 
   test('in what waits to be written: one that fills its share loses its own, and nobody else loses any', async () => {
-    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const [one, other] = await makeAccounts(ledger, 2)
     const attempts = new Attempts(ledger.database, () => {}, 100_000)
     const attempt = (request: PostingRequest): FailedAttempt => ({
-      posting: { ...request, id: randomUUID() },
+      posting: { ...request, id: toTransactionId(randomUUID()) },
       code: 'INSUFFICIENT_FUNDS',
       message: 'Not enough.',
       attempts: 1,
@@ -179,7 +180,7 @@ describe('where the record cannot be written', () => {
   }
 
   test('the caller is told the true error all the same, and the loss is counted', async () => {
-    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const [one, other] = await makeAccounts(ledger, 2)
     const { beside, errors } = await openBroken()
     await ledger.test.pool.query('alter table private.failed_transactions rename to away')
     try {
@@ -198,7 +199,7 @@ describe('where the record cannot be written', () => {
   })
 
   test('for a while, it waits, and postings do not', async () => {
-    const [one, other] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+    const [one, other] = await makeAccounts(ledger, 2, 100n)
     const { beside } = await openBroken()
     const client = await ledger.test.pool.connect()
     await client.query('begin; lock table private.failed_transactions in access exclusive mode')
@@ -216,8 +217,8 @@ describe('where the record cannot be written', () => {
 
 describe('failedTransactions', () => {
   test('are paged newest first, and filtered by user, code and whether somebody has seen to them', async () => {
-    const [one, other] = (await makeAccounts(ledger, 2)) as [string, string]
-    const nobody = randomUUID()
+    const [one, other] = await makeAccounts(ledger, 2)
+    const nobody = toAccountId(randomUUID())
     for (let amount = 1n; amount <= 5n; amount++) await ledger.posting.post(transfer(one, other, amount))
     await ledger.posting.post(transfer(one, one, 6n))
     await ledger.posting.post(deposit(nobody, 7n))
@@ -251,7 +252,7 @@ describe('failedTransactions', () => {
   })
 
   test('are marked as seen to, once and for all', async () => {
-    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const [one] = await makeAccounts(ledger, 1)
     await ledger.posting.post(transfer(one, one, 1n))
     await ledger.posting.post(transfer(one, one, 2n))
     await ledger.attempts.flush()
@@ -280,7 +281,7 @@ describe('failedTransactions', () => {
   })
 
   test('are there a moment after the answer', async () => {
-    const [one] = (await makeAccounts(ledger, 1)) as [string]
+    const [one] = await makeAccounts(ledger, 1)
     const transferToSelf = `mutation ($input: TransferInput!) { transfer(input: $input) { ... on Error { code } } }`
     const input = { idempotencyKey: randomUUID(), sourceUserId: one, destinationUserId: one, amount: 5 }
     expect((await server.ask(transferToSelf, { input })).data).toEqual({ transfer: { code: 'SAME_USER' } })

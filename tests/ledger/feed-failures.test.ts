@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { FeedFailedError } from '../../src/ledger/model/feed-errors.ts'
 import type { FeedPosition } from '../../src/ledger/model/feed-step.ts'
@@ -9,11 +10,11 @@ import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger
 
 let ledger: TestLedger
 let beside: Ledger
-let account: string
+let account: AccountId
 
 beforeEach(async () => {
   ledger = await openTestLedger()
-  ;[account] = (await makeAccounts(ledger, 1)) as [string]
+  ;[account] = await makeAccounts(ledger, 1)
   await ledger.posting.post(deposit(account, 1n))
   // A statement may take as long as an operation, and a second more. Within it a busy machine must also connect.
   beside = await openBeside(ledger.test, { operationDeadlineMs: 2_000 })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { directionOf } from '../../src/ledger/model/entry.ts'
 import type { EntryFilter } from '../../src/ledger/model/entry-filter.ts'
@@ -34,7 +35,7 @@ const someAmounts = ({ upTo }: Random) => ({
   ...(upTo(3) === 0 && { amountMax: BigInt(40 + upTo(40)) }),
 })
 
-function someFilter(random: Random, accounts: readonly string[]): EntryFilter {
+function someFilter(random: Random, accounts: readonly AccountId[]): EntryFilter {
   const { upTo, oneOf } = random
   return {
     ...(upTo(2) && { direction: oneOf(['CREDIT', 'DEBIT'] as const) }),
@@ -44,7 +45,7 @@ function someFilter(random: Random, accounts: readonly string[]): EntryFilter {
   }
 }
 
-function isMatch({ change, row }: PlainEntry, account: string, filter: EntryFilter): boolean {
+function isMatch({ change, row }: PlainEntry, account: AccountId, filter: EntryFilter): boolean {
   const counterparty = row.source === account ? row.destination : row.source
   return (
     (filter.direction == null || (change > 0n ? 'CREDIT' : 'DEBIT') === filter.direction) &&
@@ -152,7 +153,7 @@ describe('the entries of an account', () => {
           const random = randomOf(seed)
           const rows = randomRows(seed, { accounts, count: 60, edges: EDGES })
           await insertRows(ledger.test.pool, rows)
-          const [accountId] = accounts as [string]
+          const [accountId] = accounts
           const entries = plainEntries(rows, accountId)
           const list = { accountId, low: 1, high: entries.length, filter: someFilter(random, accounts) }
           const matching = entries
@@ -266,7 +267,7 @@ describe('the whole ledger', () => {
 
 test('what is added while a page of the whole ledger is read moves its end, and repeats nothing', async () => {
   const other = await openTestLedger()
-  const [payer, payee] = (await makeAccounts(other, 2, 10_000n)) as [string, string]
+  const [payer, payee] = await makeAccounts(other, 2, 10_000n)
   for (let amount = 1n; amount <= 30n; amount++) await other.posting.post(transfer(payer, payee, amount))
   // Between the statement that finds what matches and the one that finds where it stopped.
   const query = pg.Client.prototype.query as (...args: unknown[]) => unknown
@@ -299,7 +300,7 @@ describe('through the API', () => {
     const server = await openTestServer({ FILTER_SCAN_MAX: '200' }, ledger.test)
     try {
       const accounts = await makeAccounts(ledger, 3)
-      const [accountId, otherId] = accounts as [string, string]
+      const [accountId, otherId] = accounts
       const rows = randomRows(3, { accounts, count: 900, edges: EDGES })
       await insertRows(ledger.test.pool, rows)
       const entries = plainEntries(rows, accountId)

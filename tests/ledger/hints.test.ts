@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openEmbedded } from '../../src/db/embedded/embedded.ts'
+import type { AccountId } from '../../src/db/ids.ts'
 import { migrateDatabase } from '../../src/db/migrate.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import type { LedgerEntry } from '../../src/ledger/model/entry.ts'
@@ -17,7 +18,7 @@ afterEach(() => vi.useRealTimers())
 
 type Subscription = AsyncIterableIterator<LedgerEntry, undefined>
 
-const watch = (ledger: Ledger, accountId: string, after = 0): Subscription => {
+const watch = (ledger: Ledger, accountId: AccountId, after = 0): Subscription => {
   const subscription = ledger.feed.subscribe(accountId, after, after)
   onTestFinished(() => void subscription.return?.())
   return subscription
@@ -58,7 +59,7 @@ describe('without any poll', () => {
 
   test('an entry posted through one process reaches the subscribers of another', async () => {
     await openBoth()
-    const [accountId, otherId] = (await makeAccounts(ledger, 2)) as [string, string]
+    const [accountId, otherId] = await makeAccounts(ledger, 2)
     const [here, there, elsewhere] = [watch(ledger, accountId), watch(beside, accountId), watch(beside, otherId)]
     const transactions = await beside.transactionFeed.subscribe()
     onTestFinished(() => void transactions.return?.())
@@ -83,7 +84,7 @@ describe('without any poll', () => {
 
   test('what is posted while the listener is away is delivered when it is back, and so is what comes after', async () => {
     await openBoth()
-    const [accountId] = (await makeAccounts(ledger, 1)) as [string]
+    const [accountId] = await makeAccounts(ledger, 1)
     const there = watch(beside, accountId)
     for (let round = 0; round < 3; round++) {
       const { rowCount } = await ledger.test.pool.query(
@@ -103,7 +104,7 @@ describe('without any poll', () => {
 
   test('a payload that says nothing sensible is no more than a hint', async () => {
     await openBoth()
-    const [accountId] = (await makeAccounts(ledger, 1)) as [string]
+    const [accountId] = await makeAccounts(ledger, 1)
     const there = watch(beside, accountId)
     const next = sequenceOn(there)
     for (const payload of ['', 'x', '0123456789abcdef', `0123456789abcdef${'*'.repeat(50)}`, '\u00e9'.repeat(100)])
@@ -122,7 +123,7 @@ test('PostgreSQL is killed and comes back, and the subscribers of both processes
   const database = { url: embedded.url, pool } as TestDatabase
   const processes = [await openBeside(database), await openBeside(database)] as const
   try {
-    const [accountId] = (await makeAccounts(processes[0], 1)) as [string]
+    const [accountId] = await makeAccounts(processes[0], 1)
     const subscriptions = processes.map((process) => watch(process, accountId))
     const transactions = await processes[1].transactionFeed.subscribe()
     const seen: (number | undefined)[][] = [[], []]

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import type { Outcome, PostingRequest } from '../../src/ledger/model/posting.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
@@ -23,7 +24,7 @@ afterEach(async () => {
 const rowsOf = async (key: string) =>
   (await ledger.test.pool.query('select id from transactions where idempotency_key = $1', [key])).rows
 
-const balancesOf = async (...ids: string[]) => (await ledger.balances.current(ids)).map(({ amount }) => amount)
+const balancesOf = async (...ids: AccountId[]) => (await ledger.balances.current(ids)).map(({ amount }) => amount)
 
 /** Posts them all at once, every second one through the other process. */
 const postAll = (requests: PostingRequest[], ledgers: Ledger[]) =>
@@ -44,7 +45,7 @@ test.each([
   'fifty equal requests at once to %s post one transaction, and forty-nine say replayed',
   async (_where, processes) => {
     const ledgers = [ledger, beside].slice(0, processes)
-    const [payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+    const [payer, payee] = await makeAccounts(ledger, 2, 100n)
     const request = transfer(payer, payee, 3n)
     const { first, replays, refusals } = split(await postAll(Array(50).fill(request), ledgers))
     expect([first.length, replays.length, refusals.length]).toEqual([1, 49, 0])
@@ -57,7 +58,7 @@ test.each([
 )
 
 test('of different payloads racing with one key exactly one wins, and the others name what differs', async () => {
-  const [first, second, third, fourth] = (await makeAccounts(ledger, 4, 1_000n)) as [string, string, string, string]
+  const [first, second, third, fourth] = await makeAccounts(ledger, 4, 1_000n)
   for (let round = 0; round < 10; round++) {
     const key = randomUUID()
     const payloads = [
@@ -91,7 +92,7 @@ test('of different payloads racing with one key exactly one wins, and the others
 })
 
 test('a key that another process is about to commit is waited for, then named as taken', async () => {
-  const [first, second] = (await makeAccounts(ledger, 2)) as [string, string]
+  const [first, second] = await makeAccounts(ledger, 2)
   await installStall(ledger.test)
   const gate = await stall(ledger.test)
   const key = randomUUID()
@@ -112,7 +113,7 @@ test('a key that another process is about to commit is waited for, then named as
 })
 
 test('a replay is answered only once the first posting is committed', async () => {
-  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const [account] = await makeAccounts(ledger, 1)
   await installStall(ledger.test)
   const gate = await stall(ledger.test)
   const request = deposit(account, 5n)
@@ -135,7 +136,7 @@ test('a replay is answered only once the first posting is committed', async () =
 })
 
 test('a key is taken for good: replays outlive the process, the money and a changed payload', async () => {
-  const [payer, payee] = (await makeAccounts(ledger, 2, 10n)) as [string, string]
+  const [payer, payee] = await makeAccounts(ledger, 2, 10n)
   const request = transfer(payer, payee, 10n)
   await ledger.posting.post(request)
   expect(await balancesOf(payer)).toEqual([0n])

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { openEmbedded } from '../../src/db/embedded/embedded.ts'
+import type { AccountId } from '../../src/db/ids.ts'
 import { migrateDatabase } from '../../src/db/migrate.ts'
 import type { Outcome, PostingRequest } from '../../src/ledger/model/posting.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
@@ -36,7 +37,7 @@ function startPosters(accounts: readonly string[], post: Post) {
         await rested
         const step = 1 + (count % (ACCOUNTS - 1))
         const [source, destination] = [accounts[poster % ACCOUNTS], accounts[(poster + step) % ACCOUNTS]]
-        const request = transfer(source as string, destination as string, 1n)
+        const request = transfer(source as AccountId, destination as AccountId, 1n)
         const id = await post(request)
         if (id !== undefined) acknowledged.set(request.idempotencyKey, id)
       }
@@ -195,7 +196,7 @@ test('an unknown key of a killed server is posted once, whoever is asked again',
   const database = await databaseForTest()
   const ledger = await openBeside(database)
   onTestFinished(() => ledger.close())
-  const [payer, payee] = (await makeAccounts(ledger, 2, OPENING)) as [string, string]
+  const [payer, payee] = await makeAccounts(ledger, 2, OPENING)
   const authorization = `Bearer ${await makeTestOperator(database)}`
   const run = runCommand(['serve'], { DATABASE_URL: database.url, PORT: '0', NODE_ENV: 'test' })
   const [, endpoint] = await run.waitFor(/ready at (\S+)/)

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -26,7 +27,7 @@ afterEach(async () => {
 })
 
 test('two users who pay each other 500 times at once end where they began', async () => {
-  const [first, second] = (await makeAccounts(ledgers[0], 2, 500n)) as [string, string]
+  const [first, second] = await makeAccounts(ledgers[0], 2, 500n)
   const outcomes = await Promise.all(
     Array.from({ length: 1_000 }, (_, index) => {
       const [source, destination] = index % 2 ? [first, second] : [second, first]
@@ -47,7 +48,7 @@ test('two users who pay each other 500 times at once end where they began', asyn
 })
 
 test('two users with one cent each pay it to and fro: some are refused, none is overdrawn', async () => {
-  const [first, second] = (await makeAccounts(ledgers[0], 2, 1n)) as [string, string]
+  const [first, second] = await makeAccounts(ledgers[0], 2, 1n)
   const outcomes = await Promise.all(
     Array.from({ length: 400 }, (_, index) => {
       const [source, destination] = index % 2 ? [first, second] : [second, first]
@@ -86,7 +87,7 @@ test('rings of payers beside changes of profile: no deadlock, and nothing is los
   const outcomes = await Promise.all(
     Array.from({ length: 900 }, (_, index) => {
       const step = 1 + (index % 5)
-      const [source, destination] = [accounts[index % 6], accounts[(index + step) % 6]] as [string, string]
+      const [source, destination] = [accounts[index % 6], accounts[(index + step) % 6]] as [AccountId, AccountId]
       return (ledgers[index % 2] as Ledger).posting.post(transfer(source, destination, 1n))
     }),
   ).finally(() => {
@@ -103,7 +104,7 @@ test('rings of payers beside changes of profile: no deadlock, and nothing is los
 })
 
 test('the count of deadlocks does count them', async () => {
-  const [first, second] = (await makeAccounts(ledgers[0], 2)) as [string, string]
+  const [first, second] = await makeAccounts(ledgers[0], 2)
   const lock = 'select from users where id = $1 for no key update'
   const clients = [await database.pool.connect(), await database.pool.connect()] as const
   for (const [index, client] of clients.entries()) {

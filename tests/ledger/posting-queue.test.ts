@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { type AccountId, toAccountId } from '../../src/db/ids.ts'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
 import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
@@ -53,11 +54,11 @@ describe('postings gather while a batch is in flight', () => {
       }),
       { minLength: 1, maxLength: 40, size: 'max' },
     )
-    const nobody = randomUUID()
+    const nobody = toAccountId(randomUUID())
     try {
       await fc.assert(
         fc.asyncProperty(wishes, async (batch) => {
-          const requestsOn = (accounts: string[]): PostingRequest[] => {
+          const requestsOn = (accounts: AccountId[]): PostingRequest[] => {
             const keys = Array.from({ length: 13 }, () => randomUUID())
             const idOf = (place: number) => accounts[place] ?? nobody
             return batch.map(({ key, source, destination, amount }) => ({
@@ -67,7 +68,7 @@ describe('postings gather while a batch is in flight', () => {
               amount,
             }))
           }
-          const namesOn = (accounts: string[]) => (outcome: unknown) =>
+          const namesOn = (accounts: AccountId[]) => (outcome: unknown) =>
             JSON.stringify(outcome, (_key, value) => {
               if (typeof value === 'bigint') return `${value}`
               const place = accounts.indexOf(value)
@@ -96,7 +97,7 @@ describe('postings gather while a batch is in flight', () => {
 
 test('past the length of the queue a posting is turned away at once, and nothing of it is written', async () => {
   await open({ queueLengthMax: 10 })
-  const [account, other] = (await makeAccounts(ledger, 2)) as [string, string]
+  const [account, other] = await makeAccounts(ledger, 2)
   await installStall(ledger.test)
   const held = await stall(ledger.test)
   const taken = Array.from({ length: 10 }, (_, index) =>
@@ -117,7 +118,7 @@ test('past the length of the queue a posting is turned away at once, and nothing
 describe('submitters share the queue', () => {
   test('so one that fills its share is turned away, and another is not', async () => {
     await open({ queueLengthMax: 10 })
-    const [account, other] = (await makeAccounts(ledger, 2)) as [string, string]
+    const [account, other] = await makeAccounts(ledger, 2)
     await installStall(ledger.test)
     const held = await stall(ledger.test)
     const greedy = Array.from({ length: 8 }, () => ledger.posting.post(deposit(account, 1n), 'greedy'))
@@ -135,10 +136,10 @@ describe('submitters share the queue', () => {
   test('so a single posting does not wait for the thousands of another submitter', async () => {
     await open()
     const accounts = await makeAccounts(ledger, 41, 100n)
-    const [payer, payee] = accounts as [string, string]
+    const [payer, payee] = accounts as [AccountId, AccountId]
     let answered = 0
     const bulk = Array.from({ length: 4_000 }, (_, index) =>
-      ledger.posting.post(transfer(accounts[1 + (index % 40)] as string, payer, 500n), 'bulk').then((outcome) => {
+      ledger.posting.post(transfer(accounts[1 + (index % 40)] as AccountId, payer, 500n), 'bulk').then((outcome) => {
         answered++
         return outcome
       }),
@@ -153,7 +154,7 @@ describe('submitters share the queue', () => {
 
 test('a posting whose turn does not come in time is retryable, and nothing of it is written', async () => {
   await open({ operationDeadlineMs: 700 })
-  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const [account] = await makeAccounts(ledger, 1)
   await installStall(ledger.test)
   const held = await stall(ledger.test)
   const first = ledger.posting.post(deposit(account, 1n))
@@ -251,7 +252,7 @@ describe('an account that somebody else has locked', () => {
   beforeEach(() => open())
 
   test('holds up its own postings and nobody else, and they are posted in order once it is free', async () => {
-    const [locked, payer, payee] = (await makeAccounts(ledger, 3, 100n)) as [string, string, string]
+    const [locked, payer, payee] = await makeAccounts(ledger, 3, 100n)
     const holder = await lockAccounts(ledger.test, locked)
     const answered: string[] = []
     const post = (name: string, request: PostingRequest) =>
@@ -280,7 +281,7 @@ describe('an account that somebody else has locked', () => {
   })
 
   test('and another: each is waited for by itself, and what has both is posted when both are free', async () => {
-    const [one, other, third] = (await makeAccounts(ledger, 3, 100n)) as [string, string, string]
+    const [one, other, third] = await makeAccounts(ledger, 3, 100n)
     const holders = [await lockAccounts(ledger.test, one), await lockAccounts(ledger.test, other)] as const
     const both = ledger.posting.post(transfer(one, other, 10n))
     const ofOne = ledger.posting.post(transfer(one, third, 10n))
@@ -296,7 +297,7 @@ describe('an account that somebody else has locked', () => {
   })
 
   test('for longer than the deadline: its postings are retryable, one by one as their time is over', async () => {
-    const [locked, free] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+    const [locked, free] = await makeAccounts(ledger, 2, 100n)
     const hasty = await openBeside(ledger.test, { operationDeadlineMs: 600 })
     const holder = await lockAccounts(ledger.test, locked)
     try {
@@ -319,7 +320,7 @@ describe('an account that somebody else has locked', () => {
   test('turns nobody away who only has to do with its counterparty', async () => {
     // At most 50 may wait for one account: more than want the locked one, fewer than want the payer of them all.
     const narrow = await openBeside(ledger.test, { queueLengthMax: 500, operationDeadlineMs: 600_000 })
-    const [hot, locked, free] = (await makeAccounts(ledger, 3)) as [string, string, string]
+    const [hot, locked, free] = await makeAccounts(ledger, 3)
     await ledger.posting.post(deposit(hot, 1_000_000n))
     let posting = true
     let posted = 0
@@ -343,7 +344,7 @@ describe('an account that somebody else has locked', () => {
   })
 
   test('is waited for still when a call that waited for it is answered, as its own time is over', async () => {
-    const [locked] = (await makeAccounts(ledger, 1)) as [string]
+    const [locked] = await makeAccounts(ledger, 1)
     const patient = await openBeside(ledger.test, { operationDeadlineMs: 600_000 })
     const holder = await lockAccounts(ledger.test, locked)
     const answer = patient.posting.post(deposit(locked, 1n)).catch((error) => error)
@@ -386,7 +387,10 @@ describe('an account that somebody else has locked', () => {
     })
     const outcomes = await Promise.all(
       Array.from({ length: 400 }, (_, index) => {
-        const [source, destination] = [accounts[index % 4], accounts[(index + 1 + (index % 3)) % 4]] as [string, string]
+        const [source, destination] = [accounts[index % 4], accounts[(index + 1 + (index % 3)) % 4]] as [
+          AccountId,
+          AccountId,
+        ]
         return (index % 2 ? ledger : beside).posting.post(transfer(source, destination, 1n))
       }),
     ).finally(() => {

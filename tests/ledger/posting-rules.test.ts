@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type AccountId, toAccountId } from '../../src/db/ids.ts'
 import type { Instant } from '../../src/db/instant.ts'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
 import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
@@ -31,12 +32,12 @@ afterEach(async () => {
   await ledger.close()
 })
 
-const balanceOf = async (id: string) => (await ledger.balances.current([id]))[0]?.amount
+const balanceOf = async (id: AccountId) => (await ledger.balances.current([id]))[0]?.amount
 const countRows = async () => (await ledger.test.pool.query('select from transactions')).rowCount
 
 /** The payer has 100; while a transfer of 80 waits for its lock, whoever holds it pays 80 and commits. */
 async function payUnderTheLock(through: Pick<TestLedger, 'posting'>): Promise<void> {
-  const [payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  const [payer, payee] = await makeAccounts(ledger, 2, 100n)
   const holder = await lockAccounts(ledger.test, payer, payee)
   const waiting = through.posting.post(transfer(payer, payee, 80n))
   await untilBlocked(ledger.test)
@@ -67,7 +68,7 @@ test.each(['repeatable read', 'serializable'])('so it is where the default isola
 })
 
 test('an account locked beyond the deadline is retryable, and nothing was posted', async () => {
-  const [payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  const [payer, payee] = await makeAccounts(ledger, 2, 100n)
   const hasty = await openBeside(ledger.test, { operationDeadlineMs: 300 })
   const holder = await lockAccounts(ledger.test, payer)
   try {
@@ -83,7 +84,7 @@ test('an account locked beyond the deadline is retryable, and nothing was posted
 })
 
 test('a refused transfer leaves its key free, and is posted with it once there is money', async () => {
-  const [payer, payee] = (await makeAccounts(ledger, 2)) as [string, string]
+  const [payer, payee] = await makeAccounts(ledger, 2)
   const request = transfer(payer, payee, 50n)
   expect(await ledger.posting.post(request)).toMatchObject({ refusal: { code: 'INSUFFICIENT_FUNDS', available: 0n } })
   await ledger.posting.post(deposit(payer, 50n))
@@ -93,8 +94,8 @@ test('a refused transfer leaves its key free, and is posted with it once there i
 })
 
 test('refusals are judged in order: key, same user, users exist, funds, limit', async () => {
-  const [payer, payee] = (await makeAccounts(ledger, 2)) as [string, string]
-  const stranger = randomUUID()
+  const [payer, payee] = await makeAccounts(ledger, 2)
+  const stranger = toAccountId(randomUUID())
   await ledger.posting.post(deposit(payee, CENTS_MAX))
   const used = deposit(payer, 5n)
   await ledger.posting.post(used)
@@ -112,7 +113,7 @@ test('refusals are judged in order: key, same user, users exist, funds, limit', 
 })
 
 test('an account holds 2^63-1 cents and not one more, and its turnover may pass 64 bits', async () => {
-  const [first, second, third] = (await makeAccounts(ledger, 3)) as [string, string, string]
+  const [first, second, third] = await makeAccounts(ledger, 3)
   await ledger.posting.post(deposit(first, CENTS_MAX))
   expect(await balanceOf(first)).toBe(CENTS_MAX)
   expect(await ledger.posting.post(deposit(first, 1n))).toEqual({
@@ -131,7 +132,7 @@ test('an account holds 2^63-1 cents and not one more, and its turnover may pass 
 
 describe('the clock', () => {
   test('may step back: entries still rise strictly', async () => {
-    const [payer, payee] = (await makeAccounts(ledger, 2)) as [string, string]
+    const [payer, payee] = await makeAccounts(ledger, 2)
     const ahead = await databaseClock(ledger.test, '3 seconds')
     const row = { ...deposit(payer, 100n), destinationSequence: 1, createdAt: `'${ahead}'` }
     await insertByHand(ledger.test.pool, row)
@@ -145,7 +146,7 @@ describe('the clock', () => {
   })
 
   test('too far behind an account: refused as retryable, and reported', async () => {
-    const [payer, payee] = (await makeAccounts(ledger, 2)) as [string, string]
+    const [payer, payee] = await makeAccounts(ledger, 2)
     const errors: unknown[] = []
     const onError = (error: unknown) => errors.push(error)
     const row = { ...deposit(payer, 100n), destinationSequence: 1, createdAt: `clock_timestamp() + interval '1 hour'` }
@@ -166,7 +167,7 @@ describe('the clock', () => {
 })
 
 test('nothing is written on top of an account whose numbers have a gap, and the fault is reported', async () => {
-  const [payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  const [payer, payee] = await makeAccounts(ledger, 2, 100n)
   await insertByHand(ledger.test.pool, { ...deposit(payer, 5n), destinationSequence: 3 })
   await expect(ledger.posting.post(transfer(payer, payee, 1n))).rejects.toThrow(LedgerFaultError)
   await expect(ledger.posting.post(transfer(payee, payer, 1n))).rejects.toThrow(LedgerFaultError)
@@ -181,7 +182,7 @@ test('nothing is written on top of an account whose numbers have a gap, and the 
 
 describe('an insert that PostgreSQL refuses', () => {
   test.each(['40001', '40P01', '55P03'])('with %s is tried again', async (sqlstate) => {
-    const [account] = (await makeAccounts(ledger, 1)) as [string]
+    const [account] = await makeAccounts(ledger, 1)
     const injected = await failInserts(ledger.test, sqlstate, 3)
     expect(await ledger.posting.post(deposit(account, 9n))).toMatchObject({ posted: { replayed: false } })
     expect(await injected.attempts()).toBe(4)
@@ -190,7 +191,7 @@ describe('an insert that PostgreSQL refuses', () => {
   })
 
   test('again and again is given up as retryable', async () => {
-    const [account] = (await makeAccounts(ledger, 1)) as [string]
+    const [account] = await makeAccounts(ledger, 1)
     const injected = await failInserts(ledger.test, '40001', 1_000)
     const request = deposit(account, 9n)
     await expect(ledger.posting.post(request)).rejects.toMatchObject({ code: 'RETRIES_EXHAUSTED', retryable: true })
@@ -200,7 +201,7 @@ describe('an insert that PostgreSQL refuses', () => {
   })
 
   test('with 23514 is a fault: tried once, reported, and masked to a client', async () => {
-    const [account] = (await makeAccounts(ledger, 1)) as [string]
+    const [account] = await makeAccounts(ledger, 1)
     const server = await openTestServer({}, ledger.test)
     try {
       const injected = await failInserts(ledger.test, '23514', 1)
@@ -223,7 +224,7 @@ describe('an insert that PostgreSQL refuses', () => {
 test.each([true, false])('prepared statements may be kept on the server or not: %s', async (preparedStatements) => {
   const beside = await openBeside(ledger.test, { preparedStatements })
   try {
-    const [payer, payee] = (await makeAccounts(beside, 2, 100n)) as [string, string]
+    const [payer, payee] = await makeAccounts(beside, 2, 100n)
     await beside.posting.post(transfer(payer, payee, 30n))
     const balances = await beside.balances.current([payer, payee])
     expect(balances.map(({ amount }) => amount)).toEqual([70n, 130n])

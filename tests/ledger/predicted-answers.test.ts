@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type AccountId, toAccountId } from '../../src/db/ids.ts'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
@@ -16,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => ledger.close())
 
 const CALLERS = 8
-const NOBODY = '00000000-0000-7000-8000-000000000000'
+const NOBODY = toAccountId('00000000-0000-7000-8000-000000000000')
 const ROUNDS = 30
 const RUNS = 20
 
@@ -47,9 +48,9 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
   await fc.assert(
     fc.asyncProperty(seeds, async (seed) => {
       const accounts = await makeAccounts(ledger, 6)
-      const nobody = randomUUID()
+      const nobody = toAccountId(randomUUID())
       const keys = Array.from({ length: 151 }, () => randomUUID())
-      const idOf = (place: number) => (place === 7 ? nobody : (accounts[place - 1] as string))
+      const idOf = (place: number) => (place === 7 ? nobody : (accounts[place - 1] as AccountId))
       const requestOf = ({ key, source, destination, amount }: PostingItem): PostingRequest => ({
         idempotencyKey: keys[key] as string,
         sourceAccountId: source === 0 ? null : idOf(source),
@@ -91,7 +92,7 @@ test('with several submitters each has the answers of its own model', async () =
   let operations = 0
   await fc.assert(
     fc.asyncProperty(seeds, async (seed) => {
-      const [shared] = (await makeAccounts(ledger, 1)) as [string]
+      const [shared] = await makeAccounts(ledger, 1)
       const worlds = await Promise.all(
         SUBMITTERS.map(async (submitter) => {
           const accounts = await makeAccounts(ledger, 6)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { type Database, databaseOf } from '../../src/db/pool.ts'
 import { readStepPage, type StepLimits } from '../../src/ledger/feed/step-page.ts'
 import { type FeedPosition, type StepRequest, stepAfter } from '../../src/ledger/model/feed-step.ts'
@@ -66,7 +67,7 @@ async function writeHistory(seed: number, transactionCount: number): Promise<His
       const free = accounts.filter((id) => (lockedBy.get(id) ?? writer) === writer)
       const sides = [oneOf(free), oneOf(free)].filter((id, at, all) => id !== undefined && all.indexOf(id) === at)
       if (sides.length === 0) continue
-      const entries = sides.map((id) => last.get(id as string) as { sequence: number; time: number; writer: bigint })
+      const entries = sides.map((id) => last.get(id as AccountId) as { sequence: number; time: number; writer: bigint })
       // The clock, or after it where an account is ahead; another account's clock may lie behind.
       const time = Math.max(rows.length * 10 + upTo(100), ...entries.map((entry) => entry.time + 1))
       const numbered = sides.map((id, at): [string, number] => [
@@ -75,7 +76,7 @@ async function writeHistory(seed: number, transactionCount: number): Promise<His
       ])
       for (const [at, id] of sides.entries()) {
         if ((entries[at] as { writer: bigint }).writer > writer.xid) inversionCount++
-        last.set(id as string, { sequence: (numbered[at] as [string, number])[1], time, writer: writer.xid })
+        last.set(id as AccountId, { sequence: (numbered[at] as [string, number])[1], time, writer: writer.xid })
         lockedBy.set(id as string, writer)
       }
       const [destination, source] = numbered

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
 import { loadEntries } from '../../src/ledger/reading/history.ts'
@@ -9,22 +10,25 @@ import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger
 
 /** A ledger of five accounts: the last has no entries, the one before it passes 64 bits in turnover. */
 let ledger: TestLedger
-let accounts: string[]
+let accounts: AccountId[]
 
 beforeAll(async () => {
   ledger = await openTestLedger()
   accounts = await makeAccounts(ledger, 5)
-  const [first, second, third, full] = accounts as [string, string, string, string]
+  const [first, second, third, full] = accounts as [AccountId, AccountId, AccountId, AccountId]
   await Promise.all([first, second, third].map((account) => ledger.posting.post(deposit(account, 1_000n))))
   await Promise.all(
     Array.from({ length: 240 }, (_, index) => {
-      const [source, destination] = [accounts[index % 3], accounts[(index + 1 + (index % 2)) % 3]] as [string, string]
+      const [source, destination] = [accounts[index % 3], accounts[(index + 1 + (index % 2)) % 3]] as [
+        AccountId,
+        AccountId,
+      ]
       return ledger.posting.post(transfer(source, destination, BigInt(1 + (index % 37))))
     }),
   )
   for (let count = 0; count < 3; count++) {
     await ledger.posting.post(deposit(full, CENTS_MAX))
-    const [sink] = (await makeAccounts(ledger, 1)) as [string]
+    const [sink] = await makeAccounts(ledger, 1)
     await ledger.posting.post(transfer(full, sink, CENTS_MAX - BigInt(count)))
   }
 })
@@ -124,7 +128,7 @@ test.each([
 
 test('a checkpoint is read: one that lies is served, and verify names it', async () => {
   await dropCheckpoints()
-  const [account] = accounts as [string]
+  const [account] = accounts as [AccountId]
   const { length } = await readAccount(ledger.test, account)
   await writeCheckpoints(account, [length - 1])
   await ledger.test.pool.query('update private.balance_checkpoints set balance = balance + 1')
@@ -134,7 +138,7 @@ test('a checkpoint is read: one that lies is served, and verify names it', async
 })
 
 test('postings go on from a checkpoint as from the entries', async () => {
-  const [payer, payee] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  const [payer, payee] = await makeAccounts(ledger, 2, 100n)
   await ledger.posting.post(transfer(payer, payee, 60n))
   await writeCheckpoints(payer, [2])
   await writeCheckpoints(payee, [1])

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { PositionNotReachedError, RestoredLedgerError, SlowConsumerError } from '../../src/ledger/model/feed-errors.ts'
 import type { FeedEvent, FeedPosition } from '../../src/ledger/model/feed-step.ts'
@@ -11,7 +12,7 @@ import { openTestServer } from '../support/server.ts'
 /* The ledger-wide stream: nothing passed over, whatever order ids, times and commits come in. */
 
 let ledger: TestLedger
-let accounts: string[]
+let accounts: AccountId[]
 const subscriptions: AsyncIterableIterator<FeedEvent, undefined>[] = []
 
 beforeEach(async () => {
@@ -44,7 +45,7 @@ async function take(subscription: AsyncIterableIterator<FeedEvent, undefined>, c
 
 const idsOf = (events: readonly FeedEvent[]) => events.map(({ transaction }) => transaction.id)
 
-const accountAt = (index: number) => accounts[index] as string
+const accountAt = (index: number) => accounts[index] as AccountId
 
 /** By time and then by id, as the table has them. */
 async function allIds(): Promise<string[]> {
@@ -122,7 +123,7 @@ describe('a transaction that took its id and its time early and is committed lat
     for (let amount = 1n; amount <= 60n; amount++) {
       const held = await holdSession(ledger.test, 'select pg_current_xact_id()')
       // One open transaction an account: the next is begun when it is committed, as the lock has it.
-      const account = (await makeAccounts(ledger, 1))[0] as string
+      const account = (await makeAccounts(ledger, 1))[0]
       sequences.set(account, 1)
       await insertByHand(held.client, {
         ...deposit(account, amount),

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { openPool } from '../../src/db/pool.ts'
 import { inTransaction, OutcomeUnknownError } from '../../src/db/transaction.ts'
 import type { Ledger, LedgerOptions } from '../../src/ledger/ledger.ts'
@@ -11,13 +12,13 @@ import { type FaultyProxy, openProxy } from '../support/proxy.ts'
 let ledger: TestLedger
 let proxy: FaultyProxy
 let opened: Ledger[]
-let account: string
+let account: AccountId
 
 beforeEach(async () => {
   ledger = await openTestLedger()
   proxy = await openProxy(ledger.test.url)
   opened = []
-  account = (await makeAccounts(ledger, 1))[0] as string
+  account = (await makeAccounts(ledger, 1))[0]
 })
 
 afterEach(async () => {
@@ -98,7 +99,7 @@ describe('a connection cut', () => {
 
   test('in the middle of everything, again and again: each posting is there once', async () => {
     const through = await openThrough()
-    const [first, second] = (await makeAccounts(through, 2, 100n)) as [string, string]
+    const [first, second] = await makeAccounts(through, 2, 100n)
     const requests = Array.from({ length: 200 }, (_, index) =>
       index % 2 ? transfer(first, second, 1n) : transfer(second, first, 1n),
     )

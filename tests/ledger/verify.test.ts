@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { runCommand, runCommandHere } from '../support/command-line.ts'
 import { openBeside, transfer, untilBlocked } from '../support/faults.ts'
@@ -7,12 +8,12 @@ import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger
 import { openTestServer } from '../support/server.ts'
 
 let ledger: TestLedger
-let ada: string
-let grace: string
+let ada: AccountId
+let grace: AccountId
 
 beforeEach(async () => {
   ledger = await openTestLedger()
-  ;[ada, grace] = (await makeAccounts(ledger, 2, 100n)) as [string, string]
+  ;[ada, grace] = await makeAccounts(ledger, 2, 100n)
   await Promise.all(Array.from({ length: 70 }, () => ledger.posting.post(transfer(ada, grace, 1n))))
   await ledger.rebuildCheckpoints()
 })
@@ -151,7 +152,7 @@ describe('it finds', () => {
       [ada],
     )
     expect(await findings()).toEqual([['BALANCE_TOO_LARGE', 'ada', 72]])
-    const post = (destinationAccountId: string) =>
+    const post = (destinationAccountId: AccountId) =>
       ledger.posting.post({ idempotencyKey: randomUUID(), sourceAccountId: null, destinationAccountId, amount: 1n })
     const [onAda, onGrace] = await Promise.allSettled([post(ada), post(grace)])
     expect(onAda).toMatchObject({ status: 'rejected', reason: { name: 'LedgerFaultError' } })

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage, type Server } from 'node:
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import { createGraphiqlPage } from '../../src/server/graphiql/page.ts'
 import { maskError } from '../../src/server/graphql/masked-errors.ts'
 import { createHttpServer, type HttpOptions } from '../../src/server/http/http.ts'
@@ -17,11 +18,11 @@ import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger
 let ledger: TestLedger
 let close: () => Promise<void>
 const servers: Server[] = []
-let account: string
+let account: AccountId
 
 beforeAll(async () => {
   ledger = await openTestLedger()
-  ;[account] = (await makeAccounts(ledger, 1, 500n)) as [string]
+  ;[account] = await makeAccounts(ledger, 1, 500n)
   const test = await openTestGraphql(ledger)
   close = test.close
   const graphiql = createGraphiqlPage({ endpoint: '/graphql', title: 'Thesaurum', defaultQuery: '' })

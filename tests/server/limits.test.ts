@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { createApiToken } from '../../src/auth/api-tokens.ts'
+import { accountOfUser } from '../../src/db/ids.ts'
 import { databaseOf } from '../../src/db/pool.ts'
 import {
   ALIASES_MAX,
@@ -35,7 +36,7 @@ beforeAll(async () => {
   const { token } = await createApiToken(databaseOf(server.database.pool), {
     name: 'of a user',
     role: 'USER',
-    accountIds: [userId],
+    accountIds: [accountOfUser(userId)],
     expiresAt: null,
     createdBy: null,
   })

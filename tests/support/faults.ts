@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { vi } from 'vitest'
+import type { AccountId } from '../../src/db/ids.ts'
 import type { Instant } from '../../src/db/instant.ts'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
 import type { Outcome, PostingRequest } from '../../src/ledger/model/posting.ts'
@@ -25,11 +26,16 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
   })
 }
 
-export function deposit(destinationAccountId: string, amount: bigint, idempotencyKey: string = randomUUID()) {
+export function deposit(destinationAccountId: AccountId, amount: bigint, idempotencyKey: string = randomUUID()) {
   return { idempotencyKey, sourceAccountId: null, destinationAccountId, amount } satisfies PostingRequest
 }
 
-export function transfer(source: string, destination: string, amount: bigint, idempotencyKey: string = randomUUID()) {
+export function transfer(
+  source: AccountId,
+  destination: AccountId,
+  amount: bigint,
+  idempotencyKey: string = randomUUID(),
+) {
   return { idempotencyKey, sourceAccountId: source, destinationAccountId: destination, amount } satisfies PostingRequest
 }
 

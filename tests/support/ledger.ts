@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { type AccountId, accountOfUser } from '../../src/db/ids.ts'
 import { type Database, databaseOf } from '../../src/db/pool.ts'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
 import { openTestDatabase, type TestDatabase } from './database.ts'
@@ -41,16 +42,29 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
   }
 }
 
-/** Makes users; with `deposit`, each has that many cents. Answers their ids. */
-export async function makeAccounts(ledger: Ledger, count: number, deposit = 0n): Promise<string[]> {
-  const ids: string[] = []
+/** A few ids, each by itself. */
+interface Few {
+  1: [AccountId]
+  2: [AccountId, AccountId]
+  3: [AccountId, AccountId, AccountId]
+  4: [AccountId, AccountId, AccountId, AccountId]
+}
+
+/** Makes users; with `deposit`, each has that many cents. Returns the ids of their accounts. */
+export async function makeAccounts<Count extends number>(
+  ledger: Ledger,
+  count: Count,
+  deposit?: bigint,
+): Promise<Count extends keyof Few ? Few[Count] : AccountId[]>
+export async function makeAccounts(ledger: Ledger, count: number, deposit = 0n): Promise<AccountId[]> {
+  const ids: AccountId[] = []
   for (let index = 0; index < count; index++) {
     const user = await ledger.users.create({
       email: `${randomUUID()}@example.com`,
       passwordHash: null,
       role: 'USER',
     })
-    ids.push((user as { id: string }).id)
+    ids.push(accountOfUser((user as { id: string }).id))
   }
   if (deposit > 0n) {
     await Promise.all(

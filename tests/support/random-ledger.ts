@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
+import { type AccountId, type TransactionId, toTransactionId } from '../../src/db/ids.ts'
 import { type Instant, instantOf, microsecondsOf } from '../../src/db/instant.ts'
 
 /* Ledgers that follow from a seed, kept in memory as plain rows: what every reader answers is added up from these. */
 
 export interface Row {
-  id: string
+  id: TransactionId
   idempotencyKey: string
-  source: string | null
+  source: AccountId | null
   sourceSequence: number | null
-  destination: string
+  destination: AccountId
   destinationSequence: number
   amount: bigint
   createdAt: Instant
@@ -43,7 +44,7 @@ export function randomOf(seed: number) {
  */
 export function randomRows(
   seed: number,
-  { accounts, count, edges }: { accounts: readonly string[]; count: number; edges: readonly Instant[] },
+  { accounts, count, edges }: { accounts: readonly AccountId[]; count: number; edges: readonly Instant[] },
 ): Row[] {
   const { random, upTo, oneOf } = randomOf(seed)
   const first = microsecondsOf(edges[0] as Instant)
@@ -52,7 +53,7 @@ export function randomRows(
     random() < 0.6 ? microsecondsOf(oneOf(edges)) + upTo(3) - 1 : first + Math.floor(random() * span),
   ).sort((a, b) => a - b)
   const heads = new Map(accounts.map((id) => [id, { sequence: 0, balance: 0n, at: 0 }]))
-  const headOf = (id: string) => heads.get(id) as { sequence: number; balance: bigint; at: number }
+  const headOf = (id: AccountId) => heads.get(id) as { sequence: number; balance: bigint; at: number }
   return clock.map((time, index) => {
     // A step back: the time of an earlier one.
     const now = random() < 0.1 ? (clock[Math.max(0, index - 5)] as number) : time
@@ -70,7 +71,7 @@ export function randomRows(
       head.balance += id === source ? -amount : amount
     }
     return {
-      id: randomUUID(),
+      id: toTransactionId(randomUUID()),
       idempotencyKey: randomUUID(),
       source,
       sourceSequence: source === null ? null : headOf(source).sequence,
@@ -100,7 +101,7 @@ export async function insertRows(pool: pg.Pool, rows: readonly Row[]): Promise<v
 }
 
 /** Oldest first. */
-export function plainEntries(rows: readonly Row[], account: string): PlainEntry[] {
+export function plainEntries(rows: readonly Row[], account: AccountId): PlainEntry[] {
   let balanceAfter = 0n
   return rows
     .filter(({ source, destination }) => source === account || destination === account)

@@ -1,4 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
+import { toAccountId } from '../../src/db/ids.ts'
 import { Feed } from '../../src/ledger/feed/account-feed.ts'
 import { AccountSubscriber } from '../../src/ledger/feed/account-subscriber.ts'
 import { CatchUp } from '../../src/ledger/feed/catch-up.ts'
@@ -6,7 +7,8 @@ import type { LedgerEntry } from '../../src/ledger/model/entry.ts'
 
 /* The feed of accounts, by itself. */
 
-const entry = (sequence: number) => ({ accountId: 'ada', sequence }) as LedgerEntry
+const [ADA, GRACE] = [toAccountId('ada'), toAccountId('grace')]
+const entry = (sequence: number) => ({ accountId: ADA, sequence }) as LedgerEntry
 const errors: unknown[] = []
 
 /** A feed of accounts whose entries after a sequence `read` answers with, oldest first. */
@@ -23,7 +25,7 @@ test('has a timer while anybody waits, and none before or after', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
   const feed = openFeed(async () => [])
   expect(vi.getTimerCount()).toBe(0)
-  const subscribers = [feed.subscribe('ada', 0, 0), feed.subscribe('ada', 0, 0), feed.subscribe('grace', 0, 0)]
+  const subscribers = [feed.subscribe(ADA, 0, 0), feed.subscribe(ADA, 0, 0), feed.subscribe(GRACE, 0, 0)]
   const answers = subscribers.map((subscriber) => subscriber.next())
   await vi.advanceTimersByTimeAsync(3_000)
   expect(vi.getTimerCount()).toBe(1)
@@ -48,7 +50,7 @@ test('looks again within a second when no hint comes, and when a read fails', as
     () => [entry(1)],
   ]
   const feed = openFeed(async () => (reads.shift() as () => LedgerEntry[])())
-  const answer = feed.subscribe('ada', 0, 0).next()
+  const answer = feed.subscribe(ADA, 0, 0).next()
   await vi.advanceTimersByTimeAsync(3_000)
   expect(await answer).toEqual({ done: false, value: entry(1) })
   feed.close()
@@ -66,7 +68,7 @@ test('does not read past a gap', async () => {
     asked.push(after)
     return reads.shift() ?? []
   })
-  const subscriber = feed.subscribe('ada', 0, 0)
+  const subscriber = feed.subscribe(ADA, 0, 0)
   const taken = [await subscriber.next(), await subscriber.next(), await subscriber.next()]
   expect(taken.map(({ value }) => value?.sequence)).toEqual([1, 2, 3])
   expect(asked).toEqual([0, 1])
@@ -80,18 +82,18 @@ test('does not lose a hint that comes in the middle of a read', async () => {
     // Committed after this read took its snapshot and before it answers.
     if (posted === 0) {
       posted = 1
-      feed.hint(['ada'])
+      feed.hint([ADA])
     }
     return before > after ? [entry(1)] : []
   })
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
-  expect(await feed.subscribe('ada', 0, 0).next()).toEqual({ done: false, value: entry(1) })
+  expect(await feed.subscribe(ADA, 0, 0).next()).toEqual({ done: false, value: entry(1) })
   feed.close()
 })
 
 test('tells nothing again to one who joins others that are behind it', async () => {
   const subscriber = new AccountSubscriber(
-    'ada',
+    ADA,
     10,
     10,
     { read: async () => [], join: () => 5, leave: () => {} },

@@ -1,12 +1,13 @@
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
+import { toAccountId } from '../../src/db/ids.ts'
 import { SQLSTATE } from '../../src/db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../../src/db/transaction.ts'
 import { ClockBehindError, KeyTakenError } from '../../src/ledger/posting/batch.ts'
 import { type CallEvent, type CallState, nextState, QUEUED } from '../../src/ledger/posting/call-state.ts'
 
 const failed = (error: unknown): CallEvent => ({ type: 'failed', error })
-const locked = (accountId: string): CallEvent => ({ type: 'locked', accountId })
+const locked = (account: string): CallEvent => ({ type: 'locked', accountId: toAccountId(account) })
 const answered: CallEvent = { type: 'answered' }
 const taken: CallEvent = { type: 'taken' }
 const queued: CallEvent = { type: 'queued' }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { type AccountId, toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import { isFairShare } from '../../src/ledger/model/fair-share.ts'
 import { FairQueue } from '../../src/ledger/posting/fair-queue.ts'
 import { PendingCall } from '../../src/ledger/posting/pending-call.ts'
@@ -18,6 +19,8 @@ beforeEach(() => {
   queue = new FairQueue({ batchSizeMax: BATCH_SIZE_MAX, claimed, divert: () => false })
 })
 
+const HOT = toAccountId('hot')
+
 const submitterOf = (key: string, unanswered = 1_000): Submitter => ({
   key,
   unanswered,
@@ -26,18 +29,18 @@ const submitterOf = (key: string, unanswered = 1_000): Submitter => ({
 })
 
 /** A call of `size` postings to accounts of its own, or to these. */
-function callOf(submitter: Submitter, size = 1, accounts: readonly string[] = []): PendingCall {
+function callOf(submitter: Submitter, size = 1, accounts: readonly AccountId[] = []): PendingCall {
   const postings = Array.from({ length: size }, (_, index) => ({
-    id: randomUUID(),
+    id: toTransactionId(randomUUID()),
     idempotencyKey: randomUUID(),
     sourceAccountId: null,
-    destinationAccountId: accounts[index] ?? randomUUID(),
+    destinationAccountId: accounts[index] ?? toAccountId(randomUUID()),
     amount: 1n,
   }))
   return new PendingCall(submitter, postings, Number.POSITIVE_INFINITY)
 }
 
-function push(submitter: Submitter, count: number, size = 1, accounts: readonly string[] = []): PendingCall[] {
+function push(submitter: Submitter, count: number, size = 1, accounts: readonly AccountId[] = []): PendingCall[] {
   const calls = Array.from({ length: count }, () => callOf(submitter, size, accounts))
   for (const call of calls) queue.push(call)
   return calls
@@ -169,10 +172,10 @@ describe('a bulk submitter gives way', () => {
 describe('calls that share an account', () => {
   test('are not in flight at once, and nothing overtakes the one that waits', () => {
     const [bulk, light] = [submitterOf('bulk'), submitterOf('light', 1)]
-    push(bulk, 40, 1, ['hot'])
+    push(bulk, 40, 1, [HOT])
     const first = take()
-    const [call] = push(light, 1, 1, ['hot'])
-    const [later] = push(bulk, 1, 1, ['hot'])
+    const [call] = push(light, 1, 1, [HOT])
+    const [later] = push(bulk, 1, 1, [HOT])
     expect(take()).toEqual([])
     finish(first)
     const next = take()
@@ -211,7 +214,7 @@ describe('calls that share an account', () => {
         for (const each of steps) {
           if (each.kind === 'push') {
             const submitter = submitters[each.submitter] as Submitter
-            entered.push(...push(submitter, 1, each.size, [`account ${each.account}`]))
+            entered.push(...push(submitter, 1, each.size, [toAccountId(`account ${each.account}`)]))
           } else if (each.kind === 'take') takeNext(each.lanesFree)
           else if (inFlight[0]) {
             const [batch] = inFlight

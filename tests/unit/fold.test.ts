@@ -1,13 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { type AccountId, toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import type { Head } from '../../src/ledger/model/head.ts'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
 import type { Outcome, Posting } from '../../src/ledger/model/posting.ts'
 import { fold as foldCalls, type LedgerState } from '../../src/ledger/posting/fold.ts'
 
-const ACCOUNTS = ['ada', 'grace', 'linus'] as const
-const NOBODY = 'nobody'
+const [ADA, GRACE, LINUS] = [toAccountId('ada'), toAccountId('grace'), toAccountId('linus')]
+const ACCOUNTS = [ADA, GRACE, LINUS]
+const NOBODY = toAccountId('nobody')
 const CLOCK = 1_700_000_000_000_000
 
 /** Few users, keys and amounts, so that they meet often: themselves, each other, nobody, and the limits. */
@@ -21,7 +23,7 @@ const postings = fc
     }),
     { maxLength: 30 },
   )
-  .map((wishes): Posting[] => wishes.map((wish, index) => ({ ...wish, id: `id-${index}` })))
+  .map((wishes): Posting[] => wishes.map((wish, index) => ({ ...wish, id: toTransactionId(`id-${index}`) })))
 
 const heads = fc.record({
   sequence: fc.nat(5),
@@ -181,7 +183,7 @@ test('what a batch is told about balances is what they are right after each post
         if ('refusal' in outcome || outcome.posted.replayed) continue
         const { transaction, balancesAfter } = outcome.posted
         now = stateAfter(now, { accepted: [transaction] })
-        const balanceOf = (account: string | null) => (account === null ? null : now.heads.get(account)?.balance)
+        const balanceOf = (account: AccountId | null) => (account === null ? null : now.heads.get(account)?.balance)
         expect(balancesAfter).toEqual({
           source: balanceOf(transaction.sourceAccountId),
           destination: balanceOf(transaction.destinationAccountId),
@@ -199,7 +201,7 @@ describe('of several reasons to refuse', () => {
     clock: CLOCK,
     heads: new Map(
       Object.entries(balances).map(([account, balance = 0n]) => [
-        account,
+        toAccountId(account),
         { sequence: 1, balance, createdAt: instantOf(1) },
       ]),
     ),
@@ -207,17 +209,25 @@ describe('of several reasons to refuse', () => {
   })
   const judge = (posting: Partial<Posting>, over: LedgerState) => {
     const wish = {
-      id: 'new',
+      id: toTransactionId('new'),
       idempotencyKey: 'key',
-      sourceAccountId: 'ada',
-      destinationAccountId: 'grace',
+      sourceAccountId: ADA,
+      destinationAccountId: GRACE,
       amount: 10n,
     }
     const [outcome] = fold([{ ...wish, ...posting }], over).outcomes
     return outcome && 'refusal' in outcome ? outcome.refusal : outcome?.posted
   }
   const [earlier] = fold(
-    [{ id: 'old', idempotencyKey: 'key', sourceAccountId: null, destinationAccountId: 'ada', amount: 7n }],
+    [
+      {
+        id: toTransactionId('old'),
+        idempotencyKey: 'key',
+        sourceAccountId: null,
+        destinationAccountId: ADA,
+        amount: 7n,
+      },
+    ],
     state({ ada: 0n }),
   ).accepted
   const recorded = new Map([['key', earlier as NonNullable<typeof earlier>]])
@@ -228,15 +238,18 @@ describe('of several reasons to refuse', () => {
       differingFields: ['kind', 'destinationAccountId', 'amount'],
       transaction: earlier,
     })
-    expect(judge({ sourceAccountId: null, destinationAccountId: 'ada' }, state({}, recorded))).toMatchObject({
+    expect(judge({ sourceAccountId: null, destinationAccountId: ADA }, state({}, recorded))).toMatchObject({
       differingFields: ['amount'],
     })
   })
 
   test('a replay is answered even where the posting would be refused by now', () => {
-    const again = { sourceAccountId: null, destinationAccountId: 'ada', amount: 7n }
+    const again = { sourceAccountId: null, destinationAccountId: ADA, amount: 7n }
     expect(judge(again, state({}, recorded))).toEqual({ transaction: earlier, replayed: true })
-    expect(judge({ ...again, id: 'old' }, state({}, recorded))).toEqual({ transaction: earlier, replayed: false })
+    expect(judge({ ...again, id: toTransactionId('old') }, state({}, recorded))).toEqual({
+      transaction: earlier,
+      replayed: false,
+    })
   })
 
   test('then one account on both sides, even where there is no such account', () => {

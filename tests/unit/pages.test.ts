@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { toAccountId } from '../../src/db/ids.ts'
 import { pageRange } from '../../src/ledger/model/entry-range.ts'
 import { pageSizeOf } from '../../src/schema/page-size.ts'
 import { pageInfoOf } from '../../src/schema/pages.ts'
@@ -10,7 +11,7 @@ const positionsOf = (head: number) => [undefined, ...Array.from({ length: head +
 
 test('the arithmetic of a page is that of a list, newest first, that is cut', () => {
   for (let head = 0; head <= HEAD_MAX; head++) {
-    const list = { accountId: 'somebody', low: 1, high: head }
+    const list = { accountId: toAccountId('somebody'), low: 1, high: head }
     const newestFirst = Array.from({ length: head }, (_, index) => head - index)
     for (const after of positionsOf(head)) {
       for (const before of positionsOf(head)) {

@@ -3,6 +3,7 @@ import { createServer, get, type IncomingMessage } from 'node:http'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { toAccountId } from '../../src/db/ids.ts'
 import { AccountSubscriber } from '../../src/ledger/feed/account-subscriber.ts'
 import { CatchUp } from '../../src/ledger/feed/catch-up.ts'
 import type { LedgerEntry } from '../../src/ledger/model/entry.ts'
@@ -23,7 +24,7 @@ const { ledger, server } = useLedgerAndServer()
 test.each(['entryPosted(userId: "ID") { id }', 'transactionPosted { cursor }'])(
   'a client that goes away while %s is being subscribed leaves no subscriber behind',
   async (field) => {
-    const [account] = (await makeAccounts(ledger, 1)) as [string]
+    const [account] = await makeAccounts(ledger, 1)
     const { graphql, close } = await openTestGraphql(ledger)
     onTestFinished(close)
     const http = createServer((request, response) => void graphql(request, response))
@@ -100,7 +101,7 @@ const connectionCount = (http: ReturnType<typeof createServer>) =>
   new Promise<number>((resolve) => http.getConnections((_error, count) => resolve(count)))
 
 test('an operation that cannot be begun hurts itself alone, in a fragment too', async () => {
-  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const [account] = await makeAccounts(ledger, 1)
   const client = await openClient(server.socketEndpoint)
   const field = `entryPosted(userId: "${account}")`
   const documents = [
@@ -147,7 +148,7 @@ test('a subscriber whose reads fail waits for the next try, whatever is pushed m
     join: () => 5,
     leave: () => {},
   }
-  const subscriber = new AccountSubscriber('ada', 0, 0, source, new CatchUp())
+  const subscriber = new AccountSubscriber(toAccountId('ada'), 0, 0, source, new CatchUp())
   const next = subscriber.next()
   for (let sequence = 6; sequence < 200; sequence++) {
     subscriber.push(entry(sequence))
@@ -181,7 +182,7 @@ test('a connection for hints that has gone silent keeps no server from closing',
   })
   directUrl.hostname = '127.0.0.1'
   const beside = await openBeside(ledger.test, { directUrl: directUrl.href })
-  const [account] = (await makeAccounts(beside, 1)) as [string]
+  const [account] = await makeAccounts(beside, 1)
   await vi.waitFor(() => expect(sockets.length).toBeGreaterThan(0))
   await beside.posting.post(deposit(account, 1n))
   for (const socket of sockets) socket.unpipe().pause()

@@ -49,7 +49,7 @@ function stopPings(): void {
 
 test('a stalled client is dropped while 5,000 entries flow: it may resume, and the others do not notice', async () => {
   stopPings()
-  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const [account] = await makeAccounts(ledger, 1)
   const stalled = await openClient(server.socketEndpoint)
   const reading = await openClient(server.socketEndpoint)
   const since = await cursorOf(account)
@@ -92,7 +92,7 @@ test('a stalled client is dropped while 5,000 entries flow: it may resume, and t
 
 test('a client that has a long backlog to read, and reads it slowly, is not dropped', async () => {
   stopPings()
-  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const [account] = await makeAccounts(ledger, 1)
   const since = await cursorOf(account)
   await postEntries(account, 3_000)
   const client = await openClient(server.socketEndpoint)
@@ -109,7 +109,7 @@ test('a client that has a long backlog to read, and reads it slowly, is not drop
 })
 
 test('one socket has so many operations at once, and one too many hurts only itself', async () => {
-  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const [account] = await makeAccounts(ledger, 1)
   const narrow = await serverForTest({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
   const client = await openClient(narrow.socketEndpoint)
   const variables = { userId: account, since: await cursorOf(account) }
@@ -157,7 +157,7 @@ test('a peer that is gone without a word is let go after two pings, and its subs
     await sockets.close()
     http.close()
   })
-  const [account] = (await makeAccounts(ledger, 1)) as [string]
+  const [account] = await makeAccounts(ledger, 1)
   // Not a client: it never answers a ping, as if its network were gone.
   const peer = connect(port, '127.0.0.1')
   onTestFinished(() => void peer.destroy())

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
 import type { Role } from './viewer.ts'
 
@@ -7,7 +8,7 @@ export interface ApiToken {
   name: string
   role: Role
   /** null: all accounts. */
-  accountIds: string[] | null
+  accountIds: AccountId[] | null
   /** null: it was not made through the API. */
   createdBy: string | null
   createdAt: Instant

@@ -1,3 +1,4 @@
+import { type AccountId, accountOfUser } from '../../db/ids.ts'
 export type Role = 'USER' | 'OPERATOR'
 
 /** Who asks, and which accounts are theirs. */
@@ -7,7 +8,7 @@ export interface Viewer {
   /** null: nobody is signed in. */
   role: Role | null
   /** The accounts that this viewer sees and pays from; null: all of them. */
-  accountIds: ReadonlySet<string> | null
+  accountIds: ReadonlySet<AccountId> | null
   /** Equal for viewers who see and may do the same. */
   key: string
 }
@@ -16,16 +17,21 @@ export const NOBODY: Viewer = { userId: null, role: null, accountIds: new Set(),
 
 /** A user who is signed in: an operator has all accounts, anybody else their own. */
 export function viewerOfUser(userId: string, role: Role): Viewer {
-  return { userId, role, accountIds: role === 'OPERATOR' ? null : new Set([userId]), key: `${role} ${userId}` }
+  return {
+    userId,
+    role,
+    accountIds: role === 'OPERATOR' ? null : new Set([accountOfUser(userId)]),
+    key: `${role} ${userId}`,
+  }
 }
 
 /** A service. */
-export function viewerOfApiToken(id: string, role: Role, accountIds: readonly string[] | null): Viewer {
+export function viewerOfApiToken(id: string, role: Role, accountIds: readonly AccountId[] | null): Viewer {
   return { userId: null, role, accountIds: accountIds && new Set(accountIds), key: `${role} token ${id}` }
 }
 
 /** Whether an account is the viewer's to see, and to pay from. */
-export function holdsAccount({ accountIds }: Viewer, accountId: string): boolean {
+export function holdsAccount({ accountIds }: Viewer, accountId: AccountId): boolean {
   return accountIds === null || accountIds.has(accountId)
 }
 

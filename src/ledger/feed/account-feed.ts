@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import { NotConnectedError } from '../../db/transaction.ts'
 import { entriesOf, type LedgerEntry } from '../model/entry.ts'
 import type { EntryRange } from '../model/entry-range.ts'
@@ -34,7 +35,7 @@ export type ReadEntries = (ranges: readonly EntryRange[]) => Promise<LedgerEntry
 
 /** The live subscribers of one account. */
 interface Channel {
-  accountId: string
+  accountId: AccountId
   /** The number of the last entry that was pushed. */
   position: number
   subscribers: Set<AccountSubscriber>
@@ -46,7 +47,7 @@ export class Feed {
   readonly #catchUp: CatchUp
   /** Of what is read for all channels. */
   readonly #patience = new Patience()
-  readonly #channels = new Map<string, Channel>()
+  readonly #channels = new Map<AccountId, Channel>()
   readonly #subscribers = new Set<AccountSubscriber>()
   /** Channels that have to look. */
   readonly #dirty = new Set<Channel>()
@@ -83,7 +84,7 @@ export class Feed {
   }
 
   /** Says that these accounts, or any, may have new entries. */
-  hint(accountIds: Iterable<string> | 'any'): void {
+  hint(accountIds: Iterable<AccountId> | 'any'): void {
     for (const accountId of accountIds === 'any' ? this.#channels.keys() : accountIds) {
       const channel = this.#channels.get(accountId)
       if (channel) this.#dirty.add(channel)
@@ -98,7 +99,7 @@ export class Feed {
    * @param head the number of the account's last entry, as it was known before.
    * @throws {NotConnectedError} when the feed is closed.
    */
-  subscribe(accountId: string, after: number, head: number): AsyncIterableIterator<LedgerEntry, undefined> {
+  subscribe(accountId: AccountId, after: number, head: number): AsyncIterableIterator<LedgerEntry, undefined> {
     if (this.#isClosed) throw new NotConnectedError('the feed is closed')
     const source = {
       read: async (range: EntryRange) => ((await this.#read([range]))[0] as LedgerEntry[]).reverse(),

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { LedgerEntry } from '../model/entry.ts'
 import type { EntryRange } from '../model/entry-range.ts'
 import type { CatchUp } from './catch-up.ts'
@@ -24,7 +25,7 @@ interface Source {
  *   live      all entries are pushed
  */
 export class AccountSubscriber extends Subscriber<LedgerEntry, number> {
-  readonly accountId: string
+  readonly accountId: AccountId
   readonly #source: Source
   position: number
   /** Entries after this number are pushed; undefined: behind. */
@@ -34,7 +35,7 @@ export class AccountSubscriber extends Subscriber<LedgerEntry, number> {
   #pageCount = 0
 
   /** @param head the number of the account's last entry, as it was known before. */
-  constructor(accountId: string, after: number, head: number, source: Source, catchUp: CatchUp) {
+  constructor(accountId: AccountId, after: number, head: number, source: Source, catchUp: CatchUp) {
     super(() => source.leave(), BUFFER_MAX, catchUp)
     this.accountId = accountId
     this.position = after

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type AccountId, toAccountId } from '../../db/ids.ts'
 import { type Listener, openListener } from '../../db/listener.ts'
 import { bytesOfUuid, uuidOfBytes } from '../model/uuid-bytes.ts'
 
@@ -24,7 +25,7 @@ const ACCOUNT_CHARACTERS = 22
 export interface HintsOptions {
   url: string
   /** Called when another process has posted, or may have while hints were missed. */
-  onHint: (accountIds: string[] | 'any') => void
+  onHint: (accountIds: AccountId[] | 'any') => void
   onError: (error: unknown) => void
 }
 
@@ -32,7 +33,7 @@ export class Hints {
   /** So that a process does not listen to itself. */
   readonly #sender = randomBytes(SENDER_BYTES).toString('hex')
   readonly #listener: Listener
-  #posted = new Set<string>()
+  #posted = new Set<AccountId>()
   #sending: Promise<void> | undefined
   readonly #closing = new AbortController()
 
@@ -50,7 +51,7 @@ export class Hints {
   }
 
   /** Sends a hint to the other processes, soon. */
-  send(accountIds: Iterable<string>): void {
+  send(accountIds: Iterable<AccountId>): void {
     for (const accountId of accountIds) this.#posted.add(accountId)
     if (this.#posted.size > 0 && !this.#closing.signal.aborted) {
       this.#sending ??= this.#send()
@@ -91,16 +92,17 @@ function isSentInTime(notified: Promise<void>): Promise<boolean> {
 }
 
 /** The sender, and then the accounts, each in 22 characters; none: any. */
-function writeHint(sender: string, accountIds: ReadonlySet<string>): string {
+function writeHint(sender: string, accountIds: ReadonlySet<AccountId>): string {
   if (accountIds.size > NOTIFY_ACCOUNTS_MAX) return sender
   return sender + [...accountIds].map((id) => bytesOfUuid(id).toString('base64url')).join('')
 }
 
-function readHint(payload: string): { sender: string; accountIds: string[] | 'any' } {
+function readHint(payload: string): { sender: string; accountIds: AccountId[] | 'any' } {
   const sender = payload.slice(0, 2 * SENDER_BYTES)
-  const accountIds: string[] = []
+  const accountIds: AccountId[] = []
   for (let at = sender.length; at < payload.length; at += ACCOUNT_CHARACTERS) {
-    accountIds.push(uuidOfBytes(Buffer.from(payload.slice(at, at + ACCOUNT_CHARACTERS), 'base64url')))
+    const bytes = Buffer.from(payload.slice(at, at + ACCOUNT_CHARACTERS), 'base64url')
+    accountIds.push(toAccountId(uuidOfBytes(bytes)))
   }
   return { sender, accountIds: accountIds.length > 0 ? accountIds : 'any' }
 }

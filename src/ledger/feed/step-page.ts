@@ -1,3 +1,4 @@
+import { toTransactionId } from '../../db/ids.ts'
 import { ALWAYS_BEFORE } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import type { StepPage, StepPlace, StepRequest } from '../model/feed-step.ts'
@@ -44,7 +45,10 @@ export interface StepLimits {
 const LIMITS: StepLimits = { pageRowsMax: 500, stepRowsMax: 499, sortedRowsMax: 10_000, mergedXidsMax: 1_000 }
 
 /** Before the first place of a step. */
-const START = { createdAt: ALWAYS_BEFORE, id: '00000000-0000-0000-0000-000000000000' } satisfies StepPlace
+const START = {
+  createdAt: ALWAYS_BEFORE,
+  id: toTransactionId('00000000-0000-0000-0000-000000000000'),
+} satisfies StepPlace
 
 /** @param limits other ones are for tests: the answers put together are right with any. */
 export async function readStepPage(

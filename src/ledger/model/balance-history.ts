@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
 import type { BucketSize } from './calendar.ts'
 import type { Cents } from './money.ts'
@@ -22,7 +23,7 @@ export interface BalanceBucket {
 }
 
 export interface HistoryRequest {
-  accountId: string
+  accountId: AccountId
   /** Included. */
   from: Instant
   /** Excluded. Not before `from`; in the future it means now. */

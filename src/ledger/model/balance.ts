@@ -1,9 +1,10 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
 import type { Cents } from './money.ts'
 
 /** An account at a moment. Entries at that very moment count. */
 export interface AccountMoment {
-  accountId: string
+  accountId: AccountId
   asOf: Instant
 }
 
@@ -19,7 +20,7 @@ export class FutureMomentError extends Error {
 
 /** The balance of one account at one moment, computed from the ledger as it was asked. */
 export interface AccountBalance {
-  accountId: string
+  accountId: AccountId
   amount: Cents
   /** How many of the account's entries it counts. */
   sequence: number

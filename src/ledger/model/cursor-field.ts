@@ -1,3 +1,4 @@
+import { toAccountId, toTransactionId } from '../../db/ids.ts'
 import { type Instant, instantOf, microsecondsOf } from '../../db/instant.ts'
 import type { StepPlace } from './feed-step.ts'
 import { readSnapshot, type Snapshot } from './snapshot.ts'
@@ -52,13 +53,17 @@ const INTEGER_BYTES = 8
 const safeNumber = (integer: bigint): number | undefined =>
   Number.isSafeInteger(Number(integer)) ? Number(integer) : undefined
 
-export const uuid: Field<string> = {
+const uuidOf = <Id extends string>(toId: (uuid: string) => Id): Field<Id> => ({
   write: bytesOfUuid,
   read(bytes) {
     const taken = bytes.take(UUID_BYTES)
-    return taken && uuidOfBytes(taken)
+    return taken && toId(uuidOfBytes(taken))
   },
-}
+})
+
+export const uuid = uuidOf(String)
+export const accountId = uuidOf(toAccountId)
+export const transactionId = uuidOf(toTransactionId)
 
 /** The number of an entry in its account. */
 export const sequence: Field<number> = {
@@ -95,9 +100,9 @@ export const stepPlace: Field<StepPlace> = {
   write: (place) =>
     place === null
       ? Buffer.alloc(INTEGER_BYTES + UUID_BYTES)
-      : Buffer.concat([instant.write(place.createdAt), uuid.write(place.id)]),
+      : Buffer.concat([instant.write(place.createdAt), transactionId.write(place.id)]),
   read(bytes) {
-    const [createdAt, id] = [instant.read(bytes), uuid.read(bytes)]
+    const [createdAt, id] = [instant.read(bytes), transactionId.read(bytes)]
     if (createdAt === undefined || id === undefined) return undefined
     if (id !== NO_ID) return { createdAt, id }
     return createdAt === NO_TIME ? null : undefined

@@ -1,4 +1,16 @@
-import { Bytes, type Field, instant, lastSnapshot, sequence, snapshot, stepPlace, uuid } from './cursor-field.ts'
+import type { AccountId } from '../../db/ids.ts'
+import {
+  accountId,
+  Bytes,
+  type Field,
+  instant,
+  lastSnapshot,
+  sequence,
+  snapshot,
+  stepPlace,
+  transactionId,
+  uuid,
+} from './cursor-field.ts'
 import type { FeedPosition } from './feed-step.ts'
 import type { IdPosition } from './id-page.ts'
 import type { TransactionPosition } from './transaction-page.ts'
@@ -66,15 +78,15 @@ function cursorOf<Position extends object>(
  * connection, whatever its filter, and resumes a subscription.
  */
 export interface EntryPosition {
-  accountId: string
+  accountId: AccountId
   sequence: number
 }
 
-export const ENTRY_CURSOR = cursorOf<EntryPosition>([1], { accountId: uuid, sequence })
+export const ENTRY_CURSOR = cursorOf<EntryPosition>([1], { accountId, sequence })
 export const USER_CURSOR = cursorOf<IdPosition>([2, 0], { id: uuid })
 export const FAILED_TRANSACTION_CURSOR = cursorOf<IdPosition>([2, 2], { id: uuid })
 /** A position in the whole ledger: after which transaction. */
-export const TRANSACTION_CURSOR = cursorOf<TransactionPosition>([3], { createdAt: instant, id: uuid })
+export const TRANSACTION_CURSOR = cursorOf<TransactionPosition>([3], { createdAt: instant, id: transactionId })
 /** A position in the feed of the whole ledger. */
 export const FEED_CURSOR = cursorOf<FeedPosition>(
   [4],

@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import type { AccountId } from '../../db/ids.ts'
 import type { EntryDirection } from './entry.ts'
 import type { Cents } from './money.ts'
 import { isDeposit, type TransactionKind } from './sides.ts'
@@ -8,7 +9,7 @@ export interface EntryFilter {
   direction?: EntryDirection | null | undefined
   kind?: TransactionKind | null | undefined
   /** The account on the other side. */
-  counterpartyId?: string | null | undefined
+  counterpartyId?: AccountId | null | undefined
   /** Of the transaction's amount, which is positive; both included. */
   amountMin?: Cents | null | undefined
   amountMax?: Cents | null | undefined
@@ -21,7 +22,7 @@ export function isSelective(filter: EntryFilter): boolean {
 }
 
 /** Filters as the arrays that `filterColumns` takes, with one element for each request. */
-export function filterValues(requests: readonly { accountId: string; filter: EntryFilter }[]) {
+export function filterValues(requests: readonly { accountId: AccountId; filter: EntryFilter }[]) {
   return {
     ids: requests.map(({ accountId }) => accountId),
     directions: requests.map(({ filter }) => filter.direction ?? null),

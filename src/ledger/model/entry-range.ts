@@ -1,8 +1,9 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { PageRequest } from './page-request.ts'
 
 /** Entries `low` … `high` of an account, both included; none when low is above high. */
 export interface EntryRange {
-  accountId: string
+  accountId: AccountId
   low: number
   high: number
 }

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { Cents } from './money.ts'
 import type { Posted } from './posting.ts'
 import type { LedgerTransaction } from './transaction.ts'
@@ -6,7 +7,7 @@ export type EntryDirection = 'CREDIT' | 'DEBIT'
 
 /** One side of a transaction: its place and effect in one account. */
 export interface LedgerEntry {
-  accountId: string
+  accountId: AccountId
   /** Numbers the entries of the account 1, 2, 3 … without gaps. */
   sequence: number
   /** Signed: what the transaction did to this account. */

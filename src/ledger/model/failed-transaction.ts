@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
 import type { Cents } from './money.ts'
 import type { RefusalCode } from './refusal.ts'
@@ -22,11 +23,11 @@ export interface FailedTransaction extends Sides {
 
 export interface FailedTransactionFilter {
   /** As the source or the destination. */
-  accountId?: string | null | undefined
+  accountId?: AccountId | null | undefined
   /** Any code. One that no attempt fails with finds nothing. */
   code?: string | null | undefined
   addressed?: boolean | null | undefined
 }
 
 /** Which attempts: transfers from these accounts and, if asked for, deposits to them. null: all attempts. */
-export type Posters = { accountIds: readonly string[]; withDeposits: boolean } | null
+export type Posters = { accountIds: readonly AccountId[]; withDeposits: boolean } | null

@@ -1,3 +1,4 @@
+import type { TransactionId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { LedgerTransaction } from './transaction.ts'
@@ -8,7 +9,7 @@ import type { LedgerTransaction } from './transaction.ts'
  */
 
 /** A place in a step; null: before its first transaction. */
-export type StepPlace = { createdAt: Instant; id: string } | null
+export type StepPlace = { createdAt: Instant; id: TransactionId } | null
 
 /** A position in the feed: everything up to a place in the step from `previous` to `snapshot` is delivered. */
 export interface FeedPosition {

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 export type FindingCode =
   | 'ROW_INVALID'
   | 'ACCOUNT_UNKNOWN'
@@ -13,7 +14,7 @@ export type FindingCode =
 /** One thing that is wrong, and where. */
 export interface Finding {
   code: FindingCode
-  accountId: string
+  accountId: AccountId
   /** The number of the entry; null: the account as a whole. */
   sequence: number | null
   message: string

@@ -1,3 +1,4 @@
+import type { AccountId, TransactionId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
 import type { Cents } from './money.ts'
 
@@ -10,8 +11,8 @@ export interface Head {
 
 /** An account's last entry, and how many entries follow its last checkpoint. */
 export interface Tail extends Head {
-  accountId: string
+  accountId: AccountId
   createdAt: Instant
-  transactionId: string
+  transactionId: TransactionId
   length: number
 }

@@ -1,3 +1,4 @@
+import type { TransactionId } from '../../db/ids.ts'
 import type { Cents } from './money.ts'
 import type { Refusal } from './refusal.ts'
 import type { Sides } from './sides.ts'
@@ -5,7 +6,7 @@ import type { LedgerTransaction } from './transaction.ts'
 
 /** A request to move money. Its id is made once, before the first attempt, and every further attempt keeps it. */
 export interface Posting extends Sides {
-  id: string
+  id: TransactionId
   idempotencyKey: string
   amount: Cents
 }

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { Cents } from './money.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
@@ -7,10 +8,10 @@ export type PayloadField = 'kind' | 'sourceAccountId' | 'destinationAccountId' |
 /** A rule refused a posting: nothing was written, and the key is still free, unless the refusal is a conflict of keys. */
 export type Refusal =
   | { code: 'IDEMPOTENCY_CONFLICT'; differingFields: PayloadField[]; transaction: LedgerTransaction }
-  | { code: 'SAME_USER'; accountId: string }
-  | { code: 'USER_NOT_FOUND'; accountId: string }
+  | { code: 'SAME_USER'; accountId: AccountId }
+  | { code: 'USER_NOT_FOUND'; accountId: AccountId }
   | { code: 'INSUFFICIENT_FUNDS'; available: Cents; required: Cents; shortfall: Cents }
-  | { code: 'BALANCE_LIMIT'; accountId: string }
+  | { code: 'BALANCE_LIMIT'; accountId: AccountId }
 
 export type RefusalCode = Refusal['code']
 

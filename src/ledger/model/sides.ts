@@ -1,12 +1,13 @@
 import { not, type SQL, sql } from 'drizzle-orm'
+import type { AccountId } from '../../db/ids.ts'
 
 /**
  * Where money comes from and where it goes: the two sides of a posting, of a transaction and of a failed attempt. A null
  * side is the world outside the ledger. What follows from that is decided here and in the fold, nowhere else.
  */
 export interface Sides {
-  sourceAccountId: string | null
-  destinationAccountId: string
+  sourceAccountId: AccountId | null
+  destinationAccountId: AccountId
 }
 
 export type TransactionKind = 'DEPOSIT' | 'TRANSFER'
@@ -24,6 +25,6 @@ export function isOfKind(kind: TransactionKind): SQL {
 }
 
 /** The accounts whose money moves: one or two. */
-export function accountsOf({ sourceAccountId, destinationAccountId }: Sides): string[] {
+export function accountsOf({ sourceAccountId, destinationAccountId }: Sides): AccountId[] {
   return sourceAccountId === null ? [destinationAccountId] : [sourceAccountId, destinationAccountId]
 }

@@ -1,3 +1,4 @@
+import type { TransactionId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
 import type { Cents } from './money.ts'
 import type { TransactionKind } from './sides.ts'
@@ -5,7 +6,7 @@ import type { TransactionKind } from './sides.ts'
 /** A place in the ledger. */
 export interface TransactionPosition {
   createdAt: Instant
-  id: string
+  id: TransactionId
 }
 
 /** Transactions must match all conditions that are given. */

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { AccountId, TransactionId } from '../../db/ids.ts'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import { transactions } from '../../db/tables.ts'
 import type { Cents } from './money.ts'
@@ -6,7 +7,7 @@ import type { Sides } from './sides.ts'
 
 /** One immutable row of the ledger. */
 export interface LedgerTransaction extends Sides {
-  id: string
+  id: TransactionId
   idempotencyKey: string
   /** The number of its entry in each account; null where the side is. */
   sourceSequence: number | null
@@ -30,9 +31,9 @@ export const transactionColumns = {
 /** The same, but for its id, of rows called `entry` in a statement written out. */
 export const entryColumns = {
   idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
-  sourceAccountId: sql<string | null>`entry.source_user_id`.as('source_user_id'),
+  sourceAccountId: sql<AccountId | null>`entry.source_user_id`.as('source_user_id'),
   sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
-  destinationAccountId: sql<string>`entry.destination_user_id`.as('destination_user_id'),
+  destinationAccountId: sql<AccountId>`entry.destination_user_id`.as('destination_user_id'),
   destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
   amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
   createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),

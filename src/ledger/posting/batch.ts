@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { type AccountId, accountOfUser } from '../../db/ids.ts'
 import { microsecondsOf } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
@@ -51,7 +52,7 @@ export class AccountsLockedError extends Error {
 }
 
 /** The result of a call: a committed outcome, or nothing, because an account is locked or inconsistent. */
-type Verdict = { outcome: CallOutcome } | { lockedAccountId: string } | { failure: Error }
+type Verdict = { outcome: CallOutcome } | { lockedAccountId: AccountId } | { failure: Error }
 
 export interface BatchResult {
   /** One for each call, in the same order. */
@@ -72,11 +73,11 @@ export function runBatch(
   limits: BatchLimits,
   calls: readonly (readonly Posting[])[],
 ): Promise<BatchResult> {
-  const lock = (tx: Database, ids: string[]) =>
+  const lock = (tx: Database, ids: AccountId[]) =>
     lockAccounts(tx)
       .execute({ ids })
       .then(
-        (rows) => rows.map(({ id }) => ({ id, isLocked: true })),
+        (rows) => rows.map(({ id }) => ({ id: accountOfUser(id), isLocked: true })),
         (error) => {
           throw sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
             ? new AccountsLockedError('an account stayed locked', { cause: error })
@@ -100,10 +101,10 @@ export function runBatch(
 export function runBatchAround(
   pool: pg.Pool,
   limits: BatchLimits,
-  awaitedAccountIds: readonly string[],
+  awaitedAccountIds: readonly AccountId[],
   take: () => readonly (readonly Posting[])[],
 ): Promise<BatchResult> {
-  const lock = (tx: Database, ids: string[]) => lockFreeAccounts(tx).execute({ ids })
+  const lock = (tx: Database, ids: AccountId[]) => lockFreeAccounts(tx).execute({ ids })
   return inTransaction(pool, limits, async (tx) => {
     if (awaitedAccountIds.length > 0) await lockAccounts(tx).execute({ ids: awaitedAccountIds.toSorted() })
     const calls = take()
@@ -111,7 +112,7 @@ export function runBatchAround(
   })
 }
 
-type Lock = (tx: Database, ids: string[]) => Promise<{ id: string; isLocked: boolean }[]>
+type Lock = (tx: Database, ids: AccountId[]) => Promise<{ id: AccountId; isLocked: boolean }[]>
 
 async function look(tx: Database, calls: readonly (readonly Posting[])[], lock: Lock) {
   const postings = calls.flat()
@@ -134,9 +135,9 @@ async function judge(
 ): Promise<BatchResult> {
   const locked = new Set(accounts.filter(({ isLocked }) => isLocked).map(({ id }) => id))
   /** Why calls for an account cannot be judged. */
-  const obstacles = new Map<string, Exclude<Verdict, { outcome: CallOutcome }>>()
+  const obstacles = new Map<AccountId, Exclude<Verdict, { outcome: CallOutcome }>>()
   for (const { id, isLocked } of accounts) if (!isLocked) obstacles.set(id, { lockedAccountId: id })
-  const heads = new Map<string, Head>()
+  const heads = new Map<AccountId, Head>()
   for (const row of rows) {
     if (!locked.has(row.accountId)) continue
     const failure = failureOf(row, clockAheadMaxMs)
@@ -188,10 +189,10 @@ function failureOf(row: HeadRow, clockAheadMaxMs: number): Error | undefined {
 
 function tailsOf(
   accepted: readonly LedgerTransaction[],
-  heads: ReadonlyMap<string, Head>,
+  heads: ReadonlyMap<AccountId, Head>,
   rows: readonly HeadRow[],
 ): Tail[] {
-  const last = new Map<string, LedgerTransaction>()
+  const last = new Map<AccountId, LedgerTransaction>()
   for (const transaction of accepted) for (const id of accountsOf(transaction)) last.set(id, transaction)
   return rows.flatMap(({ accountId, checkpointSequence }) => {
     const transaction = last.get(accountId)

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../../db/transaction.ts'
 import { ATTEMPTS_TOGETHER_MAX, isPassing } from './retry.ts'
@@ -28,7 +29,7 @@ export type CallEvent =
   /** A batch runs it. */
   | { readonly type: 'taken' }
   /** Another process has locked one of its accounts. */
-  | { readonly type: 'locked'; readonly accountId: string }
+  | { readonly type: 'locked'; readonly accountId: AccountId }
   /** It did not get the locks of all its accounts in time, and lets others go first. */
   | { readonly type: 'passed over' }
   /** An attempt wrote nothing, or its outcome is unknown. */
@@ -48,7 +49,7 @@ export interface CallState {
   /** How often it began to wait for another account than before, or was passed over. */
   readonly waits: number
   /** The account that it waits for, or waited for last. */
-  readonly lockedAccountId: string | undefined
+  readonly lockedAccountId: AccountId | undefined
   readonly lastFailure: unknown
   /** Set when the outcome of an attempt is unknown. Only a definite answer ends that; another failure does not. */
   readonly unknownOutcome: OutcomeUnknownError | undefined

@@ -1,4 +1,5 @@
 import { EventEmitter, once } from 'node:events'
+import { toTransactionId } from '../../db/ids.ts'
 import { OutcomeUnknownError } from '../../db/transaction.ts'
 import type { FailureCode } from '../model/failed-transaction.ts'
 import type { CallOutcome, Outcome, Posted, PostingRequest } from '../model/posting.ts'
@@ -115,7 +116,7 @@ export class PostingEngine {
     if (!submitter) throw this.counts.noteFailure(requests, new UnavailableError('OVERLOADED'))
     const call = new PendingCall(
       submitter,
-      requests.map((request) => ({ ...request, id: makeRowId() })),
+      requests.map((request) => ({ ...request, id: toTransactionId(makeRowId()) })),
       performance.now() + this.#options.deadlineMs,
     )
     this.#sifting ??= setInterval(() => this.#sift(), SIFT_INTERVAL_MS)

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import { instantOf, microsecondsOf } from '../../db/instant.ts'
 import type { Head } from '../model/head.ts'
 import { CENTS_MAX } from '../model/money.ts'
@@ -10,7 +11,7 @@ export interface LedgerState {
   /** PostgreSQL's clock, in microseconds, read after the locks. */
   clock: number
   /** The heads of all accounts that exist and are locked. */
-  heads: ReadonlyMap<string, Head>
+  heads: ReadonlyMap<AccountId, Head>
   /** Recorded transactions with a key of the batch, by key. */
   recorded: ReadonlyMap<string, LedgerTransaction>
 }
@@ -21,7 +22,7 @@ export interface Folded {
   /** The transactions to insert, in arrival order. */
   accepted: LedgerTransaction[]
   /** The heads after the accepted transactions. */
-  heads: ReadonlyMap<string, Head>
+  heads: ReadonlyMap<AccountId, Head>
 }
 
 /**
@@ -50,12 +51,12 @@ export function fold(calls: readonly (readonly Posting[])[], state: LedgerState)
 
 /** The state of the ledger while the batch is judged. A call that is refused half-way is undone. */
 class Draft {
-  readonly heads: Map<string, Head>
+  readonly heads: Map<AccountId, Head>
   readonly accepted: LedgerTransaction[] = []
   readonly #state: LedgerState
   readonly #byKey = new Map<string, Posted>()
   /** The heads that each accepted transaction replaced. */
-  readonly #replaced: [accountId: string, head: Head][][] = []
+  readonly #replaced: [accountId: AccountId, head: Head][][] = []
 
   constructor(state: LedgerState) {
     this.#state = state
@@ -91,7 +92,7 @@ class Draft {
     if (sourceAccountId === destinationAccountId)
       return { refusal: { code: 'SAME_USER', accountId: destinationAccountId } }
     const source = sourceAccountId === null ? null : this.heads.get(sourceAccountId)
-    if (source === undefined) return { refusal: { code: 'USER_NOT_FOUND', accountId: sourceAccountId as string } }
+    if (source === undefined) return { refusal: { code: 'USER_NOT_FOUND', accountId: sourceAccountId as AccountId } }
     const destination = this.heads.get(destinationAccountId)
     if (destination === undefined) return { refusal: { code: 'USER_NOT_FOUND', accountId: destinationAccountId } }
     if (source && source.balance < amount) {
@@ -116,7 +117,7 @@ class Draft {
       amount,
       createdAt,
     }
-    const replaced: [string, Head][] = [[destinationAccountId, destination]]
+    const replaced: [AccountId, Head][] = [[destinationAccountId, destination]]
     const balancesAfter = {
       source: source ? source.balance - amount : null,
       destination: destination.balance + amount,

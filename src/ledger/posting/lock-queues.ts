@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import type { Posting } from '../model/posting.ts'
 import type { BatchResult } from './batch.ts'
@@ -19,7 +20,7 @@ import type { PendingCall } from './pending-call.ts'
 
 export interface LockQueueHandlers {
   /** Waits `waitMs` for each of the accounts, then runs the calls that `take` gives. */
-  run(accountIds: readonly string[], waitMs: number, take: () => (readonly Posting[])[]): Promise<BatchResult>
+  run(accountIds: readonly AccountId[], waitMs: number, take: () => (readonly Posting[])[]): Promise<BatchResult>
   /** Answers the calls of a batch that ran. Calls that found another account locked come back through `enter`. */
   settle(calls: readonly PendingCall[], result: BatchResult): void
   /** Called with calls whose batch failed: they go back to the lanes, or are answered. */
@@ -46,7 +47,7 @@ const MOMENT_MS = 1_000
 const WAIT_MIN_MS = 1_000
 
 interface LockQueue {
-  readonly accountId: string
+  readonly accountId: AccountId
   /** The calls that wait, in the order in which they run. */
   readonly calls: PendingCall[]
   /** When the account was last locked by us, or the queue was opened. */
@@ -58,7 +59,7 @@ export class LockQueues {
   readonly #lengthMax: number
   readonly #batchSizeMax: number
   /** By account. */
-  readonly #queues = new Map<string, LockQueue>()
+  readonly #queues = new Map<AccountId, LockQueue>()
 
   /** @param lengthMax how many calls may wait for one account. */
   constructor(handlers: LockQueueHandlers, { lengthMax, batchSizeMax }: { lengthMax: number; batchSizeMax: number }) {
@@ -68,11 +69,11 @@ export class LockQueues {
   }
 
   /** The account that a call would have to wait for, if any. */
-  accountFor(call: PendingCall): string | undefined {
+  accountFor(call: PendingCall): AccountId | undefined {
     return this.#queues.size === 0 ? undefined : call.accountIds.find((id) => this.#queues.has(id))
   }
 
-  enter(accountId: string, call: PendingCall): void {
+  enter(accountId: AccountId, call: PendingCall): void {
     this.#handlers.entered()
     call.move({ type: 'locked', accountId })
     const queue = this.#queues.get(accountId)

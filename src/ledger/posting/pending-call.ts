@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import type { CallOutcome, Posting } from '../model/posting.ts'
 import { accountsOf } from '../model/sides.ts'
 import { UnavailableError } from '../model/unavailable.ts'
@@ -36,7 +37,7 @@ export class PendingCall {
     return this.#state
   }
 
-  get accountIds(): string[] {
+  get accountIds(): AccountId[] {
     return this.postings.flatMap(accountsOf)
   }
 

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import { type Instant, justAfter, justBefore } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { takeTurn } from '../../turns.ts'
@@ -20,7 +21,7 @@ interface Window {
   complete: boolean
 }
 
-type Asked = { accountId: string; asOf: Instant; window: Window }
+type Asked = { accountId: AccountId; asOf: Instant; window: Window }
 type Row = Awaited<ReturnType<ReturnType<typeof readBalanceBuckets>['execute']>>[number]
 
 /** Reads the history of balances. Accounts are not checked to exist: one without entries has had 0 all the time. */
@@ -83,7 +84,7 @@ export class BalanceHistories {
   }
 
   /** The moment up to which each account is known: PostgreSQL's clock, or its last entry if that is ahead of the clock. */
-  async #nowOf(requests: readonly HistoryRequest[]): Promise<(accountId: string) => Instant> {
+  async #nowOf(requests: readonly HistoryRequest[]): Promise<(accountId: AccountId) => Instant> {
     const now = await this.#settling.now()
     const ids = requests.filter(({ from, to }) => from > now || to > now).map(({ accountId }) => accountId)
     const heads = ids.length > 0 ? await this.#balances.current(ids) : []
@@ -110,7 +111,7 @@ export class BalanceHistories {
   }
 
   /** Fills the buckets without entries. The closing balance of each is the opening balance of the next. */
-  #bucketsOf(accountId: string, { bounds, complete }: Window, { base, low, high, moved }: Row): BalanceBucket[] {
+  #bucketsOf(accountId: AccountId, { bounds, complete }: Window, { base, low, high, moved }: Row): BalanceBucket[] {
     const buckets = parseMovedBuckets(moved)
     const before = buckets.get(0)
     const inside = [...buckets.values()].reduce((sum, { entryCount }) => sum + entryCount, 0)

@@ -1,3 +1,4 @@
+import type { AccountId } from '../../db/ids.ts'
 import { jointStatement } from '../../db/joint-statement.ts'
 import type { Database } from '../../db/pool.ts'
 import { type AccountBalance, type AccountMoment, FutureMomentError } from '../model/balance.ts'
@@ -9,7 +10,7 @@ import type { Settling } from './settling.ts'
 /** Reads balances. Accounts are not checked to exist: one without entries has a balance of 0. */
 export class Balances {
   readonly #settling: Settling
-  readonly #readHeads: (accountIds: readonly string[]) => Promise<AccountBalance[]>
+  readonly #readHeads: (accountIds: readonly AccountId[]) => Promise<AccountBalance[]>
   readonly #sumAt: (moments: readonly AccountMoment[]) => Promise<(AccountBalance & { final: boolean })[]>
 
   /** @param onGap called with each gap between checkpoints that was summed up. */
@@ -17,7 +18,7 @@ export class Balances {
     this.#settling = settling
     this.#readHeads = jointStatement(async (accountIds) => {
       const rows = await readHeads(database).execute({ ids: [...new Set(accountIds)] })
-      const balances = new Map<string, AccountBalance>()
+      const balances = new Map<AccountId, AccountBalance>()
       for (const { accountId, balance, checkpointSequence, lastSequence, createdAt } of rows) {
         onGap({ accountId, low: checkpointSequence, high: lastSequence })
         balances.set(accountId, { accountId, amount: balance, sequence: lastSequence, asOf: createdAt })
@@ -38,7 +39,7 @@ export class Balances {
   }
 
   /** Balances now, in the order of the ids. They are of one moment: one statement reads them all. */
-  current(accountIds: readonly string[]): Promise<AccountBalance[]> {
+  current(accountIds: readonly AccountId[]): Promise<AccountBalance[]> {
     return this.#readHeads(accountIds)
   }
 

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { TransactionId } from '../../db/ids.ts'
 import type { Database } from '../../db/pool.ts'
 import { transactions } from '../../db/tables.ts'
 import type { FilteredPage } from '../model/filtered-page.ts'
@@ -18,7 +19,7 @@ export class Transactions {
   }
 
   /** In the order of the ids; undefined where there is none. */
-  async find(ids: readonly string[]): Promise<(LedgerTransaction | undefined)[]> {
+  async find(ids: readonly TransactionId[]): Promise<(LedgerTransaction | undefined)[]> {
     const rows = await this.#database
       .select(transactionColumns)
       .from(transactions)

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { AccountId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
@@ -7,7 +8,7 @@ import { preparedOnce } from '../../db/prepared.ts'
  */
 export const lockFreeAccounts = preparedOnce((database) =>
   database
-    .select({ id: sql<string>`account.id`.as('id'), isLocked: sql<boolean>`free.id is not null`.as('is_locked') })
+    .select({ id: sql<AccountId>`account.id`.as('id'), isLocked: sql<boolean>`free.id is not null`.as('is_locked') })
     .from(
       sql`(
         select id from public.users where id = any(${sql.placeholder('ids')}::uuid[]) order by id for no key update skip locked

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { AccountId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
@@ -8,7 +9,7 @@ import { preparedOnce } from '../../db/prepared.ts'
 export const readCheckpointGaps = preparedOnce((database) =>
   database
     .select({
-      accountId: sql<string>`gap.account_id`.as('account_id'),
+      accountId: sql<AccountId>`gap.account_id`.as('account_id'),
       low: sql`gap.low`.mapWith(Number).as('low'),
       high: sql`gap.high`.mapWith(Number).as('high'),
     })

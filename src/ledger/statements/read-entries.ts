@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { TransactionId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 import { entryColumns } from '../model/transaction.ts'
 
@@ -18,7 +19,7 @@ export const readEntries = preparedOnce((database) =>
         + sum(entry.change) over (partition by request.position order by entry.sequence))::bigint`
         .mapWith(BigInt)
         .as('balance_after'),
-      id: sql<string>`entry.id`.as('id'),
+      id: sql<TransactionId>`entry.id`.as('id'),
       ...entryColumns,
     })
     .from(

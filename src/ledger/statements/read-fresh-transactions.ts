@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { TransactionId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 import { headXid, type Snapshot } from '../model/snapshot.ts'
 import { entryColumns } from '../model/transaction.ts'
@@ -24,7 +25,7 @@ export const readFreshTransactions = preparedOnce((database) =>
       first: sql<string | null>`now.first::text`.as('first'),
       cut: sql<string | null>`now.cut::text`.as('cut'),
       isLarge: sql<boolean>`now.is_large`.as('is_large'),
-      id: sql<string | null>`entry.id`.as('id'),
+      id: sql<TransactionId | null>`entry.id`.as('id'),
       ...entryColumns,
     })
     .from(

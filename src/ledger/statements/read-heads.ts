@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { AccountId } from '../../db/ids.ts'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
@@ -12,7 +13,7 @@ import { preparedOnce } from '../../db/prepared.ts'
 export const readHeads = preparedOnce((database) =>
   database
     .select({
-      accountId: sql<string>`account.id`.as('account_id'),
+      accountId: sql<AccountId>`account.id`.as('account_id'),
       balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(BigInt).as('balance'),
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       tailLength: sql`credits.length + debits.length`.mapWith(Number).as('tail_length'),

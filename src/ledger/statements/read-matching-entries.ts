@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { TransactionId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 import { filterColumns, filterNames, matchingEntries } from '../model/entry-filter.ts'
 import { entryColumns } from '../model/transaction.ts'
@@ -20,7 +21,7 @@ export const readMatchingEntries = preparedOnce((database) =>
       balanceAfter: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`
         .mapWith(BigInt)
         .as('balance_after'),
-      id: sql<string>`entry.id`.as('id'),
+      id: sql<TransactionId>`entry.id`.as('id'),
       ...entryColumns,
     })
     .from(

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import type { TransactionId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 import { entryColumns } from '../model/transaction.ts'
 
@@ -10,7 +11,7 @@ import { entryColumns } from '../model/transaction.ts'
  */
 export const readTransactionsOfXids = preparedOnce((database) =>
   database
-    .select({ id: sql<string>`entry.id`.as('id'), ...entryColumns })
+    .select({ id: sql<TransactionId>`entry.id`.as('id'), ...entryColumns })
     .from(
       sql`unnest(${sql.placeholder('xids')}::xid8[]) as recorded (xid)
       cross join lateral (

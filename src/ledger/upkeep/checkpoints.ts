@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import type { AccountId } from '../../db/ids.ts'
 import type { Database } from '../../db/pool.ts'
 import { inTransaction } from '../../db/transaction.ts'
 import type { Tail } from '../model/head.ts'
@@ -29,7 +30,7 @@ const FILL_LIMITS = { lockTimeoutMs: 1_000, statementTimeoutMs: 10_000, idleTime
 
 /** The entries after number `low` (a checkpoint, or 0) up to `high`, without a checkpoint in between. */
 export interface CheckpointGap {
-  accountId: string
+  accountId: AccountId
   low: number
   high: number
 }
@@ -39,12 +40,12 @@ export class Checkpoints {
   readonly #fillingPool: pg.Pool
   readonly #onError: (error: unknown) => void
   /** The newest tail of each account that needs a checkpoint. */
-  readonly #due = new Map<string, Tail>()
+  readonly #due = new Map<AccountId, Tail>()
   /** The sequences of the checkpoints that are being written, by account. */
-  #inFlight: ReadonlyMap<string, number> = new Map()
+  #inFlight: ReadonlyMap<AccountId, number> = new Map()
   #writing: Promise<void> | undefined
   /** At most one an account, including the one being filled. */
-  readonly #gaps = new Map<string, CheckpointGap>()
+  readonly #gaps = new Map<AccountId, CheckpointGap>()
   #filling: Promise<void> | undefined
   #pausedUntil = 0
   #closed = false
@@ -140,7 +141,7 @@ export async function rebuildCheckpoints(database: Database): Promise<number> {
   return gaps.length
 }
 
-type InsertMissing = (part: { accountId: string; low: number; high: number; interval: number }) => Promise<unknown>
+type InsertMissing = (part: { accountId: AccountId; low: number; high: number; interval: number }) => Promise<unknown>
 
 async function fillGap(insert: InsertMissing, gap: CheckpointGap, isOver = () => false): Promise<void> {
   const { accountId, low, high } = gap

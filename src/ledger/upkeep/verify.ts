@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type pg from 'pg'
+import type { AccountId } from '../../db/ids.ts'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { inSnapshot } from '../../db/transaction.ts'
@@ -94,7 +95,7 @@ export function verifyLedger(pool: pg.Pool, signal?: AbortSignal): Promise<Findi
   return inSnapshot(pool, signal, async (tx) => {
     const findings: Finding[] = []
     for (const { code, statement } of CHECKS) {
-      const { rows } = await tx.execute<{ account_id: string; sequence: string; message: string }>(
+      const { rows } = await tx.execute<{ account_id: AccountId; sequence: string; message: string }>(
         sql`${statement} order by 1, 2 limit ${FINDINGS_MAX_PER_CHECK}`,
       )
       for (const row of rows) {
@@ -114,7 +115,7 @@ export function verifyLedger(pool: pg.Pool, signal?: AbortSignal): Promise<Findi
 
 /** An account's entries summed up plainly: all of them, and the older half. */
 interface PlainSums {
-  account_id: string
+  account_id: AccountId
   total: string
   length: string
   half_total: string
@@ -126,7 +127,7 @@ interface PlainSums {
 }
 
 /** Each account as it is served (checkpoint and tail, now and as of a moment, and the SQL functions) against plain sums. */
-async function* compareServed(tx: Database, unserved: readonly string[]): AsyncGenerator<Finding> {
+async function* compareServed(tx: Database, unserved: readonly AccountId[]): AsyncGenerator<Finding> {
   for (let after = '00000000-0000-0000-0000-000000000000'; ; ) {
     const { rows } = await tx.execute<PlainSums & Record<string, unknown>>(sql`
       select account.id as account_id, plain.total::text, plain.length, half.total::text as half_total,
