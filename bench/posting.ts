@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
+import { toAmount } from '../src/db/amount.ts'
 import { type AccountId, toTransactionId } from '../src/db/ids.ts'
 import { instantOf } from '../src/db/instant.ts'
 import { openPool } from '../src/db/pool.ts'
@@ -62,7 +63,7 @@ async function postSlice(ledger: Ledger, callers: number, pair: () => [AccountId
           idempotencyKey: randomUUID(),
           sourceAccountId,
           destinationAccountId,
-          amount: 1n,
+          amount: toAmount(1n),
         })
         if (!('posted' in outcome) || outcome.posted.replayed) throw new Error(JSON.stringify(outcome))
         const answered = performance.now()
@@ -125,7 +126,7 @@ function createBareInsert(url: string, ids: readonly AccountId[]) {
             sourceSequence: next(sourceAccountId),
             destinationAccountId,
             destinationSequence: next(destinationAccountId),
-            amount: 1n,
+            amount: toAmount(1n),
             createdAt,
           }
         })
@@ -165,7 +166,7 @@ async function bareSingles(url: string, ids: readonly AccountId[]): Promise<numb
         sourceSequence: source.lastSequence + 1,
         destinationAccountId: destination.accountId,
         destinationSequence: destination.lastSequence + 1,
-        amount: 1n,
+        amount: toAmount(1n),
         createdAt: instantOf(source.clock),
       },
     ])
@@ -230,7 +231,7 @@ async function measure(transactions: number): Promise<void> {
         idempotencyKey: randomUUID(),
         sourceAccountId: locked,
         destinationAccountId: random(others),
-        amount: 1n,
+        amount: toAmount(1n),
       }),
     )
     const beside = await postSlice(ledger, CALLERS, () => twoOf(others))

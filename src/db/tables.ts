@@ -15,6 +15,7 @@ import {
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core'
+import type { Amount } from './amount.ts'
 import type { AccountId, TransactionId } from './ids.ts'
 
 /** A 64-bit transaction id of PostgreSQL; never wraps, unlike `xid`. */
@@ -23,7 +24,7 @@ const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
 /** Microseconds matter: a JavaScript `Date` would drop them, so times are strings. */
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: 'string' })
-const cents = (name: string) => bigint(name, { mode: 'bigint' })
+const cents = (name: string) => bigint(name, { mode: 'bigint' }).$type<Amount>()
 const sequence = (name: string) => bigint(name, { mode: 'number' })
 
 /** One user is one account. The row is the account's lock: nothing but a change of profile writes it. */

@@ -4,8 +4,8 @@ import ErrorsPlugin from '@pothos/plugin-errors'
 import RelayPlugin from '@pothos/plugin-relay'
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import ZodPlugin from '@pothos/plugin-zod'
+import type { Amount } from '../db/amount.ts'
 import type { Instant } from '../db/instant.ts'
-import type { Cents } from '../ledger/model/money.ts'
 import type { Context } from './context.ts'
 import { costOfEdges, costOfIds } from './cost.ts'
 import { decodeNodeId, encodeNodeId, nodeIdRule } from './ids.ts'
@@ -34,7 +34,7 @@ export const builder = new SchemaBuilder<{
   DefaultNodeNullability: false
   Scalars: {
     ID: { Input: string; Output: string }
-    Cents: { Input: Cents; Output: Cents }
+    Cents: { Input: Amount; Output: Amount }
     Sequence: { Input: number; Output: number }
     UUID: { Input: string; Output: string }
     DateTime: { Input: Instant; Output: Instant }

@@ -1,7 +1,7 @@
+import type { Amount } from '../db/amount.ts'
 import type { Instant } from '../db/instant.ts'
 import type { Cursor } from '../ledger/model/cursor.ts'
 import type { FilteredPage } from '../ledger/model/filtered-page.ts'
-import type { Cents } from '../ledger/model/money.ts'
 import type { PageRequest } from '../ledger/model/page-request.ts'
 import { costOfTotalCount } from './cost.ts'
 import { type PageArguments, pageSizeOf } from './page-size.ts'
@@ -15,7 +15,7 @@ export const oneDirection: [(page: PageArguments) => boolean, { message: string;
 
 /** For the `validate` of a filter with `amountMin` and `amountMax`. */
 export const amountRange: [
-  (filter: { amountMin?: Cents | null | undefined; amountMax?: Cents | null | undefined }) => boolean,
+  (filter: { amountMin?: Amount | null | undefined; amountMax?: Amount | null | undefined }) => boolean,
   { message: string; path: string[] },
 ] = [
   ({ amountMin, amountMax }) => amountMin == null || amountMax == null || amountMin <= amountMax,

@@ -1,5 +1,5 @@
 import type { Viewer } from '../auth/model/viewer.ts'
-import type { Cents } from '../ledger/model/money.ts'
+import type { Amount } from '../db/amount.ts'
 import type { PayloadField, Refusal } from '../ledger/model/refusal.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
@@ -12,10 +12,10 @@ import { Transaction } from './transaction.ts'
 /* The typed errors of refused postings. */
 
 class InsufficientFundsError extends MutationError {
-  readonly available: Cents
-  readonly required: Cents
-  readonly shortfall: Cents
-  constructor({ available, required, shortfall }: { available: Cents; required: Cents; shortfall: Cents }) {
+  readonly available: Amount
+  readonly required: Amount
+  readonly shortfall: Amount
+  constructor({ available, required, shortfall }: { available: Amount; required: Amount; shortfall: Amount }) {
     super('INSUFFICIENT_FUNDS')
     this.available = available
     this.required = required

@@ -1,5 +1,5 @@
-import { z } from 'zod'
 import { holdsAccount } from '../auth/model/viewer.ts'
+import type { Amount } from '../db/amount.ts'
 import type { AccountId } from '../db/ids.ts'
 import { type LedgerEntry as Entry, entriesOf } from '../ledger/model/entry.ts'
 import type { Posted, PostingRequest } from '../ledger/model/posting.ts'
@@ -19,7 +19,10 @@ import {
 import { Transaction } from './transaction.ts'
 import { ValidationError } from './validation-error.ts'
 
-const amount = z.bigint().positive('must be more than 0')
+const isPositive: [(amount: Amount) => boolean, { message: string }] = [
+  (amount) => amount > 0n,
+  { message: 'must be more than 0' },
+]
 
 const keyDescription =
   'A UUID that you make for each posting and keep when you send it again: a repeat answers with the first transaction and moves nothing.'
@@ -33,7 +36,7 @@ export const DepositInput = builder.inputType('DepositInput', {
       type: 'Cents',
       required: true,
       description: 'How much: more than 0.',
-      validate: { schema: amount },
+      validate: [isPositive],
     }),
   }),
 })
@@ -48,7 +51,7 @@ export const TransferInput = builder.inputType('TransferInput', {
       type: 'Cents',
       required: true,
       description: 'How much: more than 0.',
-      validate: { schema: amount },
+      validate: [isPositive],
     }),
   }),
 })

@@ -1,4 +1,5 @@
 import { Kind, type ValueNode } from 'graphql'
+import { type Amount, readAmount, toAmount } from '../db/amount.ts'
 import { type Instant, parseInstant } from '../db/instant.ts'
 import { CENTS_MAX, CENTS_MIN } from '../ledger/model/money.ts'
 import { builder } from './builder.ts'
@@ -20,10 +21,10 @@ const DECIMAL = /^-?[0-9]+\.[0-9]+$/
 const INTEGER_LENGTH_MAX = 20
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/
 
-function parseCents(text: unknown): bigint {
+function parseCents(text: unknown): Amount {
   if (typeof text !== 'string' || text.length > INTEGER_LENGTH_MAX) throw refuse(CENTS_REASON)
   if (!INTEGER.test(text)) throw refuse(DECIMAL.test(text) ? DECIMAL_REASON : CENTS_REASON)
-  const cents = BigInt(text)
+  const cents = readAmount(text)
   if (cents > CENTS_MAX || cents < CENTS_MIN) throw refuse(CENTS_REASON)
   return cents
 }
@@ -37,7 +38,7 @@ builder.scalarType('Cents', {
     if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw refuse(UNSAFE_REASON)
     if (!Number.isInteger(value)) throw refuse(DECIMAL_REASON)
     if (Object.is(value, -0)) throw refuse(CENTS_REASON)
-    return BigInt(value)
+    return toAmount(BigInt(value))
   },
   parseLiteral: (node) => parseCents(literal(node, Kind.INT, Kind.FLOAT, Kind.STRING)),
 })

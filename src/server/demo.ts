@@ -1,3 +1,4 @@
+import { toAmount } from '../db/amount.ts'
 import { accountOfUser } from '../db/ids.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 
@@ -35,7 +36,7 @@ export async function loadDemoData(ledger: Ledger): Promise<boolean> {
       idempotencyKey: `00000000-0000-4000-8000-${String(index + 1).padStart(12, '0')}`,
       sourceAccountId: source && accountOf(source),
       destinationAccountId: accountOf(destination),
-      amount,
+      amount: toAmount(amount),
     })
   }
   return true

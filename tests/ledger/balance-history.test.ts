@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { FutureMomentError } from '../../src/ledger/model/balance.ts'
 import { type BalanceBucket, BUCKETS_MAX, TooManyBucketsError } from '../../src/ledger/model/balance-history.ts'
@@ -99,12 +100,12 @@ function plainBucket(entries: readonly PlainEntry[], start: Instant, end: Instan
     start,
     end,
     complete: true,
-    opening,
-    closing: balances.at(-1) as bigint,
-    lowest: balances.reduce((lowest, balance) => (balance < lowest ? balance : lowest)),
-    highest: balances.reduce((highest, balance) => (balance > highest ? balance : highest)),
-    credited: total(inside.map(({ change }) => (change > 0n ? change : 0n))),
-    debited: total(inside.map(({ change }) => (change < 0n ? -change : 0n))),
+    opening: toAmount(opening),
+    closing: toAmount(balances.at(-1) as bigint),
+    lowest: toAmount(balances.reduce((lowest, balance) => (balance < lowest ? balance : lowest))),
+    highest: toAmount(balances.reduce((highest, balance) => (balance > highest ? balance : highest))),
+    credited: toAmount(total(inside.map(({ change }) => (change > 0n ? change : 0n)))),
+    debited: toAmount(total(inside.map(({ change }) => (change < 0n ? -change : 0n)))),
     entryCount: inside.length,
   }
 }

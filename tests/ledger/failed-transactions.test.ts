@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test, vi } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import { type AccountId, toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
@@ -61,7 +62,7 @@ describe('a failed attempt is recorded', () => {
     const [one] = await makeAccounts(ledger, 1)
     const first = deposit(one, 5n)
     await ledger.posting.post(first)
-    await ledger.posting.post({ ...first, amount: 6n })
+    await ledger.posting.post({ ...first, amount: toAmount(6n) })
     const nobody = toAccountId(randomUUID())
     await ledger.posting.post(deposit(nobody, 5n))
     await ledger.attempts.flush()

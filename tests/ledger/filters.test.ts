@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import type { AccountId } from '../../src/db/ids.ts'
 import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
 import { directionOf } from '../../src/ledger/model/entry.ts'
@@ -31,8 +32,8 @@ const EDGES = ['2024-01-01T00:00:00.000000Z', '2024-01-02T00:00:00.000000Z', '20
 type Random = ReturnType<typeof randomOf>
 
 const someAmounts = ({ upTo }: Random) => ({
-  ...(upTo(3) === 0 && { amountMin: BigInt(upTo(40)) }),
-  ...(upTo(3) === 0 && { amountMax: BigInt(40 + upTo(40)) }),
+  ...(upTo(3) === 0 && { amountMin: toAmount(BigInt(upTo(40))) }),
+  ...(upTo(3) === 0 && { amountMax: toAmount(BigInt(40 + upTo(40))) }),
 })
 
 function someFilter(random: Random, accounts: readonly AccountId[]): EntryFilter {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import type { AccountId } from '../../src/db/ids.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import type { Outcome, PostingRequest } from '../../src/ledger/model/posting.ts'
@@ -142,7 +143,7 @@ test('a key is taken for good: replays outlive the process, the money and a chan
   expect(await balancesOf(payer)).toEqual([0n])
   const { replays } = split(await postAll([request, request], [beside]))
   expect(replays.map(({ transaction }) => transaction.idempotencyKey)).toEqual(Array(2).fill(request.idempotencyKey))
-  const changed = await beside.posting.post({ ...request, sourceAccountId: null, amount: 11n })
+  const changed = await beside.posting.post({ ...request, sourceAccountId: null, amount: toAmount(11n) })
   expect(changed).toMatchObject({ refusal: { code: 'IDEMPOTENCY_CONFLICT', differingFields: ['kind', 'amount'] } })
   expect(await balancesOf(payer, payee)).toEqual([0n, 20n])
 })

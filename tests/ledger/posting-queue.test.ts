@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import { type AccountId, toAccountId } from '../../src/db/ids.ts'
 import type { LedgerOptions } from '../../src/ledger/ledger.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
@@ -65,7 +66,7 @@ describe('postings gather while a batch is in flight', () => {
               idempotencyKey: keys[key] as string,
               sourceAccountId: source === null ? null : idOf(source),
               destinationAccountId: idOf(destination),
-              amount,
+              amount: toAmount(amount),
             }))
           }
           const namesOn = (accounts: AccountId[]) => (outcome: unknown) =>

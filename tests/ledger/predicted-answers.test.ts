@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import { type AccountId, toAccountId } from '../../src/db/ids.ts'
 import { CENTS_MAX } from '../../src/ledger/model/money.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
@@ -55,7 +56,7 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
         idempotencyKey: keys[key] as string,
         sourceAccountId: source === 0 ? null : idOf(source),
         destinationAccountId: idOf(destination),
-        amount,
+        amount: toAmount(amount),
       })
       const model = new Model(accounts)
       for (const round of roundsOf(seed)) {
@@ -114,7 +115,7 @@ test('with several submitters each has the answers of its own model', async () =
                 idempotencyKey: keys[key] as string,
                 sourceAccountId: source === 0 ? null : (accounts[source - 1] ?? NOBODY),
                 destinationAccountId: accounts[destination - 1] ?? NOBODY,
-                amount,
+                amount: toAmount(amount),
               }),
             )
             return { predicted: model.call(requests), answer: ledger.posting.postTogether(requests, submitter) }
@@ -123,7 +124,7 @@ test('with several submitters each has the answers of its own model', async () =
         // All of them pay into one account as well: these calls hold each other back.
         const gifts = SUBMITTERS.map((submitter) =>
           ledger.posting.post(
-            { idempotencyKey: randomUUID(), sourceAccountId: null, destinationAccountId: shared, amount: 1n },
+            { idempotencyKey: randomUUID(), sourceAccountId: null, destinationAccountId: shared, amount: toAmount(1n) },
             submitter,
           ),
         )

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import type { AccountId } from '../../src/db/ids.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { runCommand, runCommandHere } from '../support/command-line.ts'
@@ -153,7 +154,12 @@ describe('it finds', () => {
     )
     expect(await findings()).toEqual([['BALANCE_TOO_LARGE', 'ada', 72]])
     const post = (destinationAccountId: AccountId) =>
-      ledger.posting.post({ idempotencyKey: randomUUID(), sourceAccountId: null, destinationAccountId, amount: 1n })
+      ledger.posting.post({
+        idempotencyKey: randomUUID(),
+        sourceAccountId: null,
+        destinationAccountId,
+        amount: toAmount(1n),
+      })
     const [onAda, onGrace] = await Promise.allSettled([post(ada), post(grace)])
     expect(onAda).toMatchObject({ status: 'rejected', reason: { name: 'LedgerFaultError' } })
     expect(onGrace).toMatchObject({ status: 'fulfilled' })

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { vi } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import type { AccountId } from '../../src/db/ids.ts'
 import type { Instant } from '../../src/db/instant.ts'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
@@ -27,7 +28,12 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
 }
 
 export function deposit(destinationAccountId: AccountId, amount: bigint, idempotencyKey: string = randomUUID()) {
-  return { idempotencyKey, sourceAccountId: null, destinationAccountId, amount } satisfies PostingRequest
+  return {
+    idempotencyKey,
+    sourceAccountId: null,
+    destinationAccountId,
+    amount: toAmount(amount),
+  } satisfies PostingRequest
 }
 
 export function transfer(
@@ -36,7 +42,12 @@ export function transfer(
   amount: bigint,
   idempotencyKey: string = randomUUID(),
 ) {
-  return { idempotencyKey, sourceAccountId: source, destinationAccountId: destination, amount } satisfies PostingRequest
+  return {
+    idempotencyKey,
+    sourceAccountId: source,
+    destinationAccountId: destination,
+    amount: toAmount(amount),
+  } satisfies PostingRequest
 }
 
 /** As a client does: sends it again with the same key until there is a definite answer. */

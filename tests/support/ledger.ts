@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { toAmount } from '../../src/db/amount.ts'
 import { type AccountId, accountOfUser } from '../../src/db/ids.ts'
 import { type Database, databaseOf } from '../../src/db/pool.ts'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
@@ -73,7 +74,7 @@ export async function makeAccounts(ledger: Ledger, count: number, deposit = 0n):
           idempotencyKey: randomUUID(),
           sourceAccountId: null,
           destinationAccountId: id,
-          amount: deposit,
+          amount: toAmount(deposit),
         }),
       ),
     )

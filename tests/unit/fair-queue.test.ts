@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import { type AccountId, toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import { isFairShare } from '../../src/ledger/model/fair-share.ts'
 import { FairQueue } from '../../src/ledger/posting/fair-queue.ts'
@@ -35,7 +36,7 @@ function callOf(submitter: Submitter, size = 1, accounts: readonly AccountId[] =
     idempotencyKey: randomUUID(),
     sourceAccountId: null,
     destinationAccountId: accounts[index] ?? toAccountId(randomUUID()),
-    amount: 1n,
+    amount: toAmount(1n),
   }))
   return new PendingCall(submitter, postings, Number.POSITIVE_INFINITY)
 }

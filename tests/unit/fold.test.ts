@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { toAmount } from '../../src/db/amount.ts'
 import { type AccountId, toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import type { Head } from '../../src/ledger/model/head.ts'
@@ -23,7 +24,9 @@ const postings = fc
     }),
     { maxLength: 30 },
   )
-  .map((wishes): Posting[] => wishes.map((wish, index) => ({ ...wish, id: toTransactionId(`id-${index}`) })))
+  .map((wishes): Posting[] =>
+    wishes.map((wish, index) => ({ ...wish, id: toTransactionId(`id-${index}`), amount: toAmount(wish.amount) })),
+  )
 
 const heads = fc.record({
   sequence: fc.nat(5),
@@ -34,8 +37,8 @@ const heads = fc.record({
 const states = fc.tuple(heads, heads, heads).map((all): LedgerState => {
   const toHead = ({ sequence, balance, aheadUs }: (typeof all)[number]): Head =>
     sequence === 0
-      ? { sequence, balance: 0n, createdAt: null }
-      : { sequence, balance, createdAt: instantOf(CLOCK + aheadUs) }
+      ? { sequence, balance: toAmount(0n), createdAt: null }
+      : { sequence, balance: toAmount(balance), createdAt: instantOf(CLOCK + aheadUs) }
   return {
     clock: CLOCK,
     heads: new Map(ACCOUNTS.map((account, index) => [account, toHead(all[index] as (typeof all)[number])])),
@@ -70,10 +73,10 @@ function stateAfter(state: LedgerState, { accepted }: Pick<ReturnType<typeof fol
   } of accepted) {
     if (sourceAccountId !== null && sourceSequence !== null) {
       const { balance } = after.get(sourceAccountId) as Head
-      after.set(sourceAccountId, { sequence: sourceSequence, balance: balance - amount, createdAt })
+      after.set(sourceAccountId, { sequence: sourceSequence, balance: toAmount(balance - amount), createdAt })
     }
     const { balance } = after.get(destinationAccountId) as Head
-    after.set(destinationAccountId, { sequence: destinationSequence, balance: balance + amount, createdAt })
+    after.set(destinationAccountId, { sequence: destinationSequence, balance: toAmount(balance + amount), createdAt })
   }
   const recorded = new Map(state.recorded)
   for (const transaction of accepted) recorded.set(transaction.idempotencyKey, transaction)
@@ -202,7 +205,7 @@ describe('of several reasons to refuse', () => {
     heads: new Map(
       Object.entries(balances).map(([account, balance = 0n]) => [
         toAccountId(account),
-        { sequence: 1, balance, createdAt: instantOf(1) },
+        { sequence: 1, balance: toAmount(balance), createdAt: instantOf(1) },
       ]),
     ),
     recorded,
@@ -213,7 +216,7 @@ describe('of several reasons to refuse', () => {
       idempotencyKey: 'key',
       sourceAccountId: ADA,
       destinationAccountId: GRACE,
-      amount: 10n,
+      amount: toAmount(10n),
     }
     const [outcome] = fold([{ ...wish, ...posting }], over).outcomes
     return outcome && 'refusal' in outcome ? outcome.refusal : outcome?.posted
@@ -225,7 +228,7 @@ describe('of several reasons to refuse', () => {
         idempotencyKey: 'key',
         sourceAccountId: null,
         destinationAccountId: ADA,
-        amount: 7n,
+        amount: toAmount(7n),
       },
     ],
     state({ ada: 0n }),
@@ -244,7 +247,7 @@ describe('of several reasons to refuse', () => {
   })
 
   test('a replay is answered even where the posting would be refused by now', () => {
-    const again = { sourceAccountId: null, destinationAccountId: ADA, amount: 7n }
+    const again = { sourceAccountId: null, destinationAccountId: ADA, amount: toAmount(7n) }
     expect(judge(again, state({}, recorded))).toEqual({ transaction: earlier, replayed: true })
     expect(judge({ ...again, id: toTransactionId('old') }, state({}, recorded))).toEqual({
       transaction: earlier,

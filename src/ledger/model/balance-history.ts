@@ -1,7 +1,7 @@
+import type { Amount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
 import type { BucketSize } from './calendar.ts'
-import type { Cents } from './money.ts'
 
 /** What happened to a balance from `start` up to `end`, `end` excluded. */
 export interface BalanceBucket {
@@ -10,15 +10,15 @@ export interface BalanceBucket {
   /** False if the bucket has not ended yet: then `end` is the time of the request. */
   complete: boolean
   /** The balance right before `start`. An entry at `start` is in the bucket. */
-  opening: Cents
+  opening: Amount
   /** The balance after the last entry before `end`. */
-  closing: Cents
+  closing: Amount
   /** Of the balances from `opening` to `closing`, both included. */
-  lowest: Cents
-  highest: Cents
+  lowest: Amount
+  highest: Amount
   /** The sums of credits and of debits, both positive. They may exceed 64 bits. */
-  credited: Cents
-  debited: Cents
+  credited: Amount
+  debited: Amount
   entryCount: number
 }
 

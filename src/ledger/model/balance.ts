@@ -1,6 +1,6 @@
+import type { Amount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
-import type { Cents } from './money.ts'
 
 /** An account at a moment. Entries at that very moment count. */
 export interface AccountMoment {
@@ -21,7 +21,7 @@ export class FutureMomentError extends Error {
 /** The balance of one account at one moment, computed from the ledger as it was asked. */
 export interface AccountBalance {
   accountId: AccountId
-  amount: Cents
+  amount: Amount
   /** How many of the account's entries it counts. */
   sequence: number
   /** The moment asked for, or the time of the last entry counted (null: none). */

@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
+import type { Amount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import type { EntryDirection } from './entry.ts'
-import type { Cents } from './money.ts'
 import { isDeposit, type TransactionKind } from './sides.ts'
 
 /** Entries must match all conditions that are given. */
@@ -11,8 +11,8 @@ export interface EntryFilter {
   /** The account on the other side. */
   counterpartyId?: AccountId | null | undefined
   /** Of the transaction's amount, which is positive; both included. */
-  amountMin?: Cents | null | undefined
-  amountMax?: Cents | null | undefined
+  amountMin?: Amount | null | undefined
+  amountMax?: Amount | null | undefined
 }
 
 /** Whether each entry has to be checked. */

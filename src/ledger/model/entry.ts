@@ -1,5 +1,5 @@
+import { type Amount, toAmount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
-import type { Cents } from './money.ts'
 import type { Posted } from './posting.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
@@ -11,9 +11,9 @@ export interface LedgerEntry {
   /** Numbers the entries of the account 1, 2, 3 … without gaps. */
   sequence: number
   /** Signed: what the transaction did to this account. */
-  change: Cents
+  change: Amount
   /** The running balance, this entry included. */
-  balanceAfter: Cents
+  balanceAfter: Amount
   transaction: LedgerTransaction
 }
 
@@ -25,7 +25,12 @@ export function directionOf(entry: LedgerEntry): EntryDirection {
 export function entriesOf({ transaction, balancesAfter }: Required<Posted>): LedgerEntry[] {
   const { sourceAccountId, sourceSequence, destinationAccountId, destinationSequence, amount } = transaction
   const sides = [
-    { accountId: sourceAccountId, sequence: sourceSequence, change: -amount, balanceAfter: balancesAfter.source },
+    {
+      accountId: sourceAccountId,
+      sequence: sourceSequence,
+      change: toAmount(-amount),
+      balanceAfter: balancesAfter.source,
+    },
     {
       accountId: destinationAccountId,
       sequence: destinationSequence,

@@ -1,6 +1,6 @@
+import type { Amount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
-import type { Cents } from './money.ts'
 import type { RefusalCode } from './refusal.ts'
 import type { Sides } from './sides.ts'
 
@@ -11,7 +11,7 @@ export type FailureCode = RefusalCode | 'RETRIES_EXHAUSTED' | 'INTERNAL_SERVER_E
 export interface FailedTransaction extends Sides {
   id: string
   idempotencyKey: string
-  amount: Cents
+  amount: Amount
   code: FailureCode
   message: string
   /** How often it was tried before it was given up. */

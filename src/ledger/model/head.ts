@@ -1,11 +1,11 @@
+import type { Amount } from '../../db/amount.ts'
 import type { AccountId, TransactionId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
-import type { Cents } from './money.ts'
 
 /** The head of an account: its last entry. An account without entries is at sequence 0. */
 export interface Head {
   sequence: number
-  balance: Cents
+  balance: Amount
   createdAt: Instant | null
 }
 

@@ -1,5 +1,5 @@
+import type { Amount } from '../../db/amount.ts'
 import type { TransactionId } from '../../db/ids.ts'
-import type { Cents } from './money.ts'
 import type { Refusal } from './refusal.ts'
 import type { Sides } from './sides.ts'
 import type { LedgerTransaction } from './transaction.ts'
@@ -8,7 +8,7 @@ import type { LedgerTransaction } from './transaction.ts'
 export interface Posting extends Sides {
   id: TransactionId
   idempotencyKey: string
-  amount: Cents
+  amount: Amount
 }
 
 export interface Posted {
@@ -16,7 +16,7 @@ export interface Posted {
   /** True when an earlier attempt with this key had posted it. */
   replayed: boolean
   /** Balances right after the transaction, null where the side is; absent on a replay from before this batch. */
-  balancesAfter?: { source: Cents | null; destination: Cents }
+  balancesAfter?: { source: Amount | null; destination: Amount }
 }
 
 export type Outcome = { posted: Posted } | { refusal: Refusal }

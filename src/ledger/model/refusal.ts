@@ -1,5 +1,5 @@
+import type { Amount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
-import type { Cents } from './money.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
 /** The parts of a posting that two postings with one key must have in common. */
@@ -10,7 +10,7 @@ export type Refusal =
   | { code: 'IDEMPOTENCY_CONFLICT'; differingFields: PayloadField[]; transaction: LedgerTransaction }
   | { code: 'SAME_USER'; accountId: AccountId }
   | { code: 'USER_NOT_FOUND'; accountId: AccountId }
-  | { code: 'INSUFFICIENT_FUNDS'; available: Cents; required: Cents; shortfall: Cents }
+  | { code: 'INSUFFICIENT_FUNDS'; available: Amount; required: Amount; shortfall: Amount }
   | { code: 'BALANCE_LIMIT'; accountId: AccountId }
 
 export type RefusalCode = Refusal['code']

@@ -1,6 +1,6 @@
+import type { Amount } from '../../db/amount.ts'
 import type { TransactionId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
-import type { Cents } from './money.ts'
 import type { TransactionKind } from './sides.ts'
 
 /** A place in the ledger. */
@@ -13,8 +13,8 @@ export interface TransactionPosition {
 export interface TransactionFilter {
   kind?: TransactionKind | null | undefined
   /** Both included. */
-  amountMin?: Cents | null | undefined
-  amountMax?: Cents | null | undefined
+  amountMin?: Amount | null | undefined
+  amountMax?: Amount | null | undefined
   /** Included. */
   from?: Instant | null | undefined
   /** Excluded. */

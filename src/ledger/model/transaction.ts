@@ -1,8 +1,8 @@
 import { sql } from 'drizzle-orm'
+import { type Amount, readAmount } from '../../db/amount.ts'
 import type { AccountId, TransactionId } from '../../db/ids.ts'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import { transactions } from '../../db/tables.ts'
-import type { Cents } from './money.ts'
 import type { Sides } from './sides.ts'
 
 /** One immutable row of the ledger. */
@@ -12,7 +12,7 @@ export interface LedgerTransaction extends Sides {
   /** The number of its entry in each account; null where the side is. */
   sourceSequence: number | null
   destinationSequence: number
-  amount: Cents
+  amount: Amount
   createdAt: Instant
 }
 
@@ -35,6 +35,6 @@ export const entryColumns = {
   sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
   destinationAccountId: sql<AccountId>`entry.destination_user_id`.as('destination_user_id'),
   destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
-  amount: sql`entry.amount`.mapWith(BigInt).as('amount'),
+  amount: sql`entry.amount`.mapWith(readAmount).as('amount'),
   createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),
 }

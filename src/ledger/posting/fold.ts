@@ -1,3 +1,4 @@
+import { toAmount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import { instantOf, microsecondsOf } from '../../db/instant.ts'
 import type { Head } from '../model/head.ts'
@@ -97,7 +98,8 @@ class Draft {
     if (destination === undefined) return { refusal: { code: 'USER_NOT_FOUND', accountId: destinationAccountId } }
     if (source && source.balance < amount) {
       const available = source.balance
-      return { refusal: { code: 'INSUFFICIENT_FUNDS', available, required: amount, shortfall: amount - available } }
+      const shortfall = toAmount(amount - available)
+      return { refusal: { code: 'INSUFFICIENT_FUNDS', available, required: amount, shortfall } }
     }
     if (destination.balance > CENTS_MAX - amount)
       return { refusal: { code: 'BALANCE_LIMIT', accountId: destinationAccountId } }
@@ -119,8 +121,8 @@ class Draft {
     }
     const replaced: [AccountId, Head][] = [[destinationAccountId, destination]]
     const balancesAfter = {
-      source: source ? source.balance - amount : null,
-      destination: destination.balance + amount,
+      source: source ? toAmount(source.balance - amount) : null,
+      destination: toAmount(destination.balance + amount),
     }
     if (sourceAccountId !== null && source && balancesAfter.source !== null) {
       replaced.push([sourceAccountId, source])

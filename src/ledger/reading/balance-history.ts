@@ -1,3 +1,4 @@
+import { toAmount, ZERO } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import { type Instant, justAfter, justBefore } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
@@ -10,7 +11,7 @@ import { type CheckpointGap, GAP_LENGTH_MIN } from '../upkeep/checkpoints.ts'
 import type { Balances } from './balances.ts'
 import type { Settling } from './settling.ts'
 
-const NOTHING: MovedBucket = { entryCount: 0, credited: 0n, debited: 0n, lowest: 0n, highest: 0n }
+const NOTHING: MovedBucket = { entryCount: 0, credited: ZERO, debited: ZERO, lowest: ZERO, highest: ZERO }
 
 /** See `takeTurn`: a thousand buckets take 5 ms to fill. */
 const BUCKETS_PER_UNIT = 20
@@ -118,11 +119,11 @@ export class BalanceHistories {
     // What was read before and after the window, because there was no checkpoint.
     this.#onGap({ accountId, low, high: low + (before?.entryCount ?? 0) })
     if (high - low - inside >= GAP_LENGTH_MIN) this.#onGap({ accountId, low, high })
-    let balance = base + (before ? before.credited - before.debited : 0n)
+    let balance = before ? toAmount(base + before.credited - before.debited) : base
     return bounds.slice(1).map((end, index) => {
       const { entryCount, credited, debited, lowest, highest } = buckets.get(index + 1) ?? NOTHING
       const opening = balance
-      balance += credited - debited
+      balance = toAmount(opening + credited - debited)
       return {
         start: bounds[index] as Instant,
         end,

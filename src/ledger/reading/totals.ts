@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { readAmount } from '../../db/amount.ts'
 import type { Database } from '../../db/pool.ts'
 import { isDeposit } from '../model/sides.ts'
 import type { LedgerTotals } from '../model/totals.ts'
@@ -18,7 +19,7 @@ export async function loadTotals(database: Database): Promise<LedgerTotals> {
   return {
     accountCount: Number(totals.accountCount),
     transactionCount: Number(totals.transactionCount),
-    deposited: BigInt(totals.deposited),
-    balances: BigInt(totals.balances),
+    deposited: readAmount(totals.deposited),
+    balances: readAmount(totals.balances),
   }
 }

@@ -1,13 +1,14 @@
 import { sql } from 'drizzle-orm'
+import { type Amount, readAmount } from '../../db/amount.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /** What the entries of one bucket did. */
 export interface MovedBucket {
   entryCount: number
-  credited: bigint
-  debited: bigint
-  lowest: bigint
-  highest: bigint
+  credited: Amount
+  debited: Amount
+  lowest: Amount
+  highest: Amount
 }
 
 /**
@@ -21,10 +22,10 @@ export function parseMovedBuckets(moved: string | null): Map<number, MovedBucket
       bucket,
       {
         entryCount,
-        credited: BigInt(credited),
-        debited: BigInt(debited),
-        lowest: BigInt(lowest),
-        highest: BigInt(highest),
+        credited: readAmount(credited),
+        debited: readAmount(debited),
+        lowest: readAmount(lowest),
+        highest: readAmount(highest),
       },
     ]),
   )
@@ -50,7 +51,7 @@ export const readBalanceBuckets = preparedOnce((database) =>
         .mapWith(Number)
         .as('high'),
       /** The balance at the checkpoint before the window. */
-      base: sql`coalesce(checkpoint.balance, 0)`.mapWith(BigInt).as('base'),
+      base: sql`coalesce(checkpoint.balance, 0)`.mapWith(readAmount).as('base'),
       moved: sql<string | null>`moved.buckets`.as('moved'),
     })
     .from(

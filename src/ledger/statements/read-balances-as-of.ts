@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { readAmount } from '../../db/amount.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 
 /**
@@ -11,7 +12,7 @@ import { preparedOnce } from '../../db/prepared.ts'
 export const readBalancesAsOf = preparedOnce((database) =>
   database
     .select({
-      balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(BigInt).as('balance'),
+      balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(readAmount).as('balance'),
       sequence: sql`coalesce(checkpoint.sequence, 0) + credits.length + debits.length`.mapWith(Number).as('sequence'),
       final:
         sql<boolean>`coalesce(greatest(last_credit.created_at, last_debit.created_at) >= request.moment, false)`.as(

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { readAmount } from '../../db/amount.ts'
 import type { TransactionId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 import { entryColumns } from '../model/transaction.ts'
@@ -14,10 +15,10 @@ export const readEntries = preparedOnce((database) =>
       /** The checkpoint before the range; 0: from the beginning. */
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       sequence: sql`entry.sequence`.mapWith(Number).as('sequence'),
-      change: sql`entry.change`.mapWith(BigInt).as('change'),
+      change: sql`entry.change`.mapWith(readAmount).as('change'),
       balanceAfter: sql`(coalesce(checkpoint.balance, 0) + credits.total - debits.total
         + sum(entry.change) over (partition by request.position order by entry.sequence))::bigint`
-        .mapWith(BigInt)
+        .mapWith(readAmount)
         .as('balance_after'),
       id: sql<TransactionId>`entry.id`.as('id'),
       ...entryColumns,

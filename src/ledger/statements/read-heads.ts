@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { readAmount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
@@ -14,7 +15,7 @@ export const readHeads = preparedOnce((database) =>
   database
     .select({
       accountId: sql<AccountId>`account.id`.as('account_id'),
-      balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(BigInt).as('balance'),
+      balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(readAmount).as('balance'),
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       tailLength: sql`credits.length + debits.length`.mapWith(Number).as('tail_length'),
       lastSequence: sql`coalesce(greatest(credits.last, debits.last), checkpoint.sequence, 0)`

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { readAmount } from '../../db/amount.ts'
 import type { TransactionId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 import { filterColumns, filterNames, matchingEntries } from '../model/entry-filter.ts'
@@ -17,9 +18,9 @@ export const readMatchingEntries = preparedOnce((database) =>
       /** The checkpoint before the entry; 0: from the beginning. */
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       sequence: sql<number | null>`entry.sequence`.mapWith(Number).as('sequence'),
-      change: sql`entry.change`.mapWith(BigInt).as('change'),
+      change: sql`entry.change`.mapWith(readAmount).as('change'),
       balanceAfter: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`
-        .mapWith(BigInt)
+        .mapWith(readAmount)
         .as('balance_after'),
       id: sql<TransactionId>`entry.id`.as('id'),
       ...entryColumns,

@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type pg from 'pg'
+import type { Amount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
@@ -167,8 +168,8 @@ const ENTRIES_OF_ACCOUNT = sql`
 
 function* compareAccount(
   plain: PlainSums,
-  served: { balance: bigint; lastSequence: number } | undefined,
-  half: { balance: bigint; sequence: number } | undefined,
+  served: { balance: Amount; lastSequence: number } | undefined,
+  half: { balance: Amount; sequence: number } | undefined,
 ): Generator<Finding> {
   const compared: [FindingCode, what: string, said: unknown, is: string][] = [
     ['SERVED_BALANCE_WRONG', 'the balance served', served?.balance, plain.total],
