@@ -1,6 +1,6 @@
 import { desc, eq, isNull, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
-import { type Instant, selectInstant } from '../db/instant.ts'
+import { selectInstant, selectInstantOrNull } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
 import { apiTokens } from '../db/tables.ts'
 import { API_TOKENS_LISTED_MAX, type ApiToken, type NewApiToken } from './model/api-token.ts'
@@ -13,8 +13,8 @@ const columns = {
   accountIds: apiTokens.accountIds,
   createdBy: apiTokens.createdBy,
   createdAt: selectInstant(apiTokens.createdAt),
-  expiresAt: selectInstant(apiTokens.expiresAt) as ReturnType<typeof sql<Instant | null>>,
-  revokedAt: selectInstant(apiTokens.revokedAt) as ReturnType<typeof sql<Instant | null>>,
+  expiresAt: selectInstantOrNull(apiTokens.expiresAt),
+  revokedAt: selectInstantOrNull(apiTokens.revokedAt),
 }
 
 export async function createApiToken(

@@ -69,7 +69,10 @@ export function justAfter(instant: Instant): Instant {
   return instantOf(microsecondsOf(instant) + 1)
 }
 
-/** A `timestamptz` as an Instant, whatever the session's time zone and date style are. NULL stays NULL. */
+/** A `timestamptz` as an Instant, whatever the session's time zone and date style are. */
 export function selectInstant(time: SQLWrapper): SQL<Instant> {
   return sql<Instant>`to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 }
+
+/** The same of a time that may be NULL, which stays NULL. */
+export const selectInstantOrNull: (time: SQLWrapper) => SQL<Instant | null> = selectInstant

@@ -1,5 +1,5 @@
 import { and, eq, isNotNull, isNull, or, type SQL, sql } from 'drizzle-orm'
-import { type Instant, selectInstant } from '../../db/instant.ts'
+import { selectInstant, selectInstantOrNull } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { failedTransactions } from '../../db/tables.ts'
 import type { FailedTransaction, FailedTransactionFilter, FailureCode, Posters } from '../model/failed-transaction.ts'
@@ -18,7 +18,7 @@ const columns = {
   message: failedTransactions.message,
   attempts: failedTransactions.attempts,
   failedAt: selectInstant(failedTransactions.failedAt),
-  addressedAt: selectInstant(failedTransactions.addressedAt) as ReturnType<typeof sql<Instant | null>>,
+  addressedAt: selectInstantOrNull(failedTransactions.addressedAt),
 }
 
 export class FailedTransactions {
