@@ -143,6 +143,14 @@ const TRANSFER = `mutation ($input: TransferInput!) {
   transfer(input: $input) { ... on TransferSuccess { transaction { id } } ... on Error { code } }
 }`
 
+/** A transfer as a client sends it. */
+const inputOf = ({ idempotencyKey, sourceAccountId, destinationAccountId, amount }: PostingRequest) => ({
+  idempotencyKey,
+  sourceUserId: sourceAccountId,
+  destinationUserId: destinationAccountId,
+  amount: String(amount),
+})
+
 test('a server is killed, five times, and another one goes on', async () => {
   const database = await databaseForTest()
   const ledger = await openBeside(database)
@@ -157,7 +165,7 @@ test('a server is killed, five times, and another one goes on', async () => {
   let turn = 0
   /** As a client does: asks a server, and when that does not answer, one after another with the same key. */
   const posters = startPosters(accounts, async (request) => {
-    const input = { ...request, amount: String(request.amount) }
+    const input = inputOf(request)
     for (;;) {
       const answer = await fetch(endpoints[turn++ % 2] as string, {
         method: 'POST',
@@ -206,7 +214,7 @@ test('an unknown key of a killed server is posted once, whoever is asked again',
     fetch(endpoint as string, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization },
-      body: JSON.stringify({ query: TRANSFER, variables: { input: { ...request, amount: String(request.amount) } } }),
+      body: JSON.stringify({ query: TRANSFER, variables: { input: inputOf(request) } }),
     }).then(
       () => answered++,
       () => {},
