@@ -3,14 +3,17 @@ import { databaseOf, openPool, type PoolUse, useOf } from '../db/pool.ts'
 import { checkAddresses } from './address-check.ts'
 import { createApiToken, listApiTokens, revokeApiToken } from './api-tokens.ts'
 import { Authenticator } from './authenticator.ts'
+import { changePassword, type PasswordChange } from './change-password.ts'
 import type { AddressFinding } from './model/address-finding.ts'
 import type { ApiToken, NewApiToken } from './model/api-token.ts'
 import { HashQueueFullError, TooManyAttemptsError } from './model/sign-in-errors.ts'
+import type { UserChange, UserChangeRefusal } from './model/user-change.ts'
 import { endDemoSessions, makeOperator, openDemoSession } from './operators.ts'
 import { hashOfNobody, hashPassword } from './passwords.ts'
 import { endSession, type Session, type SessionOptions } from './sessions.ts'
 import { type SignIn, type SignInRequest, signIn } from './sign-in.ts'
 import { THROTTLE, Throttle, type ThrottleOptions } from './throttle.ts'
+import { setPassword, updateUser } from './user-changes.ts'
 
 export interface AuthOptions {
   url: string
@@ -47,6 +50,14 @@ export interface Auth {
     revoke(id: string): Promise<ApiToken | undefined>
     /** Those that are not revoked, newest first. */
     list(): Promise<ApiToken[]>
+  }
+  /** @see changePassword */
+  changePassword(change: PasswordChange): Promise<boolean>
+  users: {
+    /** @see updateUser */
+    update(userId: string, change: UserChange): Promise<UserChangeRefusal | undefined>
+    /** @see setPassword */
+    setPassword(userId: string, password: string): Promise<boolean>
   }
   operators: {
     /** @see makeOperator */
@@ -89,6 +100,18 @@ export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...op
   const database = databaseOf(signers)
   const throttle = new Throttle(signers, options.throttle ?? THROTTLE)
   const authenticator = new Authenticator(databaseOf(checkers), options.onError)
+  const limits = {
+    lockTimeoutMs: answerTimeoutMs,
+    statementTimeoutMs: answerTimeoutMs,
+    idleTimeoutMs: answerTimeoutMs,
+  }
+  const changesOn = { pool: signers, limits }
+  /** Waits for a change that ends sessions or tokens, and forgets what was known of all. */
+  const thenForgetting = async <Result>(changing: Promise<Result>) => {
+    const result = await changing
+    authenticator.forgetAll()
+    return result
+  }
   const signIns = { succeeded: 0, refused: 0, throttled: 0, overloaded: 0, failed: 0 }
   return {
     authenticator,
@@ -99,13 +122,14 @@ export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...op
       return endedAt
     },
     hashPassword,
+    changePassword: (change) => thenForgetting(changePassword(change, { ...changesOn, throttle })),
+    users: {
+      update: (userId, change) => thenForgetting(updateUser(changesOn, userId, change)),
+      setPassword: (userId, password) => thenForgetting(setPassword(changesOn, userId, password)),
+    },
     apiTokens: {
       create: (values) => createApiToken(database, values),
-      async revoke(id) {
-        const revoked = await revokeApiToken(database, id)
-        authenticator.forgetAll()
-        return revoked
-      },
+      revoke: (id) => thenForgetting(revokeApiToken(database, id)),
       list: () => listApiTokens(database),
     },
     operators: {

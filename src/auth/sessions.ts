@@ -66,12 +66,17 @@ export async function endSession(database: Database, token: string): Promise<Ins
   return ended?.endedAt
 }
 
-/** Ends all sessions of a user. */
-export async function endSessionsOf(database: Database, userId: string): Promise<void> {
+/**
+ * Ends the sessions of a user.
+ *
+ * @param keptToken of the only session that goes on, if one does.
+ */
+export async function endSessionsOf(database: Database, userId: string, keptToken?: string): Promise<void> {
+  const isOther = keptToken === undefined ? undefined : ne(sessions.tokenHash, hashToken(keptToken))
   await database
     .update(sessions)
     .set({ revokedAt: sql`clock_timestamp()` })
-    .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt)))
+    .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt), isOther))
 }
 
 /** Notes that these sessions were in use. */

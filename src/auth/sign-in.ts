@@ -4,7 +4,7 @@ import { users } from '../db/tables.ts'
 import { HashQueueFullError } from './model/sign-in-errors.ts'
 import { verifyPassword } from './passwords.ts'
 import { endSession, openSession, type Session, type SessionOptions } from './sessions.ts'
-import type { Throttle } from './throttle.ts'
+import type { Attempt, Throttle } from './throttle.ts'
 
 export interface SignIn extends Session {
   userId: string
@@ -37,11 +37,7 @@ export async function signIn(
     return user
   }
   const user = await readUser()
-  const isRight = await verifyPassword(user?.passwordHash ?? null, password).catch(async (error) => {
-    // The password was not checked, and the error asks for a retry: this must not count as a failed attempt.
-    if (error instanceof HashQueueFullError) await attempt.takeBack()
-    throw error
-  })
+  const isRight = await checkPassword(attempt, user?.passwordHash ?? null, password)
   if (!user || !isRight) return undefined
   await attempt.succeed()
   const session = await openSession(database, user.id, sessions)
@@ -51,4 +47,13 @@ export async function signIn(
     return undefined
   }
   return { ...session, userId: user.id }
+}
+
+/** Whether a password is right, as an attempt that was counted beforehand. */
+export function checkPassword(attempt: Attempt, passwordHash: string | null, password: string): Promise<boolean> {
+  return verifyPassword(passwordHash, password).catch(async (error) => {
+    // The password was not checked, and the error asks for a retry: this must not count as a failed attempt.
+    if (error instanceof HashQueueFullError) await attempt.takeBack()
+    throw error
+  })
 }

@@ -40,6 +40,11 @@ export function databaseMessageOf(error: unknown): string | undefined {
   return databaseErrorOf(error)?.message
 }
 
+/** The constraint or index that refused a row, if one did. */
+export function constraintOf(error: unknown): string | undefined {
+  return databaseErrorOf(error)?.constraint
+}
+
 /**
  * True when the server reported an error of the statement alone: the session lives, the statement had no effect. A pooler
  * says ERROR too when the server's session has died (08P01), and knows nothing of the statement's fate.

@@ -16,6 +16,7 @@ import './failed-transaction.ts'
 import './ledger.ts'
 import './transaction-posted.ts'
 import './sign-in.ts'
+import './user-changes.ts'
 import './api-token.ts'
 
 builder.queryType({ description: 'What can be read.', authScopes: { signedIn: true } })

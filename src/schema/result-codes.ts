@@ -94,7 +94,14 @@ export const RESULT_CODES = {
     description: 'Wrong e-mail address or password.',
     message: 'Wrong e-mail address or password.',
     retryable: false,
-    remedy: 'Ask the user for both again.',
+    remedy: 'Ask the user for both again. `changePassword` answers it for a wrong current password.',
+  },
+  LAST_OPERATOR: {
+    type: 'LastOperatorError',
+    description: 'The user is the last operator who can sign in.',
+    message: 'No other operator has a password, so nobody could run the ledger. Make another operator first.',
+    retryable: false,
+    remedy: 'Make another operator with a password first.',
   },
   TOO_MANY_ATTEMPTS: {
     type: 'TooManyAttemptsError',

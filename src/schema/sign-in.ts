@@ -8,13 +8,13 @@ import { email, PASSWORD_CHARACTERS_MAX, shownPassword } from './text.ts'
 import { User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
 
-class InvalidCredentialsError extends MutationError {
-  constructor() {
-    super('INVALID_CREDENTIALS')
+export class InvalidCredentialsError extends MutationError {
+  constructor(message?: string) {
+    super('INVALID_CREDENTIALS', message)
   }
 }
 
-class TooManyAttemptsError extends MutationError {
+export class TooManyAttemptsError extends MutationError {
   readonly retryAfterSeconds: number
   constructor(retryAfterMs: number) {
     super('TOO_MANY_ATTEMPTS')
@@ -101,7 +101,7 @@ builder.mutationFields((t) => ({
     nullable: true,
     skipTypeScopes: true,
     description:
-      'Begins a session. An operation may sign in only once, and after too many failed attempts one has to wait.',
+      'Begins a session. An operation may check only one password, and after too many failed attempts one has to wait.',
     args: { input: t.arg({ type: LoginInput, required: true, description: 'Who signs in.' }) },
     errors: {
       types: [ValidationError, InvalidCredentialsError, TooManyAttemptsError, UnavailableError],

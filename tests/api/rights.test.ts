@@ -16,7 +16,16 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
   const WORLD = { ada: {} as Person, grace: {} as Person, mallory: {} as Person, operator: {} as Person }
   let server: TestServer
   /** What is Ada's: ids, and the words of her privacy, which are nowhere else. */
-  const things = { transfer: '', transferKey: '', deposit: '', depositKey: '', entry: '', attempt: '', cursor: '' }
+  const things = {
+    transfer: '',
+    transferKey: '',
+    deposit: '',
+    depositKey: '',
+    entry: '',
+    attempt: '',
+    cursor: '',
+    forgetful: '',
+  }
 
   beforeAll(async () => {
     server = await openTestServer({ USER_COST_MAX: '100000000', OPERATOR_COST_MAX: '100000000' })
@@ -49,6 +58,7 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
       cursor: deposit.data.deposit.entry.cursor,
       transfer: transfer.data.transfer.transaction.id,
       attempt: `attempt_${rows[0].id}`,
+      forgetful: (await signUp(server, 'forgetful')).id,
     })
   })
   afterAll(() => server.close())
@@ -83,6 +93,12 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     'Mutation.logout': () => 'mutation { answer: logout { ... on LogoutSuccess { endedAt } } }',
     'Mutation.createUser': () =>
       `mutation { answer: createUser(input: { email: "${randomUUID()}@private.example" }) { __typename } }`,
+    'Mutation.updateUser': () =>
+      `mutation { answer: updateUser(input: { userId: "${WORLD.ada.id}", role: USER }) { __typename } }`,
+    'Mutation.setPassword': () =>
+      `mutation { answer: setPassword(input: { userId: "${things.forgetful}", password: "correct horse" }) { __typename } }`,
+    'Mutation.changePassword': () =>
+      'mutation { answer: changePassword(input: { currentPassword: "wrong horse", newPassword: "correct horse" }) { __typename } }',
     'Mutation.deposit': () =>
       `mutation { answer: deposit(input: { idempotencyKey: "${things.depositKey}", userId: "${WORLD.ada.id}", amount: 98765432 }) { __typename } }`,
     'Mutation.transfer': () =>
@@ -172,7 +188,7 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     })
 
     test('for another user', async () => {
-      if (others === '') return expect(['Query.viewer', 'Mutation.logout']).toContain(field)
+      if (others === '') return expect(['Query.viewer', 'Mutation.logout', 'Mutation.changePassword']).toContain(field)
       // Of Ada's own transactions, that of her and Grace is both theirs.
       expect(
         await outcomeOf(

@@ -192,9 +192,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
     const answer = await ask(server, { query }, null)
     expect(answer.errors).toMatchObject([
       {
-        message: isGet
-          ? expect.any(String)
-          : 'An operation may sign in only once. Send one operation for each sign-in.',
+        message: isGet ? expect.any(String) : 'An operation may check only one password. Send one operation for each.',
         extensions: { code: 'BAD_REQUEST' },
       },
     ])

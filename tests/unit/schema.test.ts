@@ -105,6 +105,9 @@ const CONTRACT = buildSchema(`
     createApiToken(input: CreateApiTokenInput!): CreateApiTokenResult
     revokeApiToken(input: RevokeApiTokenInput!): RevokeApiTokenResult
     createUser(input: CreateUserInput!): CreateUserResult
+    updateUser(input: UpdateUserInput!): UpdateUserResult
+    setPassword(input: SetPasswordInput!): SetPasswordResult
+    changePassword(input: ChangePasswordInput!): ChangePasswordResult
     deposit(input: DepositInput!): DepositResult
     transfer(input: TransferInput!): TransferResult
     postTransactions(input: PostTransactionsInput!): PostTransactionsResult
@@ -132,6 +135,18 @@ const CONTRACT = buildSchema(`
   type ApiTokenNotFoundError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
   union RevokeApiTokenResult = RevokeApiTokenSuccess | ValidationError | ApiTokenNotFoundError
   input CreateUserInput { email: String!  password: String  role: Role }
+  input UpdateUserInput { userId: ID!  email: String  role: Role }
+  type UpdateUserSuccess { user: User }
+  type LastOperatorError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  union UpdateUserResult =
+    UpdateUserSuccess | ValidationError | UserNotFoundError | EmailTakenError | LastOperatorError | UnavailableError
+  input SetPasswordInput { userId: ID!  password: String! }
+  type SetPasswordSuccess { user: User }
+  union SetPasswordResult = SetPasswordSuccess | ValidationError | UserNotFoundError | UnavailableError
+  input ChangePasswordInput { currentPassword: String!  newPassword: String! }
+  type ChangePasswordSuccess { user: User }
+  union ChangePasswordResult =
+    ChangePasswordSuccess | ValidationError | InvalidCredentialsError | TooManyAttemptsError | UnavailableError
   input DepositInput { idempotencyKey: UUID!  userId: ID!  amount: Cents! }
   input TransferInput { idempotencyKey: UUID!  sourceUserId: ID!  destinationUserId: ID!  amount: Cents! }
   input PostTransactionsInput { atomic: Boolean!  transactions: [PostTransactionInput!]! }

@@ -34,19 +34,22 @@ const refusal = (message: string) => refusedRequest('BAD_REQUEST', message)
 
 const SPLIT = 'Split it into several requests.'
 
+/** The fields that check a password: guesses are limited by operation too. */
+const CHECKING_PASSWORDS: ReadonlySet<string> = new Set(['login', 'changePassword'])
+
 /** What is asked for in a selection set, with its fragments. */
 interface Size {
   fields: number
   aliases: number
-  logins: number
+  passwordChecks: number
   introspections: number
   /** The most fields that are within each other. */
   depth: number
 }
 
-const NOTHING: Size = { fields: 0, aliases: 0, logins: 0, introspections: 0, depth: 0 }
+const NOTHING: Size = { fields: 0, aliases: 0, passwordChecks: 0, introspections: 0, depth: 0 }
 /** What adds up. */
-const SUMS = ['fields', 'aliases', 'logins', 'introspections'] as const
+const SUMS = ['fields', 'aliases', 'passwordChecks', 'introspections'] as const
 
 /** What is too much in a document, or undefined. */
 export function excessOf(document: DocumentNode): GraphQLError | undefined {
@@ -88,12 +91,12 @@ export function excessOf(document: DocumentNode): GraphQLError | undefined {
   let tooDeep: OperationDefinitionNode | undefined
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION && definition.kind !== Kind.FRAGMENT_DEFINITION) continue
-    const { fields, aliases, logins, introspections, depth } = sizeOf(definition.selectionSet)
+    const { fields, aliases, passwordChecks, introspections, depth } = sizeOf(definition.selectionSet)
     if (definition.kind === Kind.OPERATION_DEFINITION && depth > DEPTH_MAX) tooDeep ??= definition
     if (fields > FIELDS_MAX) return refusal(`The document has more than ${FIELDS_MAX} fields. ${SPLIT}`)
     if (aliases > ALIASES_MAX) return refusal(`The document has more than ${ALIASES_MAX} aliases. ${SPLIT}`)
     if (hasLongAlias) return refusal(`An alias has more than ${ALIAS_LENGTH_MAX} characters. Shorten it.`)
-    if (logins > 1) return refusal('An operation may sign in only once. Send one operation for each sign-in.')
+    if (passwordChecks > 1) return refusal('An operation may check only one password. Send one operation for each.')
     if (introspections > 0 && aliases > INTROSPECTION_ALIASES_MAX)
       return refusal(`An introspection query has more than ${INTROSPECTION_ALIASES_MAX} aliases. ${SPLIT}`)
   }
@@ -112,7 +115,7 @@ const depthRefusal = (nodes: OperationDefinitionNode) =>
 function countField(size: Size, { name: { value: name }, alias }: FieldNode): void {
   size.fields++
   if (alias) size.aliases++
-  if (name === 'login') size.logins++
+  if (CHECKING_PASSWORDS.has(name)) size.passwordChecks++
   if (name === '__schema' || name === '__type') size.introspections++
 }
 
