@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import { toAmount } from '../src/db/amount.ts'
+import { CONNECTIONS_DEFAULT, shareConnections } from '../src/db/connection-shares.ts'
 import { type AccountId, toTransactionId } from '../src/db/ids.ts'
 import { instantOf } from '../src/db/instant.ts'
 import { openPool } from '../src/db/pool.ts'
@@ -199,6 +200,7 @@ async function measure(transactions: number): Promise<void> {
   const ledger = await openLedger({
     url,
     directUrl: url,
+    connections: shareConnections(CONNECTIONS_DEFAULT),
     preparedStatements: true,
     operationDeadlineMs: 15_000,
     clockAheadMaxMs: 5_000,

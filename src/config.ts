@@ -44,6 +44,8 @@ const Environment = z.object({
   PORT: integer('PORT', { min: 0, max: 65_535, default: 4000 }),
   DATABASE_URL: postgresUrl('DATABASE_URL').optional(),
   DIRECT_DATABASE_URL: postgresUrl('DIRECT_DATABASE_URL').optional(),
+  /** The minimum and the default are those of the parts (db/connection-shares.ts). */
+  DATABASE_CONNECTIONS_MAX: integer('DATABASE_CONNECTIONS_MAX', { min: 15, max: 1_000, default: 38 }),
   PREPARED_STATEMENTS: oneOf('PREPARED_STATEMENTS', ['on', 'off']).default('on'),
   /** Set by our image, and by podman: the server runs in a container. */
   container: z.string().optional(),

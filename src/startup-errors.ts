@@ -22,7 +22,7 @@ export function explain(error: unknown): string {
     case SQLSTATE.INSUFFICIENT_PRIVILEGE:
       return `The role in DATABASE_URL lacks a right (${databaseMessageOf(error)}). Grant it the rights that docs/security.md lists.`
     case SQLSTATE.TOO_MANY_CONNECTIONS:
-      return 'The database has no free connection. Raise its max_connections, or stop other clients.'
+      return 'The database has no free connection. Lower DATABASE_CONNECTIONS_MAX, raise max_connections of the database, or stop other clients.'
     case SQLSTATE.READ_ONLY_SQL_TRANSACTION:
       return READ_ONLY
     case SQLSTATE.CANNOT_CONNECT_NOW:

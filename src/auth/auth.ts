@@ -1,3 +1,4 @@
+import type { ConnectionShares } from '../db/connection-shares.ts'
 import type { Instant } from '../db/instant.ts'
 import { databaseOf, openPool, type PoolUse, useOf } from '../db/pool.ts'
 import { checkAddresses } from './address-check.ts'
@@ -17,6 +18,7 @@ import { setPassword, updateUser } from './user-changes.ts'
 
 export interface AuthOptions {
   url: string
+  connections: ConnectionShares
   preparedStatements: boolean
   answerTimeoutMs: number
   sessions: SessionOptions
@@ -75,15 +77,13 @@ export interface Auth {
   close(): Promise<void>
 }
 
-/** Connections for checking tokens. Every request waits for such a check, so many sign-ins must not delay it. */
-const CHECKERS_MAX = 2
-const SIGN_INS_MAX = 2
 const CONNECT_TIMEOUT_MS = 5_000
 /** Callers wait no longer for a database that hangs than for one that is away. */
 const CHECK_TIMEOUT_MS = 5_000
 
 /** Opens it on a database that is migrated already. */
-export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...options }: AuthOptions): Promise<Auth> {
+export async function openAuth(options: AuthOptions): Promise<Auth> {
+  const { url, connections, preparedStatements, answerTimeoutMs } = options
   // This may fail, so it is done before anything is opened.
   await hashOfNobody()
   const pool = (name: string, connectionsMax: number, timeoutMs = answerTimeoutMs) =>
@@ -95,8 +95,9 @@ export async function openAuth({ url, preparedStatements, answerTimeoutMs, ...op
       connectTimeoutMs: CONNECT_TIMEOUT_MS,
       answerTimeoutMs: timeoutMs,
     })
-  const checkers = pool('thesaurum checking tokens', CHECKERS_MAX, Math.min(answerTimeoutMs, CHECK_TIMEOUT_MS))
-  const signers = pool('thesaurum signing in', SIGN_INS_MAX)
+  // Every request waits for a check of its token, so many sign-ins must not delay it.
+  const checkers = pool('thesaurum checking tokens', connections.checking, Math.min(answerTimeoutMs, CHECK_TIMEOUT_MS))
+  const signers = pool('thesaurum signing in', connections.signingIn)
   const database = databaseOf(signers)
   const throttle = new Throttle(signers, options.throttle ?? THROTTLE)
   const authenticator = new Authenticator(databaseOf(checkers), options.onError)

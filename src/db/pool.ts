@@ -55,7 +55,32 @@ export function openPool({
   })
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))
+  countUntilClosed(pool)
   return pool
+}
+
+/** How long a connection that was given up may take to close; then it is cut. */
+const CLOSE_TIMEOUT_MS = 1_000
+
+/**
+ * Counts a connection that was given up after an error until it is closed. pg-pool does not count it any more, and would
+ * open its successor while PostgreSQL still has it.
+ */
+function countUntilClosed(pool: pg.Pool): void {
+  const closing = new Map<pg.PoolClient, NodeJS.Timeout>()
+  pool.on('release', (error, client) => {
+    if (!error) return
+    pool.options.max--
+    closing.set(client, setTimeout(() => client.connection.stream.destroy(), CLOSE_TIMEOUT_MS).unref())
+  })
+  // pg-pool serves whoever waits for a connection right after this event.
+  pool.on('remove', (client) => {
+    const timer = closing.get(client)
+    if (timer === undefined) return
+    clearTimeout(timer)
+    closing.delete(client)
+    pool.options.max++
+  })
 }
 
 /** How much of a pool is in use. */

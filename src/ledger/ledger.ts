@@ -1,3 +1,4 @@
+import type { ConnectionShares } from '../db/connection-shares.ts'
 import { isMigrated } from '../db/migrations.ts'
 import { countedDatabaseOf, databaseOf, openPool, type PoolOptions, type PoolUse, ping, useOf } from '../db/pool.ts'
 import { ledger as ledgerTable } from '../db/tables.ts'
@@ -28,6 +29,7 @@ export interface LedgerOptions {
   url: string
   /** Of PostgreSQL itself, where `url` is a pooler's: for hints between server processes. */
   directUrl: string
+  connections: ConnectionShares
   preparedStatements: boolean
   operationDeadlineMs: number
   clockAheadMaxMs: number
@@ -76,19 +78,6 @@ export interface Ledger {
   close(): Promise<void>
 }
 
-/** Batches in flight at once: past three, they only get smaller (docs/performance.md). */
-const LANES_MAX = 3
-/** Locked accounts that are waited for at once; calls for more take turns. */
-const WAITERS_MAX = 8
-const READERS_MAX = 10
-/** What subscribers wait for, whatever is asked meanwhile. */
-const FEEDERS_MAX = 3
-/** Reads that wait for a locked account. */
-const SHARERS_MAX = 2
-/** Checkpoints and failed attempts. */
-const RECORDERS_MAX = 2
-/** A verification, and the rebuilding of checkpoints. */
-const VERIFIERS_MAX = 2
 /** For each statement of a verification, which reads the whole ledger. */
 const VERIFY_TIMEOUT_MS = 3_600_000
 const CONNECT_TIMEOUT_MS = 5_000
@@ -96,7 +85,7 @@ const CONNECT_TIMEOUT_MS = 5_000
 /** Opens the ledger on a database that is migrated already. */
 export function openLedger(options: LedgerOptions): Promise<Ledger> {
   return opening(async (releasers) => {
-    const { url, preparedStatements, operationDeadlineMs } = options
+    const { url, connections, preparedStatements, operationDeadlineMs } = options
     const pool = (name: string, connectionsMax: number, special: Partial<PoolOptions> = {}) => {
       const opened = openPool({
         url,
@@ -110,13 +99,13 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
       releasers.add(() => opened.end())
       return opened
     }
-    const writers = pool('thesaurum posting', LANES_MAX + 1, { pipelines: true })
-    const waiters = pool('thesaurum waiting', WAITERS_MAX, { pipelines: true })
-    const recorders = pool('thesaurum recording', RECORDERS_MAX)
-    const readers = pool('thesaurum reading', READERS_MAX)
-    const verifiers = pool('thesaurum verifying', VERIFIERS_MAX, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
-    const sharers = pool('thesaurum settling', SHARERS_MAX)
-    const feeders = pool('thesaurum feeding', FEEDERS_MAX)
+    const writers = pool('thesaurum posting', connections.posting, { pipelines: true })
+    const waiters = pool('thesaurum waiting', connections.waiting, { pipelines: true })
+    const recorders = pool('thesaurum recording', connections.recording)
+    const readers = pool('thesaurum reading', connections.reading)
+    const verifiers = pool('thesaurum verifying', connections.verifying, { answerTimeoutMs: VERIFY_TIMEOUT_MS })
+    const sharers = pool('thesaurum settling', connections.settling)
+    const feeders = pool('thesaurum feeding', connections.feeding)
     const pools = {
       posting: writers,
       waiting: waiters,
@@ -155,7 +144,7 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
       waitingPool: waiters,
       checkpoints,
       attempts,
-      lanesMax: LANES_MAX,
+      lanesMax: connections.posting - 1,
       deadlineMs: operationDeadlineMs,
       onPosted(posted) {
         feed.deliver(posted)

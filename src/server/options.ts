@@ -2,6 +2,7 @@ import type { AuthOptions } from '../auth/auth.ts'
 import { authRetentionRules } from '../auth/model/retention.ts'
 import type { Config } from '../config.ts'
 import type { CleanerOptions } from '../db/cleaner.ts'
+import { shareConnections } from '../db/connection-shares.ts'
 import type { LedgerOptions } from '../ledger/ledger.ts'
 import { ledgerRetentionRules } from '../ledger/model/retention.ts'
 
@@ -12,6 +13,7 @@ export function ledgerOptions(config: Config, url: string, onError: LedgerOption
   return {
     url,
     directUrl: config.DIRECT_DATABASE_URL ?? url,
+    connections: shareConnections(config.DATABASE_CONNECTIONS_MAX),
     onError,
     preparedStatements: config.PREPARED_STATEMENTS === 'on',
     operationDeadlineMs: config.OPERATION_DEADLINE_MS,
@@ -28,6 +30,7 @@ export function ledgerOptions(config: Config, url: string, onError: LedgerOption
 export function authOptions(config: Config, url: string, onError: AuthOptions['onError']): AuthOptions {
   return {
     url,
+    connections: shareConnections(config.DATABASE_CONNECTIONS_MAX),
     onError,
     preparedStatements: config.PREPARED_STATEMENTS === 'on',
     answerTimeoutMs: config.OPERATION_DEADLINE_MS + 1_000,

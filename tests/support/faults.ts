@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { vi } from 'vitest'
 import { toAmount } from '../../src/db/amount.ts'
+import { CONNECTIONS_DEFAULT, shareConnections } from '../../src/db/connection-shares.ts'
 import type { AccountId } from '../../src/db/ids.ts'
 import type { Instant } from '../../src/db/instant.ts'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
@@ -14,6 +15,7 @@ export function openBeside(test: TestDatabase, options: Partial<LedgerOptions> =
   return openLedger({
     url: test.url,
     directUrl: test.url,
+    connections: shareConnections(CONNECTIONS_DEFAULT),
     preparedStatements: true,
     operationDeadlineMs: 60_000,
     clockAheadMaxMs: 5_000,

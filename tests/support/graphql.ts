@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { type Auth, openAuth } from '../../src/auth/auth.ts'
+import { CONNECTIONS_DEFAULT, shareConnections } from '../../src/db/connection-shares.ts'
 import type { Caller } from '../../src/schema/context.ts'
 import { BoundedLog } from '../../src/server/bounded-log.ts'
 import { createGraphql, type GraphqlOptions, type GraphqlServer } from '../../src/server/graphql/yoga.ts'
@@ -25,6 +26,7 @@ export async function openTestGraphql(
 ): Promise<{ graphql: GraphqlServer; auth: Auth; close(): Promise<void> }> {
   const auth = await openAuth({
     url: ledger.test.url,
+    connections: shareConnections(CONNECTIONS_DEFAULT),
     preparedStatements: true,
     answerTimeoutMs: 16_000,
     sessions: { idleTimeoutMs: 3_600_000, lifetimeMs: 86_400_000 },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { toAmount } from '../../src/db/amount.ts'
+import { CONNECTIONS_DEFAULT, shareConnections } from '../../src/db/connection-shares.ts'
 import { type AccountId, accountOfUser } from '../../src/db/ids.ts'
 import { type Database, databaseOf } from '../../src/db/pool.ts'
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger/ledger.ts'
@@ -20,6 +21,7 @@ export async function openTestLedger(options: Partial<LedgerOptions> = {}): Prom
   const ledger = await openLedger({
     url: test.url,
     directUrl: test.url,
+    connections: shareConnections(CONNECTIONS_DEFAULT),
     preparedStatements: true,
     operationDeadlineMs: 60_000,
     clockAheadMaxMs: 5_000,

@@ -10,6 +10,7 @@ const BAD: Readonly<Record<string, string[]>> = {
   PORT: [CANARY, '-1', '65536', '1.5', '0x50', ' 80', '80 ', '٨٠', '1e3', '9'.repeat(16)],
   DATABASE_URL: [CANARY, `http://${CANARY}@localhost/x`, 'postgres', `//${CANARY}`],
   DIRECT_DATABASE_URL: [`mysql://user:${CANARY}@localhost/x`],
+  DATABASE_CONNECTIONS_MAX: [CANARY, '14', '1001'],
   PREPARED_STATEMENTS: [CANARY, 'true', 'ON'],
   LOG_LEVEL: [CANARY, 'verbose'],
   KEEP_ALIVE_MS: [CANARY, '999', '3600001'],
@@ -58,6 +59,7 @@ test('an empty environment is a whole configuration, for one at their own machin
     NODE_ENV: 'development',
     HOST: '127.0.0.1',
     PORT: 4000,
+    DATABASE_CONNECTIONS_MAX: 38,
     PREPARED_STATEMENTS: 'on',
     DATA_DIR: '.data',
     LOG_LEVEL: 'info',
@@ -100,6 +102,7 @@ test('every variable is read, and strangers are left alone', () => {
     PORT: '0',
     DATABASE_URL: 'postgres://user:secret@db:5432/ledger?sslmode=require',
     DIRECT_DATABASE_URL: 'postgresql:///ledger',
+    DATABASE_CONNECTIONS_MAX: '15',
     PREPARED_STATEMENTS: 'off',
     DATA_DIR: '/var/lib/thesaurum',
     LOG_LEVEL: 'silent',
@@ -136,7 +139,7 @@ test('every variable is read, and strangers are left alone', () => {
     PERSISTED_OPERATIONS: '/etc/thesaurum/operations.json',
   }
   const numbers = Object.entries(environment).filter(([, text]) => /^\d+$/.test(text))
-  expect(numbers).toHaveLength(29)
+  expect(numbers).toHaveLength(30)
   const origins = 'https://app.example.com, http://localhost:3000'
   expect(readConfig({ ...environment, ALLOWED_ORIGINS: origins, HOME: '/root', PATH: '' })).toEqual({
     ...environment,
