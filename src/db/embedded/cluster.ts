@@ -38,7 +38,7 @@ export interface Cluster {
   readonly password: string
   readonly user: SystemUser | undefined
   readonly binaries: Binaries
-  /** A setting on the postmaster's command line that tells it, for certain, as the one of this folder. */
+  /** A setting on the postmaster's command line by which it is known for certain as the one of this folder. */
   readonly mark: string
 }
 

@@ -9,7 +9,7 @@ import { type Cluster, nameFromInside } from './cluster.ts'
 import { childEnvironment, lastWords, runAs } from './system-user.ts'
 
 /**
- * PostgreSQL's first process, as the cluster's postmaster.pid tells of it. It may be a child of ours or one that another server
+ * PostgreSQL's first process, as the cluster's postmaster.pid names it. It may be a child of ours or one that another server
  * left behind: both are found, watched and stopped in the same way, by process id. The file alone proves nothing, as it outlives
  * a crash and its process id may be anybody's by now: a process counts when its command line carries the cluster's mark.
  */
