@@ -40,13 +40,17 @@ afterAll(async () => {
 
 const dropCheckpoints = () => ledger.test.pool.query('delete from private.balance_checkpoints')
 
-/** Writes the checkpoints of an account at these numbers, straight from its entries. */
+/**
+ * Writes the checkpoints of an account at these numbers, straight from its entries. The ledger may write one of them first: it fills
+ * the gaps that earlier reads met.
+ */
 async function writeCheckpoints(account: string, sequences: readonly number[]): Promise<void> {
   const entries = await readAccount(ledger.test, account)
   for (const sequence of sequences) {
     const { balance, createdAt, transactionId } = entries[sequence - 1] as (typeof entries)[number]
     await ledger.test.pool.query(
-      `insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id) values ($1, $2, $3, $4, $5)`,
+      `insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id) values ($1, $2, $3, $4, $5)
+       on conflict do nothing`,
       [account, sequence, balance.toString(), createdAt, transactionId],
     )
   }
