@@ -6,7 +6,7 @@ import { hashPassword } from './passwords.ts'
 import { endSessionsOf } from './sessions.ts'
 import { checkPassword } from './sign-in.ts'
 import type { Throttle } from './throttle.ts'
-import type { UserChangesOn } from './user-changes.ts'
+import { lockOutSessions, type UserChangesOn } from './user-changes.ts'
 
 export interface PasswordChange {
   userId: string
@@ -38,6 +38,7 @@ export async function changePassword(
   await attempt.succeed()
   const passwordHash = await hashPassword(newPassword)
   return inTransaction(pool, limits, async (tx) => {
+    await lockOutSessions(tx, userId)
     const changed = await tx
       .update(users)
       .set({ passwordHash, updatedAt: sql`clock_timestamp()` })

@@ -41,7 +41,8 @@ export async function signIn(
   if (!user || !isRight) return undefined
   await attempt.succeed()
   const session = await openSession(database, user.id, sessions)
-  // A new password ends all sessions that exist at that time. It may have been set just before this session existed.
+  // A new password ends all sessions that exist at that time. It may have been set just before this session existed:
+  // then it is committed, since the session waited for it.
   if ((await readUser())?.passwordHash !== user.passwordHash) {
     await endSession(database, session.token)
     return undefined

@@ -11,6 +11,10 @@ import { endSessionsOf } from './sessions.ts'
 /*
  * Changes of users. Each runs in one database transaction with the end of the user's sessions, so that no session outlives
  * what it was opened with.
+ *
+ * A new password locks the user's row against the foreign key of a new session. So a session is either there when the user's
+ * sessions end, or is opened after the change is committed, and then `signIn` sees the new password. A new e-mail address
+ * has this lock of its own, since the address is a key.
  */
 
 /** What the changes run on. */
@@ -62,6 +66,11 @@ function lockUsers(tx: Database, userId: string, withOperators: boolean) {
     .for('no key update')
 }
 
+/** Keeps sessions of a user from being opened until the database transaction ends. */
+export async function lockOutSessions(tx: Database, userId: string): Promise<void> {
+  await tx.select({ id: users.id }).from(users).where(eq(users.id, userId)).for('update')
+}
+
 /**
  * Gives a user a new password, whatever it was, and ends all sessions of that user.
  *
@@ -71,6 +80,7 @@ function lockUsers(tx: Database, userId: string, withOperators: boolean) {
 export async function setPassword({ pool, limits }: UserChangesOn, userId: string, password: string): Promise<boolean> {
   const passwordHash = await hashPassword(password)
   return inTransaction(pool, limits, async (tx) => {
+    await lockOutSessions(tx, userId)
     const changed = await tx
       .update(users)
       .set({ passwordHash, updatedAt: sql`clock_timestamp()` })
