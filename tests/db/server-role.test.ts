@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { expect, inject, onTestFinished, test } from 'vitest'
+import { migrateDatabase } from '../../src/db/migrate.ts'
 import { expectRefusal, runCommand, runCommandHere } from '../support/command-line.ts'
 import { openTestDatabase, type TestDatabase } from '../support/database.ts'
 import { askWith } from '../support/sign-in.ts'
@@ -49,6 +50,19 @@ test('with the rights of docs/security.md a server starts, posts and verifies, a
     const run = runCommand(command.split(' '), { DATABASE_URL: url })
     expect(await run.waitForExit(), `${command}: ${run.stderr()}`).toBe(0)
   }
+})
+
+test('a role that may read checkpoints may read the view of entries after the migration that makes it', async () => {
+  const { database, url } = await openAs(RIGHTS.replace(/^alter default privileges.*\n/m, ''))
+  const forget = `delete from drizzle.__drizzle_migrations where created_at >= (
+    select max(created_at) from drizzle.__drizzle_migrations)`
+  await database.pool.query(`drop view private.entries cascade; ${forget}`)
+  await migrateDatabase(database.url)
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  onTestFinished(() => client.end())
+  const { rows } = await client.query('select count(*)::int as count from private.entries')
+  expect(rows).toEqual([{ count: 0 }])
 })
 
 test.each(['serve', 'migrate'])('%s says that a role may not run the migrations that are missing', async (command) => {

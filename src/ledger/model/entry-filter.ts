@@ -42,6 +42,9 @@ export const filterNames = sql.raw('id, direction, kind, counterparty_id, amount
 /**
  * The entries `low` … `high` of the account of `request` that match its filter. With an order, it has the first
  * `request.size` entries of each side. PostgreSQL reads them from the index, and stops when it has enough.
+ *
+ * It names the table and not private.entries, because each side has conditions of its own: a filter for debits reads no
+ * credits.
  */
 export function matchingEntries(low: SQL, high: SQL, order?: 'asc' | 'desc'): SQL {
   const side = (sequence: SQL, change: SQL, isSide: SQL) => sql`(

@@ -11,22 +11,19 @@ export const insertMissingCheckpoints = preparedOnce((database) =>
   database
     .insert(balanceCheckpoints)
     .select(
-      sql`select request.account_id, counted.sequence, counted.balance::bigint, counted.created_at, counted.id
+      sql`select request.account_id, counted.sequence, counted.balance::bigint, counted.created_at, counted.transaction_id
       from (select ${sql.placeholder('accountId')}::uuid as account_id, ${sql.placeholder('low')}::bigint as low,
         ${sql.placeholder('high')}::bigint as high) request
       cross join lateral (
-        select sequence, created_at, id, base.balance + sum(change) over (order by sequence) as balance
+        select sequence, created_at, transaction_id, base.balance + sum(change) over (order by sequence) as balance
         from (
           select 0::bigint as balance where request.low = 0
           union all
           select balance from private.balance_checkpoints where user_id = request.account_id and sequence = request.low and request.low > 0
         ) base
         cross join (
-          select destination_sequence as sequence, amount as change, created_at, id from public.transactions
-          where destination_user_id = request.account_id and destination_sequence > request.low and destination_sequence <= request.high
-          union all
-          select source_sequence, -amount, created_at, id from public.transactions
-          where source_user_id = request.account_id and source_sequence > request.low and source_sequence <= request.high
+          select sequence, change, created_at, transaction_id from private.entries
+          where account_id = request.account_id and sequence > request.low and sequence <= request.high
         ) entry
       ) counted
       where counted.sequence % ${sql.placeholder('interval')}::bigint = 0 or counted.sequence = request.high`,

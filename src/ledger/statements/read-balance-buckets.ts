@@ -42,14 +42,9 @@ export function parseMovedBuckets(moved: string | null): Map<number, MovedBucket
 export const readBalanceBuckets = preparedOnce((database) =>
   database
     .select({
-      final:
-        sql<boolean>`coalesce(greatest(last_credit.created_at, last_debit.created_at) >= bounds.until - interval '1 microsecond', false)`.as(
-          'final',
-        ),
+      final: sql<boolean>`coalesce(last.created_at >= bounds.until - interval '1 microsecond', false)`.as('final'),
       low: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('low'),
-      high: sql`coalesce(bound.sequence, greatest(last_credit.sequence, last_debit.sequence), 0)`
-        .mapWith(Number)
-        .as('high'),
+      high: sql`coalesce(bound.sequence, last.sequence, 0)`.mapWith(Number).as('high'),
       /** The balance at the checkpoint before the window. */
       base: sql`coalesce(checkpoint.balance, 0)`.mapWith(readAmount).as('base'),
       moved: sql<string | null>`moved.buckets`.as('moved'),
@@ -73,13 +68,8 @@ export const readBalanceBuckets = preparedOnce((database) =>
         where user_id = request.id and through >= bounds.until order by through limit 1
       ) bound on true
       left join lateral (
-        select created_at, destination_sequence as sequence from public.transactions
-        where destination_user_id = request.id order by destination_sequence desc limit 1
-      ) last_credit on true
-      left join lateral (
-        select created_at, source_sequence as sequence from public.transactions
-        where source_user_id = request.id order by source_sequence desc limit 1
-      ) last_debit on true
+        select created_at, sequence from private.entries where account_id = request.id order by sequence desc limit 1
+      ) last on true
       left join lateral (
         select json_agg(json_build_array(bucket, entry_count, credited::text, debited::text, lowest::text, highest::text))::text as buckets
         from (select bucket, count(*) as entry_count, min(balance) as lowest, max(balance) as highest,
@@ -87,15 +77,9 @@ export const readBalanceBuckets = preparedOnce((database) =>
         from (
           select width_bucket(created_at, bounds.bounds) as bucket, change,
             coalesce(checkpoint.balance, 0) + sum(change) over (order by sequence rows unbounded preceding) as balance
-          from (
-            select destination_sequence as sequence, created_at, amount as change from public.transactions
-            where destination_user_id = request.id and destination_sequence > coalesce(checkpoint.sequence, 0)
-              and destination_sequence < coalesce(bound.sequence, 9223372036854775807) and created_at < bounds.until
-            union all
-            select source_sequence, created_at, -amount from public.transactions
-            where source_user_id = request.id and source_sequence > coalesce(checkpoint.sequence, 0)
-              and source_sequence < coalesce(bound.sequence, 9223372036854775807) and created_at < bounds.until
-          ) entry
+          from private.entries
+          where account_id = request.id and sequence > coalesce(checkpoint.sequence, 0)
+            and sequence < coalesce(bound.sequence, 9223372036854775807) and created_at < bounds.until
         ) running
         group by bucket) grouped
       ) moved on true`,

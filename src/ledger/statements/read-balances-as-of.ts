@@ -12,16 +12,11 @@ import { preparedOnce } from '../../db/prepared.ts'
 export const readBalancesAsOf = preparedOnce((database) =>
   database
     .select({
-      balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(readAmount).as('balance'),
-      sequence: sql`coalesce(checkpoint.sequence, 0) + credits.length + debits.length`.mapWith(Number).as('sequence'),
-      final:
-        sql<boolean>`coalesce(greatest(last_credit.created_at, last_debit.created_at) >= request.moment, false)`.as(
-          'final',
-        ),
+      balance: sql`coalesce(checkpoint.balance, 0) + moved.total`.mapWith(readAmount).as('balance'),
+      sequence: sql`coalesce(checkpoint.sequence, 0) + moved.length`.mapWith(Number).as('sequence'),
+      final: sql<boolean>`coalesce(last.created_at >= request.moment, false)`.as('final'),
       low: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('low'),
-      high: sql`coalesce(bound.sequence, greatest(last_credit.sequence, last_debit.sequence), 0)`
-        .mapWith(Number)
-        .as('high'),
+      high: sql`coalesce(bound.sequence, last.sequence, 0)`.mapWith(Number).as('high'),
     })
     .from(
       sql`unnest(${sql.placeholder('ids')}::uuid[], ${sql.placeholder('moments')}::timestamptz[])
@@ -35,23 +30,13 @@ export const readBalancesAsOf = preparedOnce((database) =>
         where user_id = request.id and through > request.moment order by through limit 1
       ) bound on true
       cross join lateral (
-        select coalesce(sum(amount), 0) as total, count(*) as length from public.transactions
-        where destination_user_id = request.id and destination_sequence > coalesce(checkpoint.sequence, 0)
-          and destination_sequence < coalesce(bound.sequence, 9223372036854775807) and created_at <= request.moment
-      ) credits
-      cross join lateral (
-        select coalesce(sum(amount), 0) as total, count(*) as length from public.transactions
-        where source_user_id = request.id and source_sequence > coalesce(checkpoint.sequence, 0)
-          and source_sequence < coalesce(bound.sequence, 9223372036854775807) and created_at <= request.moment
-      ) debits
+        select coalesce(sum(change), 0) as total, count(*) as length from private.entries
+        where account_id = request.id and sequence > coalesce(checkpoint.sequence, 0)
+          and sequence < coalesce(bound.sequence, 9223372036854775807) and created_at <= request.moment
+      ) moved
       left join lateral (
-        select created_at, destination_sequence as sequence from public.transactions
-        where destination_user_id = request.id order by destination_sequence desc limit 1
-      ) last_credit on true
-      left join lateral (
-        select created_at, source_sequence as sequence from public.transactions
-        where source_user_id = request.id order by source_sequence desc limit 1
-      ) last_debit on true`,
+        select created_at, sequence from private.entries where account_id = request.id order by sequence desc limit 1
+      ) last on true`,
     )
     .orderBy(sql`request.position`)
     .prepare('read_balances_as_of'),

@@ -19,9 +19,7 @@ export const readCheckpointGaps = preparedOnce((database) =>
         from (
           select user_id as account_id, sequence from private.balance_checkpoints
           union
-          select id, greatest(
-            (select max(destination_sequence) from public.transactions where destination_user_id = users.id),
-            (select max(source_sequence) from public.transactions where source_user_id = users.id)) from public.users
+          select id, (select max(sequence) from private.entries where account_id = users.id) from public.users
         ) mark
         where sequence is not null
       ) gap`,

@@ -16,11 +16,11 @@ export const readEntries = preparedOnce((database) =>
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       sequence: sql`entry.sequence`.mapWith(Number).as('sequence'),
       change: sql`entry.change`.mapWith(readAmount).as('change'),
-      balanceAfter: sql`(coalesce(checkpoint.balance, 0) + credits.total - debits.total
+      balanceAfter: sql`(coalesce(checkpoint.balance, 0) + before.total
         + sum(entry.change) over (partition by request.position order by entry.sequence))::bigint`
         .mapWith(readAmount)
         .as('balance_after'),
-      id: sql<TransactionId>`entry.id`.as('id'),
+      id: sql<TransactionId>`entry.transaction_id`.as('id'),
       ...entryColumns,
     })
     .from(
@@ -31,22 +31,10 @@ export const readEntries = preparedOnce((database) =>
         where user_id = request.id and sequence < request.low order by sequence desc limit 1
       ) checkpoint on true
       cross join lateral (
-        select coalesce(sum(amount), 0) as total from public.transactions
-        where destination_user_id = request.id and destination_sequence > coalesce(checkpoint.sequence, 0)
-          and destination_sequence < request.low
-      ) credits
-      cross join lateral (
-        select coalesce(sum(amount), 0) as total from public.transactions
-        where source_user_id = request.id and source_sequence > coalesce(checkpoint.sequence, 0)
-          and source_sequence < request.low
-      ) debits
-      cross join lateral (
-        select destination_sequence as sequence, amount as change, * from public.transactions
-        where destination_user_id = request.id and destination_sequence between request.low and request.high
-        union all
-        select source_sequence, -amount, * from public.transactions
-        where source_user_id = request.id and source_sequence between request.low and request.high
-      ) entry`,
+        select coalesce(sum(change), 0) as total from private.entries
+        where account_id = request.id and sequence > coalesce(checkpoint.sequence, 0) and sequence < request.low
+      ) before
+      join private.entries entry on entry.account_id = request.id and entry.sequence between request.low and request.high`,
     )
     .orderBy(sql`request.position, entry.sequence desc`)
     .prepare('read_entries'),

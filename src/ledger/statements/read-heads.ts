@@ -15,15 +15,13 @@ export const readHeads = preparedOnce((database) =>
   database
     .select({
       accountId: sql<AccountId>`account.id`.as('account_id'),
-      balance: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`.mapWith(readAmount).as('balance'),
+      balance: sql`coalesce(checkpoint.balance, 0) + tail.total`.mapWith(readAmount).as('balance'),
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
-      tailLength: sql`credits.length + debits.length`.mapWith(Number).as('tail_length'),
-      lastSequence: sql`coalesce(greatest(credits.last, debits.last), checkpoint.sequence, 0)`
-        .mapWith(Number)
-        .as('last_sequence'),
-      createdAt: sql<Instant | null>`${selectInstant(
-        sql`coalesce(greatest(credits.last_at, debits.last_at), checkpoint.through)`,
-      )}`.as('created_at'),
+      tailLength: sql`tail.length`.mapWith(Number).as('tail_length'),
+      lastSequence: sql`coalesce(tail.last, checkpoint.sequence, 0)`.mapWith(Number).as('last_sequence'),
+      createdAt: sql<Instant | null>`${selectInstant(sql`coalesce(tail.last_at, checkpoint.through)`)}`.as(
+        'created_at',
+      ),
       clock: sql`(extract(epoch from clock_timestamp()) * 1000000)::bigint`.mapWith(Number).as('clock'),
     })
     .from(
@@ -33,15 +31,10 @@ export const readHeads = preparedOnce((database) =>
         where user_id = account.id order by through desc limit 1
       ) checkpoint on true
       cross join lateral (
-        select coalesce(sum(amount), 0) as total, count(*) as length, max(destination_sequence) as last, max(created_at) as last_at
-        from public.transactions
-        where destination_user_id = account.id and destination_sequence > coalesce(checkpoint.sequence, 0)
-      ) credits
-      cross join lateral (
-        select coalesce(sum(amount), 0) as total, count(*) as length, max(source_sequence) as last, max(created_at) as last_at
-        from public.transactions
-        where source_user_id = account.id and source_sequence > coalesce(checkpoint.sequence, 0)
-      ) debits`,
+        select coalesce(sum(change), 0) as total, count(*) as length, max(sequence) as last, max(created_at) as last_at
+        from private.entries
+        where account_id = account.id and sequence > coalesce(checkpoint.sequence, 0)
+      ) tail`,
     )
     .prepare('read_heads'),
 )

@@ -19,9 +19,7 @@ export const readMatchingEntries = preparedOnce((database) =>
       checkpointSequence: sql`coalesce(checkpoint.sequence, 0)`.mapWith(Number).as('checkpoint_sequence'),
       sequence: sql<number | null>`entry.sequence`.mapWith(Number).as('sequence'),
       change: sql`entry.change`.mapWith(readAmount).as('change'),
-      balanceAfter: sql`coalesce(checkpoint.balance, 0) + credits.total - debits.total`
-        .mapWith(readAmount)
-        .as('balance_after'),
+      balanceAfter: sql`coalesce(checkpoint.balance, 0) + tail.total`.mapWith(readAmount).as('balance_after'),
       id: sql<TransactionId>`entry.id`.as('id'),
       ...entryColumns,
     })
@@ -42,15 +40,9 @@ export const readMatchingEntries = preparedOnce((database) =>
         where user_id = request.id and through <= entry.created_at order by through desc limit 1
       ) checkpoint on true
       cross join lateral (
-        select coalesce(sum(amount), 0) as total from public.transactions
-        where destination_user_id = request.id and destination_sequence > coalesce(checkpoint.sequence, 0)
-          and destination_sequence <= entry.sequence
-      ) credits
-      cross join lateral (
-        select coalesce(sum(amount), 0) as total from public.transactions
-        where source_user_id = request.id and source_sequence > coalesce(checkpoint.sequence, 0)
-          and source_sequence <= entry.sequence
-      ) debits`,
+        select coalesce(sum(change), 0) as total from private.entries
+        where account_id = request.id and sequence > coalesce(checkpoint.sequence, 0) and sequence <= entry.sequence
+      ) tail`,
     )
     .orderBy(sql`request.position, entry.sequence desc`)
     .prepare('read_matching_entries'),
