@@ -63,7 +63,7 @@ export function isTimeout(error: unknown): boolean {
   return false
 }
 
-/** What to do about a failed database transaction. `fault`: never again, it is ours to mend. */
+/** What to do about a failed database transaction. `fault`: never again: it is an error of ours. */
 export type Remedy = 'again' | 'reconnect' | 'fault'
 
 const REMEDIES: Readonly<Record<string, Remedy>> = {

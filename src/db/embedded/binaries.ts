@@ -32,7 +32,7 @@ export async function openBinaries(options: {
   const inPlace = join(installed, 'native')
   let trial = await tryOut(inPlace, user)
   if (trial.binaries) return trial.binaries
-  await mend(inPlace).catch(() => {})
+  await repair(inPlace).catch(() => {})
   trial = await tryOut(inPlace, user)
   if (trial.binaries) return trial.binaries
   if (trial.hopeless) throw unusable(trial.failure)
@@ -49,7 +49,7 @@ export async function openBinaries(options: {
   try {
     await cp(inPlace, fresh, { recursive: true, verbatimSymlinks: true })
     await makeReadable(fresh)
-    await mend(fresh)
+    await repair(fresh)
     await rm(copy, { recursive: true, force: true })
     await rename(fresh, copy).catch(ignoreAnotherWinner)
   } finally {
@@ -98,7 +98,7 @@ async function tryOut(folder: string, user: SystemUser | undefined): Promise<Tri
 }
 
 /** What the package's install script does, which npm may have refused to run: the links that npm cannot pack. */
-async function mend(folder: string): Promise<void> {
+async function repair(folder: string): Promise<void> {
   const text = await readFile(join(folder, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(text) as { source: string; target: string }[]) {
     await symlink(basename(source), join(folder, target.replace(/^native\//, ''))).catch(ignoreExisting)

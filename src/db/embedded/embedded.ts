@@ -7,7 +7,7 @@ import { Owner } from './owner.ts'
  * (DATABASE_URL) for one that is made, started, watched and stopped by the server that owns it.
  *
  * Promises: real PostgreSQL with durable commits; on 127.0.0.1 alone, behind a random password; one owner for a folder at any time;
- * the server's death does not stop PostgreSQL, and the next server takes it over; PostgreSQL's death is mended on the same URL. Limits:
+ * the server's death does not stop PostgreSQL, and the next server takes it over; PostgreSQL's death is repaired on the same URL. Limits:
  * Linux with glibc, or macOS; no upgrade from one major version of PostgreSQL to the next; its log is turned over at a start only.
  *
  * cluster.ts has the folder, binaries.ts and system-user.ts what runs and as whom, postmaster.ts the process, owner.ts the lock.
