@@ -39,7 +39,7 @@ export const RESULT_CODES = {
     description: 'There is no such user.',
     message: REFUSAL_MESSAGES.USER_NOT_FOUND,
     retryable: false,
-    remedy: 'Check the id in `userId`. An account that you may not use looks the same.',
+    remedy: 'Check the id in `userId`. To a user, an account that is not theirs looks the same.',
   },
   SAME_USER: {
     type: 'SameUserError',
@@ -101,14 +101,14 @@ export const RESULT_CODES = {
     description: 'The user is the last operator who can sign in.',
     message: 'No other operator has a password, so nobody could run the ledger. Make another operator first.',
     retryable: false,
-    remedy: 'Make another operator with a password first.',
+    remedy: 'Make one with `createUser`, or give one who has none a password with `setPassword`.',
   },
   TOO_MANY_ATTEMPTS: {
     type: 'TooManyAttemptsError',
-    description: 'There were too many attempts to sign in: see `retryAfterSeconds`.',
-    message: 'Too many attempts to sign in. Try again after `retryAfterSeconds`.',
+    description: 'Too many attempts with a wrong password: see `retryAfterSeconds`.',
+    message: 'Too many failed attempts. Try again after `retryAfterSeconds`.',
     retryable: true,
-    remedy: 'Wait for `retryAfterSeconds`, then sign in again.',
+    remedy: 'Wait for `retryAfterSeconds`, then send the request again.',
   },
   API_TOKEN_NOT_FOUND: {
     type: 'ApiTokenNotFoundError',

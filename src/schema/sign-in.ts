@@ -39,6 +39,11 @@ builder.objectType(TooManyAttemptsError, {
   }),
 })
 
+/** Says for clients why a password was not checked. */
+export function passwordCheckError(error: unknown): unknown {
+  return error instanceof Throttled ? new TooManyAttemptsError(error.retryAfterMs) : passwordError(error)
+}
+
 const LoginInput = builder.inputType('LoginInput', {
   description: 'Who signs in.',
   fields: (t) => ({
@@ -109,7 +114,7 @@ builder.mutationFields((t) => ({
     },
     resolve: async (_root, { input }, { auth, client }) => {
       const session = await auth.signIn({ ...input, client }).catch((error) => {
-        throw error instanceof Throttled ? new TooManyAttemptsError(error.retryAfterMs) : passwordError(error)
+        throw passwordCheckError(error)
       })
       if (!session) throw new InvalidCredentialsError()
       return session

@@ -1,4 +1,3 @@
-import { TooManyAttemptsError as Throttled } from '../auth/model/sign-in-errors.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
@@ -6,7 +5,7 @@ import { EmailTakenError, ErrorInterface, MutationError, passwordError } from '.
 import { userId } from './ids.ts'
 import { UserNotFoundError } from './posting-errors.ts'
 import { requestError } from './request-error.ts'
-import { InvalidCredentialsError, TooManyAttemptsError } from './sign-in.ts'
+import { InvalidCredentialsError, passwordCheckError, TooManyAttemptsError } from './sign-in.ts'
 import { email, newPassword, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN, shownPassword } from './text.ts'
 import { Role, User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
@@ -22,6 +21,12 @@ builder.objectType(LastOperatorError, {
   description: 'The user is the last operator who can sign in.',
   interfaces: [ErrorInterface],
 })
+
+const NEW_PASSWORD = {
+  required: true,
+  description: `From ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, spaces around them included.`,
+  validate: { schema: newPassword },
+} as const
 
 const UpdateUserInput = builder.inputType('UpdateUserInput', {
   description: 'What to change of a user. What is left out, or null, stays as it is.',
@@ -42,11 +47,7 @@ const SetPasswordInput = builder.inputType('SetPasswordInput', {
   description: 'A new password for a user.',
   fields: (t) => ({
     userId: t.id({ required: true, description: 'Whose password to set.', validate: { schema: userId } }),
-    password: t.string({
-      required: true,
-      description: `From ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, spaces around them included.`,
-      validate: { schema: newPassword },
-    }),
+    password: t.string(NEW_PASSWORD),
   }),
 })
 
@@ -58,11 +59,7 @@ const ChangePasswordInput = builder.inputType('ChangePasswordInput', {
       description: 'The password that is valid now.',
       validate: { schema: shownPassword },
     }),
-    newPassword: t.string({
-      required: true,
-      description: `From ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, spaces around them included.`,
-      validate: { schema: newPassword },
-    }),
+    newPassword: t.string(NEW_PASSWORD),
   }),
 })
 
@@ -149,7 +146,7 @@ builder.mutationFields((t) => ({
       const { auth, client, token, viewer } = context
       if (viewer.userId === null || token === null) throw noPassword()
       const isChanged = await auth.changePassword({ ...input, userId: viewer.userId, token, client }).catch((error) => {
-        throw error instanceof Throttled ? new TooManyAttemptsError(error.retryAfterMs) : passwordError(error)
+        throw passwordCheckError(error)
       })
       if (!isChanged) throw new InvalidCredentialsError('The current password is wrong.')
       return changed(viewer.userId, context)

@@ -37,7 +37,7 @@ function tampered(change: (bytes: Buffer) => void): string {
 const BAD: readonly (readonly [name: string, cursor: () => string, code: string])[] = [
   ['is of another account', () => cursors[1] ?? '', 'BAD_USER_INPUT'],
   [
-    'is of an account that there is none of',
+    'is of an account that does not exist',
     () => cursorLike({ accountId: toAccountId(randomUUID()) }),
     'BAD_USER_INPUT',
   ],

@@ -210,7 +210,7 @@ test('a required value that is missing is refused by the name of its field', asy
   }
 })
 
-test('an input field that there is none of is refused, and its value is not repeated', async () => {
+test('an unknown input field is refused, and its value is not repeated', async () => {
   for (const name of ['Mutation.createUser', 'Mutation.deposit', 'Mutation.transfer']) {
     for (const form of ['variable', 'literal'] as const) {
       const verdict = await judge(

@@ -55,7 +55,7 @@ describe.each(['development', 'elsewhere'] as const)('%s', (where) => {
   })
 })
 
-test('an account that there is none of has one sentence, in a posting and in a subscription', async () => {
+test('an account that does not exist has one sentence, in a posting and in a subscription', async () => {
   const nobody = `user_${randomUUID()}`
   const posted = await servers.elsewhere.ask(
     `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${nobody}", amount: 1 }) {

@@ -126,7 +126,7 @@ test('one user in two spellings cannot pay themselves', async () => {
   expect(await countPosted()).toEqual(before)
 })
 
-test('a user that there is none of neither pays nor is paid', async () => {
+test('a user who does not exist neither pays nor is paid', async () => {
   const id = await makeUser(500)
   const nobody = `user_${randomUUID()}`
   const before = await countPosted()

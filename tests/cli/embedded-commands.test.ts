@@ -85,50 +85,53 @@ test('at SIGHUP subscribers are sent away to come back, and do not hold up the s
 test.each([
   ['the server alone', false],
   ['the server and PostgreSQL', true],
-])('kill -9 of %s loses nothing that was acknowledged, and the next start mends it by itself', async (_what, both) => {
-  const first = serve()
-  const endpoint = await endpointOf(first)
-  const { data } = await askAt(
-    endpoint,
-    'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
-    { email: `${randomUUID()}@example.com` },
-  )
-  const userId = data.createUser.user.id
-  const acknowledged: string[] = []
-  const unknown: string[] = []
-  const post = async () => {
-    while (unknown.length === 0) {
-      const key = randomUUID()
-      const answer = await askAt(endpoint, DEPOSIT, { key, userId }).catch(() => undefined)
-      if (answer?.data?.deposit.replayed === false) acknowledged.push(key)
-      else unknown.push(key)
+])(
+  'kill -9 of %s loses nothing that was acknowledged, and the next start repairs what is left',
+  async (_what, both) => {
+    const first = serve()
+    const endpoint = await endpointOf(first)
+    const { data } = await askAt(
+      endpoint,
+      'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
+      { email: `${randomUUID()}@example.com` },
+    )
+    const userId = data.createUser.user.id
+    const acknowledged: string[] = []
+    const unknown: string[] = []
+    const post = async () => {
+      while (unknown.length === 0) {
+        const key = randomUUID()
+        const answer = await askAt(endpoint, DEPOSIT, { key, userId }).catch(() => undefined)
+        if (answer?.data?.deposit.replayed === false) acknowledged.push(key)
+        else unknown.push(key)
+      }
     }
-  }
-  const posting = Promise.all([post(), post(), post(), post()])
-  await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(50), { interval: 5 })
-  const postmaster = (await postmasterOf(dataDir)) as number
-  if (both) process.kill(postmaster, 'SIGKILL')
-  first.child.kill('SIGKILL')
-  expect(await first.waitForExit()).toBe('SIGKILL')
-  await posting
-  await vi.waitFor(() => expect(isRunning(postmaster)).toBe(!both))
+    const posting = Promise.all([post(), post(), post(), post()])
+    await vi.waitFor(() => expect(acknowledged.length).toBeGreaterThan(50), { interval: 5 })
+    const postmaster = (await postmasterOf(dataDir)) as number
+    if (both) process.kill(postmaster, 'SIGKILL')
+    first.child.kill('SIGKILL')
+    expect(await first.waitForExit()).toBe('SIGKILL')
+    await posting
+    await vi.waitFor(() => expect(isRunning(postmaster)).toBe(!both))
 
-  const second = serve()
-  const again = await endpointOf(second)
-  const outcomes = await Promise.all(
-    acknowledged.map(async (key) => (await askAt(again, DEPOSIT, { key, userId })).data.deposit.replayed),
-  )
-  expect(outcomes.filter((replayed) => !replayed)).toEqual([])
-  for (const key of unknown) await askAt(again, DEPOSIT, { key, userId })
-  const { data: after } = await askAt(again, 'query ($id: ID!) { user(id: $id) { balance { amount sequence } } }', {
-    id: userId,
-  })
-  const count = acknowledged.length + unknown.length
-  expect(after.user.balance).toEqual({ amount: String(count), sequence: count })
+    const second = serve()
+    const again = await endpointOf(second)
+    const outcomes = await Promise.all(
+      acknowledged.map(async (key) => (await askAt(again, DEPOSIT, { key, userId })).data.deposit.replayed),
+    )
+    expect(outcomes.filter((replayed) => !replayed)).toEqual([])
+    for (const key of unknown) await askAt(again, DEPOSIT, { key, userId })
+    const { data: after } = await askAt(again, 'query ($id: ID!) { user(id: $id) { balance { amount sequence } } }', {
+      id: userId,
+    })
+    const count = acknowledged.length + unknown.length
+    expect(after.user.balance).toEqual({ amount: String(count), sequence: count })
 
-  await expectStop(second, 'SIGTERM')
-  expect(isRunning(postmaster)).toBe(false)
-})
+    await expectStop(second, 'SIGTERM')
+    expect(isRunning(postmaster)).toBe(false)
+  },
+)
 
 test('a second server on the same data is refused, and the first goes on', async () => {
   const first = serve()
@@ -144,7 +147,7 @@ test('a second server on the same data is refused, and the first goes on', async
   await expectStop(first, 'SIGTERM')
 })
 
-test('a port in use is told, and the database that was started for it is stopped', async () => {
+test('a port in use is reported, and the database that was started for it is stopped', async () => {
   const holder = createServer().listen(0, '127.0.0.1')
   await once(holder, 'listening')
   onTestFinished(() => void holder.close())

@@ -32,11 +32,11 @@ test.each([
   ['has no password', { password: '' }, '', 'The database asks for a password, but DATABASE_URL has none.'],
   ['asks for SSL', {}, '?sslmode=no-verify', 'DATABASE_URL asks for SSL, but the database does not support it.'],
   ['is of read-only sessions', {}, '?options=-c%20default_transaction_read_only%3Don', /^The database is read-only/],
-])('a DATABASE_URL that %s is told in a sentence', async (_what, parts, query, sentence) => {
+])('a DATABASE_URL that %s is reported in a sentence', async (_what, parts, query, sentence) => {
   expectRefusal(await serve({ DATABASE_URL: urlWith(parts) + query }), sentence)
 })
 
-test('a port in use is told', async () => {
+test('a port in use is reported', async () => {
   const database = await databaseForTest()
   const { port } = await listen(createServer())
   expectRefusal(
@@ -49,7 +49,7 @@ test('a port in use is told', async () => {
   )
 })
 
-test('a PostgreSQL that is not there is told', async () => {
+test('a PostgreSQL that is not there is reported', async () => {
   const DATABASE_URL = urlWith({ hostname: '127.0.0.1', port: '1', password: 'rosebud' })
   expectRefusal(
     await serve({ DATABASE_URL }),
@@ -57,12 +57,12 @@ test('a PostgreSQL that is not there is told', async () => {
   )
 })
 
-test('a name that is nobody is told', async () => {
+test('a name that is nobody is reported', async () => {
   const DATABASE_URL = 'postgres://ada:rosebud@nowhere.invalid/ledger'
   expectRefusal(await serve({ DATABASE_URL }), /^The database cannot be reached at nowhere\.invalid \(E\w+\)\./)
 })
 
-test('an address that does not speak PostgreSQL is told', async () => {
+test('an address that does not speak PostgreSQL is reported', async () => {
   const stranger = createServer((socket) => {
     socket.on('error', () => {})
     socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')
@@ -74,7 +74,7 @@ test('an address that does not speak PostgreSQL is told', async () => {
   )
 })
 
-test('a wrong password, and a user who is not there, are told', async () => {
+test('a wrong password, and a user who is not there, are reported', async () => {
   for (const parts of [{ password: 'rosebud' }, { username: 'rosebud' }]) {
     expectRefusal(
       await serve({ DATABASE_URL: urlWith(parts) }),
@@ -83,14 +83,14 @@ test('a wrong password, and a user who is not there, are told', async () => {
   }
 })
 
-test('a database that is not there is told', async () => {
+test('a database that is not there is reported', async () => {
   expectRefusal(
     await serve({ DATABASE_URL: urlWith({ pathname: '/rosebud' }) }),
     'The database named in DATABASE_URL does not exist: create it first.',
   )
 })
 
-test('a role that may not make tables is told', async () => {
+test('a role that may not make tables is reported', async () => {
   const database = await databaseForTest()
   const role = `thesaurum_guest_${randomUUID().replaceAll('-', '')}`
   await database.pool.query(`create role ${role} login password 'rosebud'; drop schema drizzle cascade`)
@@ -111,14 +111,14 @@ test('a start that fails in its last step ends, with all that it knows', async (
   expect(run.stderr()).toContain('violates check constraint "closed"')
 })
 
-test('a role that commits without waiting for the disk is told', async () => {
+test('a role that commits without waiting for the disk is reported', async () => {
   const database = await databaseForTest()
   const name = new URL(database.url).pathname.slice(1)
   await database.pool.query(`alter database ${name} set synchronous_commit = off`)
   expectRefusal(await serve({ DATABASE_URL: database.url }), /^synchronous_commit is off for this role or database/)
 })
 
-test('an address that is not of this machine is told', async () => {
+test('an address that is not of this machine is reported', async () => {
   const database = await databaseForTest()
   expectRefusal(
     await serve({ DATABASE_URL: database.url, HOST: '192.0.2.1' }),
@@ -127,7 +127,7 @@ test('an address that is not of this machine is told', async () => {
 })
 
 describe('the environment', () => {
-  test('all that is wrong with it is told at once, without the values', async () => {
+  test('all that is wrong with it is reported at once, without the values', async () => {
     const { code, stdout, stderr } = await serve({
       NODE_ENV: 'rosebud',
       PORT: 'rosebud',

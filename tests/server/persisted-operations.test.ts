@@ -173,7 +173,7 @@ test.each([
     /entry "abc": its key is not the MD5, SHA-1,/,
   ],
   ['has something else than texts', JSON.stringify({ abc: 5 }), /entry "abc": its value is not the text/],
-])('a file of persisted operations that %s is told in one sentence', async (_name, text, words) => {
+])('a file of persisted operations that %s is reported in one sentence', async (_name, text, words) => {
   const path = join(folder, `bad-${_name.replaceAll(' ', '-')}.json`)
   if (text !== null) await writeFile(path, text)
   const failed = await readPersistedOperations(path).catch((error: Error) => error)
