@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { holdSession, untilBlocked } from '../support/faults.ts'
 import { signInOperator } from '../support/operator.ts'
 import { openTestServer, type TestServer } from '../support/server.ts'
 import { askWith, isGood, logIn, makePerson, PASSWORD, type Person, tryLogin, untilBad } from '../support/sign-in.ts'
@@ -240,35 +241,21 @@ describe('a sign-in with the old password beside a new one', () => {
   test.each(['setPassword', 'changePassword'])('opens no session that outlives %s', async (mutation) => {
     const person = await makePerson(server)
     const token = await logIn(server, person)
-    const { pool } = server.database
-    const countBlocked = async () => {
-      const { rows } = await pool.query(
-        `select count(*)::int as count from pg_stat_activity
-         where datname = current_database() and wait_event_type = 'Lock'`,
-      )
-      return rows[0].count
-    }
-    const blocker = await pool.connect()
-    try {
-      // The change waits for a session, after it has read which sessions there are.
-      await blocker.query('begin')
-      await blocker.query('select from private.sessions where user_id = $1 for update', [person.id.slice(5)])
-      const other = mutation === 'changePassword' ? await logIn(server, person) : undefined
-      const changing = other
-        ? changePassword(other, PASSWORD)
-        : setPassword({ userId: person.id, password: NEW_PASSWORD })
-      await vi.waitFor(async () => expect(await countBlocked()).toBe(1), 60_000)
-      let isAnswered = false
-      const signingIn = tryLogin(server, person.email, PASSWORD).finally(() => {
-        isAnswered = true
-      })
-      await vi.waitFor(async () => expect(isAnswered || (await countBlocked()) === 2).toBe(true), 60_000)
-      await blocker.query('rollback')
-      expect(await changing).toMatchObject({ user: { id: person.id } })
-      expect(await signingIn).toMatchObject({ code: 'INVALID_CREDENTIALS' })
-    } finally {
-      blocker.release(true)
-    }
+    const other = mutation === 'changePassword' ? await logIn(server, person) : undefined
+    // The change waits for a session, after it has read which sessions there are.
+    const sessions = 'select from private.sessions where user_id = $1 for update'
+    const holder = await holdSession(server.database, sessions, [person.id.slice(5)])
+    onTestFinished(() => holder.close())
+    const changing = other
+      ? changePassword(other, PASSWORD)
+      : setPassword({ userId: person.id, password: NEW_PASSWORD })
+    await untilBlocked(server.database)
+    const signingIn = tryLogin(server, person.email, PASSWORD)
+    // A sign-in that is answered already has not waited for the change.
+    await Promise.race([untilBlocked(server.database, 2), signingIn])
+    await holder.commit()
+    expect(await changing).toMatchObject({ user: { id: person.id } })
+    expect(await signingIn).toMatchObject({ code: 'INVALID_CREDENTIALS' })
     await untilBad(server, token)
   })
 })
