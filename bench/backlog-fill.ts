@@ -24,7 +24,7 @@ export async function makeBacklogAccounts(client: ClientBase): Promise<string[]>
   )
   const accounts = rows.map(({ id }) => id)
   await client.query(
-    `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+    `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
      select gen_random_uuid(), gen_random_uuid(), id, 1, 1000000, '2025-01-01'::timestamptz + place * interval '1 microsecond'
      from unnest($1::uuid[]) with ordinality account (id, place)`,
     [accounts],
@@ -33,7 +33,7 @@ export async function makeBacklogAccounts(client: ClientBase): Promise<string[]>
 }
 
 const FILL = `
-  insert into transactions (id, idempotency_key, source_user_id, source_sequence, destination_user_id, destination_sequence, amount, created_at)
+  insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at)
   select overlay(gen_random_uuid()::text placing lpad(to_hex(number), 8, '0') from 1)::uuid, gen_random_uuid(),
     ($3::uuid[])[1 + place], 2 + 2 * round + (place > 0)::int,
     ($3::uuid[])[1 + (place + 1) % ${ACCOUNTS}], 3 + 2 * round - (place + 1 < ${ACCOUNTS})::int, 1,

@@ -48,7 +48,7 @@ const CHECKPOINT_INTERVAL = 16n
 
 const LOCK = {
   name: 'lock',
-  text: 'select id from users where id = any($1::uuid[]) order by id for no key update',
+  text: 'select id from accounts where id = any($1::uuid[]) order by id for no key update',
 }
 /** The real server's formula; a statement of its own after the lock, so that it sees what was committed before. */
 const HEADS = {
@@ -61,15 +61,15 @@ const HEADS = {
       ) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as next_at
     from unnest($1::uuid[]) as account (id)
     left join lateral (
-      select sequence, balance, through from private.balance_checkpoints where user_id = account.id order by through desc limit 1
+      select sequence, balance, through from private.balance_checkpoints where account_id = account.id order by through desc limit 1
     ) checkpoint on true
     cross join lateral (
       select coalesce(sum(amount), 0) as total, max(destination_sequence) as last, max(created_at) as last_at from transactions
-      where destination_user_id = account.id and destination_sequence > coalesce(checkpoint.sequence, 0)
+      where destination_account_id = account.id and destination_sequence > coalesce(checkpoint.sequence, 0)
     ) credits
     cross join lateral (
       select coalesce(sum(amount), 0) as total, max(source_sequence) as last, max(created_at) as last_at from transactions
-      where source_user_id = account.id and source_sequence > coalesce(checkpoint.sequence, 0)
+      where source_account_id = account.id and source_sequence > coalesce(checkpoint.sequence, 0)
     ) debits`,
 }
 const INSERT = {

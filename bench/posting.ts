@@ -87,7 +87,7 @@ async function lockAccount(url: string, id: AccountId) {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   await client.query('begin')
-  await client.query('select from users where id = $1 for update', [id])
+  await client.query('select from accounts where id = $1 for update', [id])
   return {
     async free() {
       await client.query('rollback')

@@ -61,8 +61,8 @@ async function fillAccounts(url: string, lengths: readonly number[], accounts: n
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    await client.query(`alter table transactions drop constraint transactions_source_user_id_users_id_fk,
-      drop constraint transactions_destination_user_id_users_id_fk`)
+    await client.query(`alter table transactions drop constraint transactions_source_account_id_users_id_fk,
+      drop constraint transactions_destination_account_id_users_id_fk`)
     await client.query(
       `create temporary table holder as
        select place, member, gen_random_uuid() as id, gen_random_uuid() as payee, length
@@ -157,8 +157,8 @@ async function measureBalances(url: string, accounts: readonly AccountId[]): Pro
   const whole = await inTurns(5, {
     sum: () =>
       client.query(
-        `select (select coalesce(sum(amount), 0) from transactions where destination_user_id = $1)
-          - (select coalesce(sum(amount), 0) from transactions where source_user_id = $1)`,
+        `select (select coalesce(sum(amount), 0) from transactions where destination_account_id = $1)
+          - (select coalesce(sum(amount), 0) from transactions where source_account_id = $1)`,
         [longest],
       ),
     checkpoint: () => ledger.balances.current([longest]),

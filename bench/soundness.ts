@@ -13,8 +13,8 @@ export async function checkSoundness(
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   const { rows } = await client.query<{ transfers: string; deposits: string; balances: string }>(`
-    select count(source_user_id) as transfers, sum(amount) filter (where source_user_id is null) as deposits,
-      (select sum(get_current_balance(id)) from users) as balances
+    select count(source_account_id) as transfers, sum(amount) filter (where source_account_id is null) as deposits,
+      (select sum(get_current_balance(id)) from accounts) as balances
     from transactions`)
   await client.end()
   const { transfers, deposits, balances } = rows[0] as (typeof rows)[number]

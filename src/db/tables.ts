@@ -9,6 +9,7 @@ import {
   pgSchema,
   pgTable,
   primaryKey,
+  smallint,
   text,
   timestamp,
   uniqueIndex,
@@ -24,10 +25,10 @@ const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
 /** Microseconds matter: a JavaScript `Date` would drop them, so times are strings. */
 const time = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: 'string' })
-const cents = (name: string) => bigint(name, { mode: 'bigint' }).$type<Amount>()
+const amount = (name: string) => bigint(name, { mode: 'bigint' }).$type<Amount>()
 const sequence = (name: string) => bigint(name, { mode: 'number' })
 
-/** One user is one account. The row is the account's lock: nothing but a change of profile writes it. */
+/** People and services that sign in. A trigger makes each of them a main account, whose id is theirs. */
 export const users = pgTable(
   'users',
   {
@@ -46,6 +47,52 @@ export const users = pgTable(
   ],
 )
 
+/** What money is counted in. Filled with ISO 4217 by a migration. A trigger refuses every change of a row. */
+export const currencies = pgTable(
+  'currencies',
+  {
+    code: text('code').primaryKey(),
+    /** Digits after the point: an amount of 1234 with a scale of 2 is 12.34. */
+    scale: smallint('scale').notNull(),
+  },
+  (table) => [
+    check('currencies_code_form', sql`${table.code} ~ '^[A-Z0-9_]{3,12}$'`),
+    check('currencies_scale_range', sql`${table.scale} between 0 and 8`),
+  ],
+)
+
+/**
+ * What holds money. The row is the account's lock. A trigger keeps its owner, and its currency once the ledger has a
+ * transaction.
+ */
+export const accounts = pgTable(
+  'accounts',
+  {
+    id: uuid('id').primaryKey().$type<AccountId>(),
+    /** null: a house account. */
+    ownerId: uuid('owner_id').references(() => users.id, { onDelete: 'cascade' }),
+    currency: text('currency')
+      .notNull()
+      .references(() => currencies.code),
+    /** For whoever holds it. */
+    name: text('name'),
+    /** For whoever has a transaction with it. */
+    publicName: text('public_name'),
+    status: text('status', { enum: ['OPEN', 'FROZEN', 'CLOSED'] })
+      .notNull()
+      .default('OPEN'),
+    /** Of the call that made it; null: it was made with its user. */
+    idempotencyKey: uuid('idempotency_key'),
+    createdAt: time('created_at').notNull().defaultNow(),
+    updatedAt: time('updated_at').notNull().defaultNow(),
+  },
+  (table) => [
+    uniqueIndex('accounts_idempotency_key_unique').on(table.idempotencyKey),
+    index('accounts_owner').on(table.ownerId, table.id),
+    check('accounts_status_known', sql`${table.status} in ('OPEN', 'FROZEN', 'CLOSED')`),
+  ],
+)
+
 /**
  * The ledger. Append-only: triggers refuse every UPDATE, DELETE and TRUNCATE.
  *
@@ -58,16 +105,16 @@ export const transactions = pgTable(
   {
     id: uuid('id').primaryKey().$type<TransactionId>(),
     idempotencyKey: uuid('idempotency_key').notNull(),
-    sourceUserId: uuid('source_user_id')
+    sourceAccountId: uuid('source_account_id')
       .$type<AccountId>()
-      .references(() => users.id),
+      .references(() => accounts.id),
     sourceSequence: sequence('source_sequence'),
-    destinationUserId: uuid('destination_user_id')
+    destinationAccountId: uuid('destination_account_id')
       .$type<AccountId>()
       .notNull()
-      .references(() => users.id),
+      .references(() => accounts.id),
     destinationSequence: sequence('destination_sequence').notNull(),
-    amount: cents('amount').notNull(),
+    amount: amount('amount').notNull(),
     createdAt: time('created_at').notNull(),
     recordedXid: xid8('recorded_xid').notNull().default(sql`pg_current_xact_id()`),
   },
@@ -78,8 +125,8 @@ export const transactions = pgTable(
     // The order of the whole ledger. New rows go to its right end, where an index costs least.
     index('transactions_time').on(table.createdAt, table.id),
     check('transactions_amount_positive', sql`${table.amount} > 0`),
-    check('transactions_sides_differ', sql`${table.sourceUserId} <> ${table.destinationUserId}`),
-    check('transactions_source_whole', sql`(${table.sourceUserId} is null) = (${table.sourceSequence} is null)`),
+    check('transactions_sides_differ', sql`${table.sourceAccountId} <> ${table.destinationAccountId}`),
+    check('transactions_source_whole', sql`(${table.sourceAccountId} is null) = (${table.sourceSequence} is null)`),
     check('transactions_sequences_positive', sql`${table.sourceSequence} > 0 and ${table.destinationSequence} > 0`),
   ],
 )
@@ -90,12 +137,12 @@ export const privateSchema = pgSchema('private')
 export const balanceCheckpoints = privateSchema.table(
   'balance_checkpoints',
   {
-    userId: uuid('user_id')
+    accountId: uuid('account_id')
       .$type<AccountId>()
       .notNull()
-      .references(() => users.id),
+      .references(() => accounts.id),
     sequence: sequence('sequence').notNull(),
-    balance: cents('balance').notNull(),
+    balance: amount('balance').notNull(),
     /** `created_at` of the entry it ends with. */
     through: time('through').notNull(),
     transactionId: uuid('transaction_id')
@@ -104,20 +151,20 @@ export const balanceCheckpoints = privateSchema.table(
       .references(() => transactions.id),
   },
   (table) => [
-    primaryKey({ name: 'balance_checkpoints_pkey', columns: [table.userId, table.sequence] }),
+    primaryKey({ name: 'balance_checkpoints_pkey', columns: [table.accountId, table.sequence] }),
     check('balance_checkpoints_not_negative', sql`${table.balance} >= 0 and ${table.sequence} > 0`),
   ],
 )
 
-/** Attempts that were definitely not posted. No foreign keys: an unknown user's attempt is kept too. */
+/** Attempts that were definitely not posted. No foreign keys: an attempt with an unknown account is kept too. */
 export const failedTransactions = privateSchema.table(
   'failed_transactions',
   {
     id: uuid('id').primaryKey(),
     idempotencyKey: uuid('idempotency_key').notNull(),
-    sourceUserId: uuid('source_user_id').$type<AccountId>(),
-    destinationUserId: uuid('destination_user_id').$type<AccountId>().notNull(),
-    amount: cents('amount').notNull(),
+    sourceAccountId: uuid('source_account_id').$type<AccountId>(),
+    destinationAccountId: uuid('destination_account_id').$type<AccountId>().notNull(),
+    amount: amount('amount').notNull(),
     code: text('code').notNull(),
     message: text('message').notNull(),
     attempts: integer('attempts').notNull(),
@@ -125,8 +172,8 @@ export const failedTransactions = privateSchema.table(
     addressedAt: time('addressed_at'),
   },
   (table) => [
-    index('failed_transactions_source').on(table.sourceUserId, table.id),
-    index('failed_transactions_destination').on(table.destinationUserId, table.id),
+    index('failed_transactions_source').on(table.sourceAccountId, table.id),
+    index('failed_transactions_destination').on(table.destinationAccountId, table.id),
     check('failed_transactions_attempts_positive', sql`${table.attempts} > 0`),
   ],
 )
@@ -196,6 +243,10 @@ export const ledger = privateSchema.table(
   {
     single: boolean('single').primaryKey().default(true),
     era: uuid('era').notNull(),
+    /** Of accounts that are made without saying which. */
+    currency: text('currency')
+      .notNull()
+      .references(() => currencies.code),
   },
   (table) => [check('ledger_single', sql`${table.single}`)],
 )

@@ -48,6 +48,8 @@ export interface LedgerOptions {
 export interface Ledger {
   /** Carried by every cursor. */
   era: string
+  /** The code of the currency of accounts that are made without saying which. */
+  currency: string
   users: Users
   posting: PostingEngine
   transactions: Transactions
@@ -117,7 +119,7 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
     }
     const database = countedDatabaseOf(readers)
     const feedDatabase = databaseOf(feeders)
-    const [row] = await database.select({ era: ledgerTable.era }).from(ledgerTable)
+    const [row] = await database.select({ era: ledgerTable.era, currency: ledgerTable.currency }).from(ledgerTable)
     if (!row) throw new Error('private.ledger is empty: the migrations have not run, or its row was deleted')
 
     const checkpoints = new Checkpoints(databaseOf(recorders), verifiers, options.onError)
@@ -156,6 +158,7 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
     const closing = new AbortController()
     return {
       era: row.era,
+      currency: row.currency,
       users: new Users(database),
       posting,
       transactions: new Transactions(database, options.filterScanMax),

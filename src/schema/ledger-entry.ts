@@ -90,8 +90,8 @@ export function entryPosition(
 
 /** The same sentence as a posting gets. */
 function noSuchUser(path: string): GraphQLError {
-  const { message } = REQUEST_CODES.USER_NOT_FOUND
-  return requestError('USER_NOT_FOUND', message, { extensions: { fields: [{ path, message }] } })
+  const { message } = REQUEST_CODES.ACCOUNT_NOT_FOUND
+  return requestError('ACCOUNT_NOT_FOUND', message, { extensions: { fields: [{ path, message }] } })
 }
 
 builder.subscriptionField('entryPosted', (t) =>

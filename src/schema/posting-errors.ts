@@ -33,7 +33,7 @@ export class UserNotFoundError extends MutationError {
 
 class SameUserError extends MutationError {
   constructor() {
-    super('SAME_USER')
+    super('SAME_ACCOUNT')
   }
 }
 
@@ -126,9 +126,13 @@ export function errorOf(refusal: Refusal, names: PayloadNames, viewer: Viewer): 
         refusal.differingFields.map((field) => names[field] ?? field),
         refusal.transaction,
       )
-    case 'SAME_USER':
+    case 'SAME_ACCOUNT':
       return new SameUserError()
-    case 'USER_NOT_FOUND':
+    case 'ACCOUNT_CLOSED':
+    case 'ACCOUNT_FROZEN':
+    case 'CURRENCY_MISMATCH':
+      throw new TypeError(`no type for ${refusal.code} yet`)
+    case 'ACCOUNT_NOT_FOUND':
       return new UserNotFoundError(refusal.accountId)
     case 'INSUFFICIENT_FUNDS':
       return new InsufficientFundsError(refusal)

@@ -52,8 +52,8 @@ export const REQUEST_CODES = {
     varies: 'Names each wrong variable or argument, and what is wrong with it.',
     remedy: 'Correct the input. `extensions.fields` has the path and the message of each wrong field.',
   },
-  USER_NOT_FOUND: {
-    message: REFUSAL_MESSAGES.USER_NOT_FOUND,
+  ACCOUNT_NOT_FOUND: {
+    message: REFUSAL_MESSAGES.ACCOUNT_NOT_FOUND,
     remedy: 'Check the id of the account that you subscribe to. An account that is not yours looks the same.',
   },
   CURSOR_EXPIRED: {

@@ -1,7 +1,7 @@
 import { Kind, type ValueNode } from 'graphql'
 import { type Amount, readAmount, toAmount } from '../db/amount.ts'
 import { type Instant, parseInstant } from '../db/instant.ts'
-import { CENTS_MAX, CENTS_MIN } from '../ledger/model/money.ts'
+import { AMOUNT_MAX, AMOUNT_MIN } from '../ledger/model/money.ts'
 import { builder } from './builder.ts'
 import { requestError } from './request-error.ts'
 
@@ -25,7 +25,7 @@ function parseCents(text: unknown): Amount {
   if (typeof text !== 'string' || text.length > INTEGER_LENGTH_MAX) throw refuse(CENTS_REASON)
   if (!INTEGER.test(text)) throw refuse(DECIMAL.test(text) ? DECIMAL_REASON : CENTS_REASON)
   const cents = readAmount(text)
-  if (cents > CENTS_MAX || cents < CENTS_MIN) throw refuse(CENTS_REASON)
+  if (cents > AMOUNT_MAX || cents < AMOUNT_MIN) throw refuse(CENTS_REASON)
   return cents
 }
 

@@ -221,7 +221,7 @@ describe('all or none', () => {
     expect(data.postTransactions.results).toHaveLength(999)
     expect(await balancesOf(users)).toEqual(['0', '499', '499'])
     const { rows } = await server.database.pool.query(
-      'select count(distinct recorded_xid)::int as count from transactions where source_user_id = $1',
+      'select count(distinct recorded_xid)::int as count from transactions where source_account_id = $1',
       [hub.slice(5)],
     )
     expect(rows[0].count).toBe(1)

@@ -78,8 +78,8 @@ test('a ledger that is not sound in the end fails the suite', async () => {
     input: { idempotencyKey: randomUUID(), userId: data.createUser.user.id, amount: 5 },
   })
   await server.database.pool.query(
-    `insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id)
-     select destination_user_id, destination_sequence, amount + 1, created_at, id from transactions`,
+    `insert into private.balance_checkpoints (account_id, sequence, balance, through, transaction_id)
+     select destination_account_id, destination_sequence, amount + 1, created_at, id from transactions`,
   )
   const run = runSmoke({
     DATA_DIR: await openEmptyFolder(),

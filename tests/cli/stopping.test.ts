@@ -111,7 +111,7 @@ describe('while an operation is under way', () => {
     const { data } = await askAt(endpoint, '{ user(email: "ada@example.com") { id } }')
     const holder = await database.pool.connect()
     onTestFinished(() => holder.release(true))
-    await holder.query('begin; select from users for update')
+    await holder.query('begin; select from accounts for update')
     const answer = askAt(endpoint, DEPOSIT, { key: randomUUID(), userId: data.user.id }).catch(() => 'cut')
     await vi.waitFor(async () => {
       const { rows } = await database.pool.query(

@@ -79,9 +79,9 @@ describe('a row is refused', () => {
     const whole = {
       id: randomUUID(),
       idempotency_key: randomUUID(),
-      source_user_id: payer,
+      source_account_id: payer,
       source_sequence: 3,
-      destination_user_id: payee,
+      destination_account_id: payee,
       destination_sequence: 3,
       amount: 1,
       created_at: '9999-01-01T00:00:00Z',
@@ -103,19 +103,19 @@ describe('a row is refused', () => {
 
   test('only for what is wrong with it', async () => {
     await insert({})
-    await insert({ source_user_id: null, source_sequence: null })
+    await insert({ source_account_id: null, source_sequence: null })
   })
 
   test.each([
     ['of nothing', () => ({ amount: 0 }), 'transactions_amount_positive'],
     ['of less than nothing', () => ({ amount: -1 }), 'transactions_amount_positive'],
-    ['from an account to itself', () => ({ destination_user_id: payer }), 'transactions_sides_differ'],
+    ['from an account to itself', () => ({ destination_account_id: payer }), 'transactions_sides_differ'],
     ['with a source and no number', () => ({ source_sequence: null }), 'transactions_source_whole'],
-    ['with a number and no source', () => ({ source_user_id: null }), 'transactions_source_whole'],
+    ['with a number and no source', () => ({ source_account_id: null }), 'transactions_source_whole'],
     ['with number 0', () => ({ source_sequence: 0 }), 'transactions_sequences_positive'],
     ['with number -1', () => ({ destination_sequence: -1 }), 'transactions_sequences_positive'],
-    ['from nobody', () => ({ source_user_id: randomUUID() }), 'transactions_source_user_id_users_id_fk'],
-    ['to nobody', () => ({ destination_user_id: randomUUID() }), 'transactions_destination_user_id_users_id_fk'],
+    ['from nobody', () => ({ source_account_id: randomUUID() }), 'transactions_source_account_id_users_id_fk'],
+    ['to nobody', () => ({ destination_account_id: randomUUID() }), 'transactions_destination_account_id_users_id_fk'],
     ['with a number its source has used', () => ({ source_sequence: 2 }), 'transactions_source_entries'],
     ['with a number its destination has used', () => ({ destination_sequence: 1 }), 'transactions_destination_entries'],
     [

@@ -115,7 +115,7 @@ function idOf(daysAgo: number): string {
 
 const insertAttempt = (id: string, code: string) =>
   database.pool.query(
-    `insert into private.failed_transactions (id, idempotency_key, destination_user_id, amount, code, message, attempts)
+    `insert into private.failed_transactions (id, idempotency_key, destination_account_id, amount, code, message, attempts)
      values ($1, gen_random_uuid(), gen_random_uuid(), 1, $2, '', 1)`,
     [id, code],
   )
@@ -197,7 +197,7 @@ test.each(
       from generate_series(1, 5000) number;
       insert into private.sign_in_limits
       select 'key' || number, 1, extract(epoch from now()) * 1000 from generate_series(1, 5000) number;
-      insert into private.failed_transactions (id, idempotency_key, destination_user_id, amount, code, message, attempts)
+      insert into private.failed_transactions (id, idempotency_key, destination_account_id, amount, code, message, attempts)
       select overlay(gen_random_uuid()::text placing left(${quoted(makeRowId())}, 13) from 1)::uuid, gen_random_uuid(), gen_random_uuid(), 1, '', '', 1
       from generate_series(1, 5000);
       analyze private.sessions, private.api_tokens, private.sign_in_limits, private.failed_transactions`)

@@ -153,7 +153,7 @@ describe('a warning', () => {
   const insert = () =>
     inTransaction(pool, LIMITS, (tx) =>
       tx.execute(`
-        insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+        insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
         values (gen_random_uuid(), gen_random_uuid(), '${account}', 1, 5, now())`),
     )
 

@@ -167,7 +167,7 @@ test('an operation keeps the event loop for less than 50 ms', async () => {
 
 test('failed attempts of one viewer are recorded up to the bound of an hour', async () => {
   const { rows } = await server.database.pool.query(
-    'select count(*)::int as count from private.failed_transactions where source_user_id = $1 group by source_user_id',
+    'select count(*)::int as count from private.failed_transactions where source_account_id = $1 group by source_account_id',
     [crowd],
   )
   // One bound for each of the tokens above.

@@ -19,7 +19,7 @@ beforeAll(async () => {
   user = await signUp()
   const { pool } = server.database
   await pool.query(
-    `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+    `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
      select gen_random_uuid(), gen_random_uuid(), $1, n, 1, timestamptz '2024-01-01Z' + n * interval '1 hour'
      from generate_series(1, ${ENTRIES}) n`,
     [user.id],
@@ -27,7 +27,7 @@ beforeAll(async () => {
   for (let index = 0; index < USERS; index++) {
     const { id } = await signUp()
     await pool.query(
-      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+      `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
        select gen_random_uuid(), gen_random_uuid(), $1, n, 1, timestamptz '2024-01-01Z' + n * interval '1 hour'
        from generate_series(1, 100) n`,
       [id],

@@ -17,7 +17,7 @@ afterEach(() => ledger.close())
 
 const checkpointsOf = async (accountId: AccountId): Promise<number[]> => {
   const { rows } = await ledger.test.pool.query(
-    'select sequence::int from private.balance_checkpoints where user_id = $1 order by sequence',
+    'select sequence::int from private.balance_checkpoints where account_id = $1 order by sequence',
     [accountId],
   )
   return rows.map(({ sequence }) => sequence)
@@ -27,7 +27,7 @@ const checkpointsOf = async (accountId: AccountId): Promise<number[]> => {
 async function answersOf(accountId: AccountId) {
   const { rows } = await ledger.test.pool.query(
     `select to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as at from transactions
-     where $1 in (source_user_id, destination_user_id) order by created_at`,
+     where $1 in (source_account_id, destination_account_id) order by created_at`,
     [accountId],
   )
   return {
@@ -36,7 +36,7 @@ async function answersOf(accountId: AccountId) {
     functions: (
       await ledger.test.pool.query(
         `select get_current_balance($1) as now, array(select get_balance_on_date($1, created_at) from transactions
-         where $1 in (source_user_id, destination_user_id) order by created_at) as then`,
+         where $1 in (source_account_id, destination_account_id) order by created_at) as then`,
         [accountId],
       )
     ).rows,
@@ -162,12 +162,12 @@ describe('that are gone are written again, whoever misses them,', () => {
     const account = await fillAccount(200)
     await ledger.test.pool.query('delete from private.balance_checkpoints')
     const { rows } = await ledger.test.pool.query(
-      'select id, created_at from transactions where destination_user_id = $1 and destination_sequence = 1',
+      'select id, created_at from transactions where destination_account_id = $1 and destination_sequence = 1',
       [account],
     )
     const stranger = await holdSession(
       ledger.test,
-      'insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id) values ($1, 16, 1, $2, $3)',
+      'insert into private.balance_checkpoints (account_id, sequence, balance, through, transaction_id) values ($1, 16, 1, $2, $3)',
       [account, rows[0].created_at, rows[0].id],
     )
     const beside = await openBeside(ledger.test)
@@ -193,7 +193,7 @@ test('are rebuilt where they are missing: all of them, or a stretch', async () =
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
   expect(await ledger.rebuildCheckpoints()).toBe(0)
   await ledger.test.pool.query(
-    'delete from private.balance_checkpoints where user_id = $1 and sequence between 100 and 400',
+    'delete from private.balance_checkpoints where account_id = $1 and sequence between 100 and 400',
     [account],
   )
   expect(await ledger.rebuildCheckpoints()).toBe(1)

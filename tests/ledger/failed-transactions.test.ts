@@ -24,9 +24,9 @@ const nodes = async (filter: object) =>
 
 const rowsOf = async (userId: string) => {
   const { rows } = await ledger.test.pool.query(
-    `select idempotency_key, source_user_id, destination_user_id, amount::int, code, message, attempts, addressed_at,
+    `select idempotency_key, source_account_id, destination_account_id, amount::int, code, message, attempts, addressed_at,
        failed_at between now() - interval '1 minute' and now() as is_recent
-     from private.failed_transactions where $1 in (source_user_id, destination_user_id) order by id`,
+     from private.failed_transactions where $1 in (source_account_id, destination_account_id) order by id`,
     [userId],
   )
   return rows
@@ -35,9 +35,9 @@ const rowsOf = async (userId: string) => {
 describe('a failed attempt is recorded', () => {
   test.each([
     ['INSUFFICIENT_FUNDS', ([one, other]: AccountId[]) => transfer(one as AccountId, other as AccountId, 9n)],
-    ['SAME_USER', ([one]: AccountId[]) => transfer(one as AccountId, one as AccountId, 9n)],
-    ['USER_NOT_FOUND', ([one]: AccountId[]) => transfer(one as AccountId, toAccountId(randomUUID()), 9n)],
-    ['USER_NOT_FOUND', ([one]: AccountId[]) => transfer(toAccountId(randomUUID()), one as AccountId, 9n)],
+    ['SAME_ACCOUNT', ([one]: AccountId[]) => transfer(one as AccountId, one as AccountId, 9n)],
+    ['ACCOUNT_NOT_FOUND', ([one]: AccountId[]) => transfer(one as AccountId, toAccountId(randomUUID()), 9n)],
+    ['ACCOUNT_NOT_FOUND', ([one]: AccountId[]) => transfer(toAccountId(randomUUID()), one as AccountId, 9n)],
   ])('with its code: %s', async (code, request) => {
     const accounts = await makeAccounts(ledger, 2)
     const asked = request(accounts)
@@ -46,8 +46,8 @@ describe('a failed attempt is recorded', () => {
     expect(await rowsOf(accounts[0] as string)).toEqual([
       {
         idempotency_key: asked.idempotencyKey,
-        source_user_id: asked.sourceAccountId,
-        destination_user_id: asked.destinationAccountId,
+        source_account_id: asked.sourceAccountId,
+        destination_account_id: asked.destinationAccountId,
         amount: 9,
         code,
         message: expect.stringMatching(/\.$/),
@@ -67,7 +67,7 @@ describe('a failed attempt is recorded', () => {
     await ledger.posting.post(deposit(nobody, 5n))
     await ledger.attempts.flush()
     expect(await rowsOf(one)).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT', amount: 6 }])
-    expect(await rowsOf(nobody)).toMatchObject([{ code: 'USER_NOT_FOUND' }])
+    expect(await rowsOf(nobody)).toMatchObject([{ code: 'ACCOUNT_NOT_FOUND' }])
   })
 
   test('of an atomic call: the one that was refused', async () => {
@@ -236,7 +236,7 @@ describe('failedTransactions', () => {
       addressedAt: null,
     })
     expect(await nodes({ userId: nobody })).toMatchObject([{ source: null, destination: null, amount: '7' }])
-    expect(await nodes({ userId, code: 'SAME_USER' })).toMatchObject([{ amount: '6' }])
+    expect(await nodes({ userId, code: 'SAME_ACCOUNT' })).toMatchObject([{ amount: '6' }])
     expect(await nodes({ userId, code: 'RETRIES_EXHAUSTED' })).toEqual([])
 
     const seen: string[] = []
@@ -285,7 +285,7 @@ describe('failedTransactions', () => {
     const [one] = await makeAccounts(ledger, 1)
     const transferToSelf = `mutation ($input: TransferInput!) { transfer(input: $input) { ... on Error { code } } }`
     const input = { idempotencyKey: randomUUID(), sourceUserId: one, destinationUserId: one, amount: 5 }
-    expect((await server.ask(transferToSelf, { input })).data).toEqual({ transfer: { code: 'SAME_USER' } })
+    expect((await server.ask(transferToSelf, { input })).data).toEqual({ transfer: { code: 'SAME_ACCOUNT' } })
     await vi.waitFor(async () => expect(await nodes({ userId: one })).toHaveLength(1), { interval: 10 })
   })
 })

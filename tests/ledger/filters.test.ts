@@ -366,7 +366,7 @@ describe('through the API', () => {
         users(first: 1) { totalCount } }`)
       expect(all.data.transactions.edges).toHaveLength(2)
       const { rows: counted } = await ledger.test.pool.query(
-        `select (select count(*)::int from users) as users, (select count(*)::int from transactions where source_user_id is null and amount >= 50) as deposits`,
+        `select (select count(*)::int from users) as users, (select count(*)::int from transactions where source_account_id is null and amount >= 50) as deposits`,
       )
       expect([all.data.users.totalCount, all.data.transactions.totalCount]).toEqual([
         counted[0].users,

@@ -76,7 +76,7 @@ async function expectNothingLost(pool: pg.Pool, acknowledged: ReadonlyMap<string
   const found = new Map(rows.map((row) => [row.idempotency_key, row.id]))
   expect(known.filter(([key, id]) => found.get(key) !== id)).toEqual([])
   expect(await verifyLedger(pool)).toEqual([])
-  const { rows: totals } = await pool.query('select sum(get_current_balance(id))::text as total from users')
+  const { rows: totals } = await pool.query('select sum(get_current_balance(id))::text as total from accounts')
   expect(totals[0].total).toBe(String(OPENING * BigInt(ACCOUNTS)))
 }
 

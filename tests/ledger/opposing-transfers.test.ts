@@ -105,7 +105,7 @@ test('rings of payers beside changes of profile: no deadlock, and nothing is los
 
 test('the count of deadlocks does count them', async () => {
   const [first, second] = await makeAccounts(ledgers[0], 2)
-  const lock = 'select from users where id = $1 for no key update'
+  const lock = 'select from accounts where id = $1 for no key update'
   const clients = [await database.pool.connect(), await database.pool.connect()] as const
   for (const [index, client] of clients.entries()) {
     await client.query('begin')

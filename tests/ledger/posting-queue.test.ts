@@ -238,7 +238,7 @@ describe('one that fails fails alone', () => {
   test('by an account that contradicts itself', async () => {
     const accounts = await makeAccounts(ledger, 10, 5n)
     await ledger.test.pool.query(
-      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+      `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
        values (gen_random_uuid(), gen_random_uuid(), $1, 3, 1, now())`,
       [accounts[4]],
     )

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type AccountId, toAccountId } from '../../src/db/ids.ts'
 import type { Instant } from '../../src/db/instant.ts'
-import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import { UnavailableError } from '../../src/ledger/model/unavailable.ts'
 import { ClockBehindError, LedgerFaultError } from '../../src/ledger/posting/batch.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
@@ -96,7 +96,7 @@ test('a refused transfer leaves its key free, and is posted with it once there i
 test('refusals are judged in order: key, same user, users exist, funds, limit', async () => {
   const [payer, payee] = await makeAccounts(ledger, 2)
   const stranger = toAccountId(randomUUID())
-  await ledger.posting.post(deposit(payee, CENTS_MAX))
+  await ledger.posting.post(deposit(payee, AMOUNT_MAX))
   const used = deposit(payer, 5n)
   await ledger.posting.post(used)
   const codeOf = async (request: Parameters<typeof ledger.posting.post>[0]) => {
@@ -104,9 +104,9 @@ test('refusals are judged in order: key, same user, users exist, funds, limit', 
     return 'refusal' in outcome ? outcome.refusal.code : 'posted'
   }
   expect(await codeOf(transfer(stranger, stranger, 1n, used.idempotencyKey))).toBe('IDEMPOTENCY_CONFLICT')
-  expect(await codeOf(transfer(stranger, stranger, 1n))).toBe('SAME_USER')
-  expect(await codeOf(transfer(stranger, payee, 1n))).toBe('USER_NOT_FOUND')
-  expect(await codeOf(transfer(payer, stranger, 9n))).toBe('USER_NOT_FOUND')
+  expect(await codeOf(transfer(stranger, stranger, 1n))).toBe('SAME_ACCOUNT')
+  expect(await codeOf(transfer(stranger, payee, 1n))).toBe('ACCOUNT_NOT_FOUND')
+  expect(await codeOf(transfer(payer, stranger, 9n))).toBe('ACCOUNT_NOT_FOUND')
   expect(await codeOf(transfer(payer, payee, 9n))).toBe('INSUFFICIENT_FUNDS')
   expect(await codeOf(transfer(payer, payee, 5n))).toBe('BALANCE_LIMIT')
   expect(await countRows()).toBe(2)
@@ -114,19 +114,20 @@ test('refusals are judged in order: key, same user, users exist, funds, limit', 
 
 test('an account holds 2^63-1 cents and not one more, and its turnover may pass 64 bits', async () => {
   const [first, second, third] = await makeAccounts(ledger, 3)
-  await ledger.posting.post(deposit(first, CENTS_MAX))
-  expect(await balanceOf(first)).toBe(CENTS_MAX)
+  await ledger.posting.post(deposit(first, AMOUNT_MAX))
+  expect(await balanceOf(first)).toBe(AMOUNT_MAX)
   expect(await ledger.posting.post(deposit(first, 1n))).toEqual({
     refusal: { code: 'BALANCE_LIMIT', accountId: first },
   })
-  await ledger.posting.post(transfer(first, second, CENTS_MAX))
-  await ledger.posting.post(deposit(first, CENTS_MAX))
-  await ledger.posting.post(transfer(first, third, CENTS_MAX))
+  await ledger.posting.post(transfer(first, second, AMOUNT_MAX))
+  await ledger.posting.post(deposit(first, AMOUNT_MAX))
+  await ledger.posting.post(transfer(first, third, AMOUNT_MAX))
   await ledger.posting.post(deposit(first, 7n))
   const amounts = (await ledger.balances.current([first, second, third])).map(({ amount }) => amount)
-  expect(amounts).toEqual([7n, CENTS_MAX, CENTS_MAX])
-  const { deposited, balances } = await ledger.loadTotals()
-  expect([deposited, balances]).toEqual([2n * CENTS_MAX + 7n, 2n * CENTS_MAX + 7n])
+  expect(amounts).toEqual([7n, AMOUNT_MAX, AMOUNT_MAX])
+  const sum = 2n * AMOUNT_MAX + 7n
+  const currency = { code: 'USD', scale: 2 }
+  expect((await ledger.loadTotals()).currencies).toEqual([{ currency, deposited: sum, balances: sum }])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { toAmount } from '../../src/db/amount.ts'
 import { type AccountId, toAccountId } from '../../src/db/ids.ts'
-import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
@@ -27,7 +27,7 @@ const wish = fc.record({
   // 0 is the world outside, 7 nobody.
   source: fc.constantFrom(0, 0, 1, 1, 2, 3, 4, 5, 6, 7),
   destination: fc.constantFrom(1, 1, 2, 3, 4, 5, 6, 7),
-  amount: fc.oneof({ weight: 9, arbitrary: fc.bigInt(1n, 50n) }, fc.constantFrom(CENTS_MAX, CENTS_MAX - 20n)),
+  amount: fc.oneof({ weight: 9, arbitrary: fc.bigInt(1n, 50n) }, fc.constantFrom(AMOUNT_MAX, AMOUNT_MAX - 20n)),
 })
 type PostingItem = typeof wish extends fc.Arbitrary<infer Value> ? Value : never
 

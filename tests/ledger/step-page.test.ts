@@ -82,7 +82,7 @@ async function writeHistory(seed: number, transactionCount: number): Promise<His
       const [destination, source] = numbered
       const row = { id: randomUUID(), sides: numbered }
       await writer.client.query(
-        `insert into transactions (id, idempotency_key, source_user_id, source_sequence, destination_user_id, destination_sequence, amount, created_at)
+        `insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at)
          values ($1, $1, $2, $3, $4, $5, 1, '2026-01-01'::timestamptz + $6 * interval '1 microsecond')`,
         [row.id, source?.[0] ?? null, source?.[1] ?? null, destination?.[0], destination?.[1], time],
       )
@@ -188,7 +188,7 @@ test('database transactions with too many rows to sort are read in the order of 
   const accounts = await makeAccounts(ledger, 3)
   const fill = (client: Pick<pg.Client, 'query'>, account: number, count: number) =>
     client.query(
-      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+      `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
        select gen_random_uuid(), gen_random_uuid(), $1, number, 1, '2026-01-01'::timestamptz + number * interval '1 second'
        from generate_series(1, ${count}) number`,
       [accounts[account]],
@@ -230,7 +230,7 @@ test('what was in flight is delivered after what it follows on, however many row
   const accounts = await makeAccounts(ledger, 6)
   const fill = (client: Pick<pg.Client, 'query'>, account: number, from: number, to: number) =>
     client.query(
-      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+      `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
        select gen_random_uuid(), gen_random_uuid(), $1, number, 1, clock_timestamp() from generate_series($2::int, $3::int) number`,
       [accounts[account], from, to],
     )

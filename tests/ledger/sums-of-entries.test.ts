@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { AccountId } from '../../src/db/ids.ts'
 import { type Instant, instantOf, microsecondsOf, toInstant } from '../../src/db/instant.ts'
-import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import { loadEntries } from '../../src/ledger/reading/history.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, readAccount, transfer } from '../support/faults.ts'
@@ -27,9 +27,9 @@ beforeAll(async () => {
     }),
   )
   for (let count = 0; count < 3; count++) {
-    await ledger.posting.post(deposit(full, CENTS_MAX))
+    await ledger.posting.post(deposit(full, AMOUNT_MAX))
     const [sink] = await makeAccounts(ledger, 1)
-    await ledger.posting.post(transfer(full, sink, CENTS_MAX - BigInt(count)))
+    await ledger.posting.post(transfer(full, sink, AMOUNT_MAX - BigInt(count)))
   }
 })
 
@@ -49,7 +49,7 @@ async function writeCheckpoints(account: string, sequences: readonly number[]): 
   for (const sequence of sequences) {
     const { balance, createdAt, transactionId } = entries[sequence - 1] as (typeof entries)[number]
     await ledger.test.pool.query(
-      `insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id) values ($1, $2, $3, $4, $5)
+      `insert into private.balance_checkpoints (account_id, sequence, balance, through, transaction_id) values ($1, $2, $3, $4, $5)
        on conflict do nothing`,
       [account, sequence, balance.toString(), createdAt, transactionId],
     )

@@ -202,7 +202,7 @@ test('subscribers who come, go and resume through two servers miss nothing and s
 
 test('a position is as new as the newest row, and not as the one whose number begins with the highest digit', async () => {
   await ledger.test.pool.query(
-    `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at, recorded_xid)
+    `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at, recorded_xid)
      values (gen_random_uuid(), gen_random_uuid(), $1, 1, 1, '2024-01-01', '9')`,
     [accountAt(0)],
   )
@@ -217,7 +217,7 @@ test('a step of thousands comes page by page, in the order of time and id, to th
   const live = await subscribe()
   const waiting = take(live, 2_300)
   await ledger.test.pool.query(
-    `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+    `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
      select gen_random_uuid(), gen_random_uuid(), ($1::uuid[])[1 + number % 6], 1 + number / 6, 1, now() + (number / 6) * interval '1 microsecond'
      from generate_series(0, 2299) number`,
     [accounts],
@@ -269,7 +269,7 @@ test('a position from the future is refused, also one that some other server mad
 test('a ledger that was restored from a dump has no feed until its era is renewed, and then every new transaction is in it', async () => {
   await ledger.posting.post(deposit(accountAt(0), 1n))
   await ledger.test.pool.query(
-    `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at, recorded_xid)
+    `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at, recorded_xid)
      values (gen_random_uuid(), gen_random_uuid(), $1, 2, 5, clock_timestamp(), '900000000000')`,
     [accountAt(0)],
   )
@@ -305,7 +305,7 @@ describe('a database transaction with more rows than a page, and others after it
   async function fill(...counts: number[]): Promise<void> {
     for (const [account, count] of counts.entries()) {
       await ledger.test.pool.query(
-        `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+        `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
          select gen_random_uuid(), gen_random_uuid(), $1, number, 1, clock_timestamp() from generate_series(1, ${count}) number`,
         [accountAt(account)],
       )

@@ -40,7 +40,7 @@ async function damage(statement: string, values: unknown[] = []): Promise<void> 
 }
 
 const entryOf = (account: 'source' | 'destination', sequence: number) =>
-  `${account}_user_id = $1 and ${account}_sequence = ${sequence}`
+  `${account}_account_id = $1 and ${account}_sequence = ${sequence}`
 
 test('a sound ledger has no findings', async () => {
   expect(await findings()).toEqual([])
@@ -60,7 +60,7 @@ describe('it finds', () => {
 
   test('a number that is there twice, once on either side', async () => {
     await damage(
-      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+      `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
        values (gen_random_uuid(), gen_random_uuid(), $1, 71, 5, clock_timestamp())`,
       [ada],
     )
@@ -105,8 +105,8 @@ describe('it finds', () => {
     await ledger.test.pool.query(
       `update private.balance_checkpoints set balance = ${balance},
          through = through ${what === 'moment' ? "+ interval '1 microsecond'" : ''},
-         transaction_id = ${what === 'entry' ? '(select id from transactions where destination_user_id = $1 and destination_sequence = 1)' : 'transaction_id'}
-       where user_id = $1`,
+         transaction_id = ${what === 'entry' ? '(select id from transactions where destination_account_id = $1 and destination_sequence = 1)' : 'transaction_id'}
+       where account_id = $1`,
       [ada],
     )
     expect(await findings()).toEqual(expect.arrayContaining([['CHECKPOINT_WRONG', 'ada', expect.any(Number)]]))
@@ -114,8 +114,8 @@ describe('it finds', () => {
 
   test('a checkpoint beyond the last entry', async () => {
     await ledger.test.pool.query(
-      `insert into private.balance_checkpoints (user_id, sequence, balance, through, transaction_id)
-       select user_id, 500, balance, now(), transaction_id from private.balance_checkpoints where user_id = $1 limit 1`,
+      `insert into private.balance_checkpoints (account_id, sequence, balance, through, transaction_id)
+       select account_id, 500, balance, now(), transaction_id from private.balance_checkpoints where account_id = $1 limit 1`,
       [ada],
     )
     expect(await findings()).toEqual(
@@ -129,25 +129,25 @@ describe('it finds', () => {
   test('a transaction that no rule allows', async () => {
     await damage('alter table transactions drop constraint transactions_amount_positive')
     await damage(
-      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+      `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
        values (gen_random_uuid(), gen_random_uuid(), $1, 72, -5, clock_timestamp())`,
       [ada],
     )
     expect(await findings()).toEqual([['ROW_INVALID', 'ada', 72]])
   })
 
-  test('entries of a user who is not there', async () => {
+  test('entries of an account that is not there', async () => {
     await ledger.test.pool.query(`
-      alter table transactions drop constraint transactions_destination_user_id_users_id_fk,
-        drop constraint transactions_source_user_id_users_id_fk;
-      alter table private.balance_checkpoints drop constraint balance_checkpoints_user_id_users_id_fk`)
+      alter table transactions drop constraint transactions_destination_account_id_accounts_id_fk,
+        drop constraint transactions_source_account_id_accounts_id_fk;
+      alter table private.balance_checkpoints drop constraint balance_checkpoints_account_id_accounts_id_fk`)
     await ledger.test.pool.query('delete from users where id = $1', [ada])
     expect(await findings()).toEqual([['ACCOUNT_UNKNOWN', 'ada', 1]])
   })
 
   test('a balance that none can be, and says so in place of failing', async () => {
     await damage(
-      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at)
+      `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at)
        select gen_random_uuid(), gen_random_uuid(), $1, 71 + number, 9223372036854775807, clock_timestamp() + number * interval '1 microsecond'
        from generate_series(1, 2) number`,
       [ada],
@@ -167,7 +167,7 @@ describe('it finds', () => {
 
   test('an SQL function that says something else', async () => {
     await ledger.test.pool.query(
-      'create or replace function get_current_balance(user_id uuid) returns bigint language sql stable return 7',
+      'create or replace function get_current_balance(account_id uuid) returns bigint language sql stable return 7',
     )
     expect(await findings()).toEqual([
       ['FUNCTION_WRONG', expect.stringMatching(/ada|grace/), null],
@@ -239,7 +239,7 @@ describe('the command', () => {
 
   test('warns of a ledger that was restored from a dump', async () => {
     await ledger.test.pool.query(
-      `insert into transactions (id, idempotency_key, destination_user_id, destination_sequence, amount, created_at, recorded_xid)
+      `insert into transactions (id, idempotency_key, destination_account_id, destination_sequence, amount, created_at, recorded_xid)
        values (gen_random_uuid(), gen_random_uuid(), $1, 72, 5, clock_timestamp(), '900000000000')`,
       [grace],
     )

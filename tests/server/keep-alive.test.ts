@@ -53,7 +53,7 @@ test('a server that stops closes idle connections first, and lets what is under 
   const gone = Promise.all(idle.map(({ socket }) => once(socket, 'close')))
   const holder = await database.pool.connect()
   try {
-    await holder.query('begin; select from users for update')
+    await holder.query('begin; select from accounts for update')
     const answer = server.ask(
       'mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { replayed } } }',
       { input: { idempotencyKey: randomUUID(), userId: data.createUser.user.id, amount: 5 } },

@@ -279,7 +279,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
   })
 
   test('a query that waits for too long is answered in words', async () => {
-    const held = await holdSession(server.database, 'lock table users in access exclusive mode')
+    const held = await holdSession(server.database, 'lock table accounts in access exclusive mode')
     try {
       const answer = ask(hasty, { query: '{ users(first: 1) { edges { cursor } } }' })
       await Promise.race([untilBlocked(server.database), answer])

@@ -144,7 +144,7 @@ test('postings are counted by kind and outcome, and batches by size', async () =
 
 test('a call that waits for an account that something else holds is counted', async () => {
   const { soonBe } = await growth(['thesaurum_posting_lock_waits_total', 'thesaurum_postings_unanswered'], async () => {
-    const holder = await holdSession(server.database, 'select from users where id = $1 for update', [
+    const holder = await holdSession(server.database, 'select from accounts where id = $1 for update', [
       ada.id.replace('user_', ''),
     ])
     const posting = deposit(1)

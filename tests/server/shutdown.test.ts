@@ -46,7 +46,7 @@ test('a posting under way is answered, and its connection is not waited for', as
   const userId = await createUser(server)
   const holder = await database.pool.connect()
   try {
-    await holder.query('begin; select from users for update')
+    await holder.query('begin; select from accounts for update')
     const answer = server.ask(
       `mutation ($input: DepositInput!) {
         deposit(input: $input) { ... on DepositSuccess { entry { balanceAfter } } }

@@ -124,7 +124,7 @@ test('an offer behind a request that is still worked on waits for its answer', a
   const { pool } = server.database
   const holder = await pool.connect()
   try {
-    await holder.query('begin; select from users for update')
+    await holder.query('begin; select from accounts for update')
     const socket = open()
     const read = readAll(socket)
     const body = JSON.stringify({

@@ -100,7 +100,7 @@ export async function holdSession(test: TestDatabase, statement: string, values:
 
 /** Holds the accounts as a poster does. */
 export const lockAccounts = (test: TestDatabase, ...ids: string[]) =>
-  holdSession(test, 'select from users where id = any($1::uuid[]) order by id for no key update', [ids])
+  holdSession(test, 'select from accounts where id = any($1::uuid[]) order by id for no key update', [ids])
 
 /** Waits until so many backends of this database wait for a lock in a statement like this one. */
 export async function untilBlocked(test: TestDatabase, count = 1, statementLike = '%'): Promise<void> {
@@ -172,7 +172,7 @@ export async function insertByHand(
   row: PostingRequest & { sourceSequence?: number; destinationSequence: number; createdAt?: string },
 ): Promise<void> {
   await client.query(
-    `insert into transactions (id, idempotency_key, source_user_id, source_sequence, destination_user_id, destination_sequence, amount, created_at)
+    `insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at)
      values (gen_random_uuid(), $1, $2, $3, $4, $5, $6, ${row.createdAt ?? 'clock_timestamp()'})`,
     [
       row.idempotencyKey,
@@ -191,9 +191,9 @@ export async function readAccount(test: TestDatabase, accountId: string) {
     `select sequence::int, sum(change) over (order by sequence) as balance, id,
        to_char(created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as created_at
      from (
-       select destination_sequence as sequence, amount as change, created_at, id from transactions where destination_user_id = $1
+       select destination_sequence as sequence, amount as change, created_at, id from transactions where destination_account_id = $1
        union all
-       select source_sequence, -amount, created_at, id from transactions where source_user_id = $1
+       select source_sequence, -amount, created_at, id from transactions where source_account_id = $1
      ) entry order by sequence`,
     [accountId],
   )

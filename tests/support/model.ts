@@ -1,4 +1,4 @@
-import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import type { CallOutcome, PostingRequest } from '../../src/ledger/model/posting.ts'
 
 /** What a posting became, without what no model can know: ids and times. */
@@ -65,13 +65,13 @@ export class Model {
       if (differing.length > 0) return no('IDEMPOTENCY_CONFLICT', differing)
       return { replayed: true, sequences: earlier.sequences, balancesAfter: undefined }
     }
-    if (sourceAccountId === destinationAccountId) return no('SAME_USER')
+    if (sourceAccountId === destinationAccountId) return no('SAME_ACCOUNT')
     const source = sourceAccountId === null ? null : this.#accounts.get(sourceAccountId)
     const destination = this.#accounts.get(destinationAccountId)
-    if (source === undefined) return no('USER_NOT_FOUND', sourceAccountId)
-    if (destination === undefined) return no('USER_NOT_FOUND', destinationAccountId)
+    if (source === undefined) return no('ACCOUNT_NOT_FOUND', sourceAccountId)
+    if (destination === undefined) return no('ACCOUNT_NOT_FOUND', destinationAccountId)
     if (source && source.balance < amount) return no('INSUFFICIENT_FUNDS', source.balance)
-    if (destination.balance + amount > CENTS_MAX) return no('BALANCE_LIMIT')
+    if (destination.balance + amount > AMOUNT_MAX) return no('BALANCE_LIMIT')
     if (source) {
       source.balance -= amount
       source.entries++
@@ -91,7 +91,7 @@ export function toExpected(outcome: CallOutcome): Expected[] {
     const details =
       refusal.code === 'IDEMPOTENCY_CONFLICT'
         ? refusal.differingFields
-        : refusal.code === 'USER_NOT_FOUND'
+        : refusal.code === 'ACCOUNT_NOT_FOUND'
           ? refusal.accountId
           : refusal.code === 'INSUFFICIENT_FUNDS'
             ? refusal.available

@@ -85,7 +85,7 @@ export function randomRows(
 
 export async function insertRows(pool: pg.Pool, rows: readonly Row[]): Promise<void> {
   await pool.query(
-    `insert into transactions (id, idempotency_key, source_user_id, source_sequence, destination_user_id, destination_sequence, amount, created_at)
+    `insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at)
      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bigint[], $8::timestamptz[])`,
     [
       rows.map((row) => row.id),

@@ -4,7 +4,7 @@ import { toAmount } from '../../src/db/amount.ts'
 import { type AccountId, toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import type { Head } from '../../src/ledger/model/head.ts'
-import { CENTS_MAX } from '../../src/ledger/model/money.ts'
+import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import type { Outcome, Posting } from '../../src/ledger/model/posting.ts'
 import { fold as foldCalls, type LedgerState } from '../../src/ledger/posting/fold.ts'
 
@@ -20,7 +20,7 @@ const postings = fc
       idempotencyKey: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
       sourceAccountId: fc.constantFrom(null, null, ...ACCOUNTS, ...ACCOUNTS, NOBODY),
       destinationAccountId: fc.constantFrom(...ACCOUNTS, ...ACCOUNTS, NOBODY),
-      amount: fc.constantFrom(1n, 2n, 3n, 50n, CENTS_MAX - 2n, CENTS_MAX),
+      amount: fc.constantFrom(1n, 2n, 3n, 50n, AMOUNT_MAX - 2n, AMOUNT_MAX),
     }),
     { maxLength: 30 },
   )
@@ -30,7 +30,7 @@ const postings = fc
 
 const heads = fc.record({
   sequence: fc.nat(5),
-  balance: fc.constantFrom(0n, 1n, 3n, 100n, CENTS_MAX - 1n, CENTS_MAX),
+  balance: fc.constantFrom(0n, 1n, 3n, 100n, AMOUNT_MAX - 1n, AMOUNT_MAX),
   aheadUs: fc.constantFrom(-5_000_000, -1, 0, 1, 900),
 })
 
@@ -41,10 +41,14 @@ const states = fc.tuple(heads, heads, heads).map((all): LedgerState => {
       : { sequence, balance: toAmount(balance), createdAt: instantOf(CLOCK + aheadUs) }
   return {
     clock: CLOCK,
+    accounts: open(ACCOUNTS),
     heads: new Map(ACCOUNTS.map((account, index) => [account, toHead(all[index] as (typeof all)[number])])),
     recorded: new Map(),
   }
 })
+
+const open = (ids: readonly AccountId[]): LedgerState['accounts'] =>
+  new Map(ids.map((id) => [id, { status: 'OPEN', currency: 'USD' }]))
 
 /** Calls of one posting each. */
 function fold(batch: readonly Posting[], state: LedgerState) {
@@ -80,7 +84,7 @@ function stateAfter(state: LedgerState, { accepted }: Pick<ReturnType<typeof fol
   }
   const recorded = new Map(state.recorded)
   for (const transaction of accepted) recorded.set(transaction.idempotencyKey, transaction)
-  return { clock: state.clock, heads: after, recorded }
+  return { ...state, heads: after, recorded }
 }
 
 /** Balances right after are known only to the batch that posted; a later replay looks them up. */
@@ -136,7 +140,7 @@ test('money is conserved, and no balance is ever negative or past the limit', ()
         now = stateAfter(now, { accepted: [transaction] })
         for (const { balance } of now.heads.values()) {
           expect(balance).toBeGreaterThanOrEqual(0n)
-          expect(balance).toBeLessThanOrEqual(CENTS_MAX)
+          expect(balance).toBeLessThanOrEqual(AMOUNT_MAX)
         }
       }
     }),
@@ -202,6 +206,7 @@ describe('of several reasons to refuse', () => {
     recorded: LedgerState['recorded'] = new Map(),
   ): LedgerState => ({
     clock: CLOCK,
+    accounts: open(Object.keys(balances).map(toAccountId)),
     heads: new Map(
       Object.entries(balances).map(([account, balance = 0n]) => [
         toAccountId(account),
@@ -257,20 +262,24 @@ describe('of several reasons to refuse', () => {
 
   test('then one account on both sides, even where there is no such account', () => {
     expect(judge({ sourceAccountId: NOBODY, destinationAccountId: NOBODY }, state({}))).toEqual({
-      code: 'SAME_USER',
+      code: 'SAME_ACCOUNT',
       accountId: NOBODY,
     })
   })
 
-  test('then users that are not there, the source before the destination', () => {
-    expect(judge({}, state({}))).toEqual({ code: 'USER_NOT_FOUND', accountId: 'ada' })
-    expect(judge({}, state({ ada: 0n }))).toEqual({ code: 'USER_NOT_FOUND', accountId: 'grace' })
-    expect(judge({ sourceAccountId: null }, state({ ada: 0n }))).toEqual({ code: 'USER_NOT_FOUND', accountId: 'grace' })
+  test('then accounts that are not there, the source before the destination', () => {
+    expect(judge({}, state({}))).toEqual({ code: 'ACCOUNT_NOT_FOUND', accountId: 'ada' })
+    expect(judge({}, state({ ada: 0n }))).toEqual({ code: 'ACCOUNT_NOT_FOUND', accountId: 'grace' })
+    expect(judge({ sourceAccountId: null }, state({ ada: 0n }))).toEqual({
+      code: 'ACCOUNT_NOT_FOUND',
+      accountId: 'grace',
+    })
   })
 
   test('then funds, to the cent', () => {
-    expect(judge({}, state({ ada: 9n, grace: CENTS_MAX }))).toEqual({
+    expect(judge({}, state({ ada: 9n, grace: AMOUNT_MAX }))).toEqual({
       code: 'INSUFFICIENT_FUNDS',
+      accountId: 'ada',
       available: 9n,
       required: 10n,
       shortfall: 1n,
@@ -280,13 +289,13 @@ describe('of several reasons to refuse', () => {
 
   test('then the limit of 2^63-1, to the cent', () => {
     const full = { code: 'BALANCE_LIMIT', accountId: 'grace' }
-    expect(judge({}, state({ ada: 10n, grace: CENTS_MAX - 9n }))).toEqual(full)
-    expect(judge({}, state({ ada: 10n, grace: CENTS_MAX - 10n }))).toMatchObject({
+    expect(judge({}, state({ ada: 10n, grace: AMOUNT_MAX - 9n }))).toEqual(full)
+    expect(judge({}, state({ ada: 10n, grace: AMOUNT_MAX - 10n }))).toMatchObject({
       balancesAfter: { destination: 2n ** 63n - 1n },
     })
-    expect(judge({ sourceAccountId: null, amount: CENTS_MAX }, state({ grace: 1n }))).toEqual(full)
-    expect(judge({ sourceAccountId: null, amount: CENTS_MAX }, state({ grace: 0n }))).toMatchObject({
-      balancesAfter: { source: null, destination: CENTS_MAX },
+    expect(judge({ sourceAccountId: null, amount: AMOUNT_MAX }, state({ grace: 1n }))).toEqual(full)
+    expect(judge({ sourceAccountId: null, amount: AMOUNT_MAX }, state({ grace: 0n }))).toMatchObject({
+      balancesAfter: { source: null, destination: AMOUNT_MAX },
     })
   })
 })

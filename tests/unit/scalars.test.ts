@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { GraphQLError, type GraphQLScalarType, parseValue } from 'graphql'
 import { describe, expect, test } from 'vitest'
-import { CENTS_MAX, CENTS_MIN } from '../../src/ledger/model/money.ts'
+import { AMOUNT_MAX, AMOUNT_MIN } from '../../src/ledger/model/money.ts'
 import { schema } from '../../src/schema/index.ts'
 
 const scalar = (name: string) => schema.getType(name) as GraphQLScalarType
@@ -85,13 +85,13 @@ describe.each([
 describe('Cents', () => {
   test('are exact in and out, as text of any size that fits 64 bits', () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: CENTS_MIN, max: CENTS_MAX }), (cents) => {
+      fc.property(fc.bigInt({ min: AMOUNT_MIN, max: AMOUNT_MAX }), (cents) => {
         expect(asVariable(Cents, String(cents))).toBe(cents)
         expect(asLiteral(Cents, `"${cents}"`)).toBe(cents)
         expect(asLiteral(Cents, String(cents))).toBe(cents)
         expect(Cents.serialize(cents)).toBe(String(cents))
       }),
-      { examples: [[CENTS_MIN], [CENTS_MAX], [0n], [-1n], [2n ** 53n + 1n]] },
+      { examples: [[AMOUNT_MIN], [AMOUNT_MAX], [0n], [-1n], [2n ** 53n + 1n]] },
     )
   })
 
@@ -121,7 +121,7 @@ describe('Cents', () => {
 
   test('never pass 64 bits on the way in, and may on the way out', () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: CENTS_MAX + 1n, max: 2n ** 128n }), (cents) => {
+      fc.property(fc.bigInt({ min: AMOUNT_MAX + 1n, max: 2n ** 128n }), (cents) => {
         for (const beyond of [cents, -cents - 1n]) {
           expect(reasonOf(() => asVariable(Cents, String(beyond)))).not.toBe('taken')
           expect(reasonOf(() => asLiteral(Cents, String(beyond)))).not.toBe('taken')

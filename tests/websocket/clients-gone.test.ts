@@ -32,7 +32,7 @@ test.each(['entryPosted(userId: "ID") { id }', 'transactionPosted { cursor }'])(
     await once(http, 'listening')
     onTestFinished(() => void http.close())
     const { port } = http.address() as { port: number }
-    const lock = await holdSession(ledger.test, 'lock table users, transactions in access exclusive mode')
+    const lock = await holdSession(ledger.test, 'lock table accounts, transactions in access exclusive mode')
     const body = JSON.stringify({ query: `subscription { ${field.replace('ID', account)} }` })
     const subscribed = vi.spyOn(field.startsWith('entry') ? ledger.feed : ledger.transactionFeed, 'subscribe')
     const socket = connect(port, '127.0.0.1')
@@ -120,7 +120,7 @@ test('an operation that cannot be begun hurts itself alone, in a fragment too', 
 test('more operations than a socket may have cannot be had by completing them at once', async () => {
   const narrow = await serverForTest({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
   const client = await openClient(narrow.socketEndpoint)
-  const lock = await holdSession(ledger.test, 'lock table users in access exclusive mode')
+  const lock = await holdSession(ledger.test, 'lock table accounts in access exclusive mode')
   onTestFinished(() => lock.close())
   for (let at = 0; at < 40; at++) {
     client.subscribe(String(at), { query: '{ users(first: 1) { totalCount } }' })

@@ -140,7 +140,7 @@ test('an account is seen as 1 … n, and the ledger as all of it, by subscribers
   expect(account.events.map(({ sequence }) => sequence)).toEqual(
     Array.from({ length: ENTRIES }, (_, index) => index + 1),
   )
-  const { rows } = await database.pool.query('select id from transactions where destination_user_id = $1', [
+  const { rows } = await database.pool.query('select id from transactions where destination_account_id = $1', [
     id.replace('user_', ''),
   ])
   expect(ledger.events.map(({ transaction }) => transaction?.id).sort()).toEqual(

@@ -53,12 +53,12 @@ export function matchingEntries(low: SQL, high: SQL, order?: 'asc' | 'desc'): SQ
       and (request.amount_min is null or amount >= request.amount_min)
       and (request.amount_max is null or amount <= request.amount_max)
     ${order ? sql`order by ${sequence} ${sql.raw(order)} limit request.size` : sql.empty()})`
-  const credits = sql`destination_user_id = request.id and request.direction is distinct from 'DEBIT'
+  const credits = sql`destination_account_id = request.id and request.direction is distinct from 'DEBIT'
       and (request.kind is null or (${isDeposit}) = (request.kind = 'DEPOSIT'))
-      and (request.counterparty_id is null or source_user_id = request.counterparty_id)`
-  const debits = sql`source_user_id = request.id and request.direction is distinct from 'CREDIT'
+      and (request.counterparty_id is null or source_account_id = request.counterparty_id)`
+  const debits = sql`source_account_id = request.id and request.direction is distinct from 'CREDIT'
       and request.kind is distinct from 'DEPOSIT'
-      and (request.counterparty_id is null or destination_user_id = request.counterparty_id)`
+      and (request.counterparty_id is null or destination_account_id = request.counterparty_id)`
   return sql`${side(sql`destination_sequence`, sql`amount`, credits)}
     union all ${side(sql`source_sequence`, sql`-amount`, debits)}`
 }

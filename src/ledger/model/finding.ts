@@ -2,6 +2,7 @@ import type { AccountId } from '../../db/ids.ts'
 export type FindingCode =
   | 'ROW_INVALID'
   | 'ACCOUNT_UNKNOWN'
+  | 'CURRENCY_MISMATCH'
   | 'BALANCE_TOO_LARGE'
   | 'SEQUENCE_BROKEN'
   | 'TIME_NOT_RISING'

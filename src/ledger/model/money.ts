@@ -1,5 +1,5 @@
 import { type Amount, toAmount } from '../../db/amount.ts'
 
 /** The limits of PostgreSQL's `bigint`, for amounts and balances. Totals may exceed them. */
-export const CENTS_MAX: Amount = toAmount(2n ** 63n - 1n)
-export const CENTS_MIN: Amount = toAmount(-(2n ** 63n))
+export const AMOUNT_MAX: Amount = toAmount(2n ** 63n - 1n)
+export const AMOUNT_MIN: Amount = toAmount(-(2n ** 63n))

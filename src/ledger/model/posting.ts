@@ -9,6 +9,10 @@ export interface Posting extends Sides {
   id: TransactionId
   idempotencyKey: string
   amount: Amount
+  /** What the caller takes the amount to be in: another currency than the accounts' is refused. null: not said. */
+  currency?: string | null | undefined
+  /** Takes money out of a frozen account. It is not part of the payload. */
+  ignoreFreeze?: boolean | undefined
 }
 
 export interface Posted {

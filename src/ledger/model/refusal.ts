@@ -3,14 +3,17 @@ import type { AccountId } from '../../db/ids.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
 /** The parts of a posting that two postings with one key must have in common. */
-export type PayloadField = 'kind' | 'sourceAccountId' | 'destinationAccountId' | 'amount'
+export type PayloadField = 'kind' | 'sourceAccountId' | 'destinationAccountId' | 'amount' | 'currency'
 
 /** A rule refused a posting: nothing was written, and the key is still free, unless the refusal is a conflict of keys. */
 export type Refusal =
   | { code: 'IDEMPOTENCY_CONFLICT'; differingFields: PayloadField[]; transaction: LedgerTransaction }
-  | { code: 'SAME_USER'; accountId: AccountId }
-  | { code: 'USER_NOT_FOUND'; accountId: AccountId }
-  | { code: 'INSUFFICIENT_FUNDS'; available: Amount; required: Amount; shortfall: Amount }
+  | { code: 'SAME_ACCOUNT'; accountId: AccountId }
+  | { code: 'ACCOUNT_NOT_FOUND'; accountId: AccountId }
+  | { code: 'ACCOUNT_CLOSED'; accountId: AccountId }
+  | { code: 'ACCOUNT_FROZEN'; accountId: AccountId }
+  | { code: 'CURRENCY_MISMATCH' }
+  | { code: 'INSUFFICIENT_FUNDS'; accountId: AccountId; available: Amount; required: Amount; shortfall: Amount }
   | { code: 'BALANCE_LIMIT'; accountId: AccountId }
 
 export type RefusalCode = Refusal['code']
@@ -19,9 +22,14 @@ export type RefusalCode = Refusal['code']
 export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
   IDEMPOTENCY_CONFLICT:
     'This idempotency key was already used with a different payload. Use a new key for a new payload.',
-  SAME_USER: 'Source and destination must be different users.',
-  USER_NOT_FOUND: 'There is no such user. Check the id.',
+  SAME_ACCOUNT: 'Source and destination must be different accounts.',
+  ACCOUNT_NOT_FOUND: 'There is no such account. Check the id.',
+  ACCOUNT_CLOSED: 'The account is closed, so no money moves in or out of it. An operator can open it.',
+  ACCOUNT_FROZEN: 'The account is frozen, so no money moves out of it. An operator can open it.',
+  CURRENCY_MISMATCH:
+    'Both accounts must be in the same currency, and in the one that the input names, if it names one. To exchange money, make two transfers.',
   INSUFFICIENT_FUNDS:
     'The balance of the source is less than the amount. Nothing was posted, and the key can be used again.',
-  BALANCE_LIMIT: 'The balance of the destination would exceed the maximum of 2^63-1 cents. Post a smaller amount.',
+  BALANCE_LIMIT:
+    'The balance of the destination would exceed the maximum of 2^63-1 minor units. Post a smaller amount.',
 }

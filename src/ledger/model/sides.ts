@@ -17,7 +17,7 @@ export function kindOf({ sourceAccountId }: Pick<Sides, 'sourceAccountId'>): Tra
 }
 
 /** Whether a row is a deposit, in the SQL of a table that has both sides. */
-export const isDeposit = sql<boolean>`source_user_id is null`
+export const isDeposit = sql<boolean>`source_account_id is null`
 
 /** Whether a row is of a kind. */
 export function isOfKind(kind: TransactionKind): SQL {

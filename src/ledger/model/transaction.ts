@@ -20,9 +20,9 @@ export interface LedgerTransaction extends Sides {
 export const transactionColumns = {
   id: transactions.id,
   idempotencyKey: transactions.idempotencyKey,
-  sourceAccountId: transactions.sourceUserId,
+  sourceAccountId: transactions.sourceAccountId,
   sourceSequence: transactions.sourceSequence,
-  destinationAccountId: transactions.destinationUserId,
+  destinationAccountId: transactions.destinationAccountId,
   destinationSequence: transactions.destinationSequence,
   amount: transactions.amount,
   createdAt: selectInstant(transactions.createdAt),
@@ -31,9 +31,9 @@ export const transactionColumns = {
 /** The same, but for its id, of rows called `entry` in a statement written out. */
 export const entryColumns = {
   idempotencyKey: sql<string>`entry.idempotency_key`.as('idempotency_key'),
-  sourceAccountId: sql<AccountId | null>`entry.source_user_id`.as('source_user_id'),
+  sourceAccountId: sql<AccountId | null>`entry.source_account_id`.as('source_account_id'),
   sourceSequence: sql<number | null>`entry.source_sequence`.mapWith(Number).as('source_sequence'),
-  destinationAccountId: sql<AccountId>`entry.destination_user_id`.as('destination_user_id'),
+  destinationAccountId: sql<AccountId>`entry.destination_account_id`.as('destination_account_id'),
   destinationSequence: sql`entry.destination_sequence`.mapWith(Number).as('destination_sequence'),
   amount: sql`entry.amount`.mapWith(readAmount).as('amount'),
   createdAt: sql<Instant>`${selectInstant(sql`entry.created_at`)}`.as('created_at'),

@@ -3,7 +3,7 @@ import { users } from '../../db/tables.ts'
 
 type Role = 'USER' | 'OPERATOR'
 
-/** One user is one account. */
+/** Has a main account, whose id is the user's, and perhaps others. */
 export interface User {
   id: string
   /** In its canonical form. */
@@ -24,9 +24,11 @@ export const userColumns = {
 export interface NewUser {
   /** In its canonical form. */
   email: string
-  /** null: cannot sign in (a house account). */
+  /** null: cannot sign in. */
   passwordHash: string | null
   role: Role
+  /** Of the main account; by default the ledger's. */
+  currency?: string | undefined
 }
 
 /** What a user is looked up by. E-mail addresses are canonical. */

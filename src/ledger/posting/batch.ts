@@ -1,11 +1,12 @@
 import type pg from 'pg'
-import { type AccountId, accountOfUser } from '../../db/ids.ts'
+import type { AccountId } from '../../db/ids.ts'
 import { microsecondsOf } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import { inOrder, inPipelinedTransaction, inTransaction, type TransactionLimits } from '../../db/transaction.ts'
+import type { AccountStatus } from '../model/account.ts'
 import type { Head, Tail } from '../model/head.ts'
-import { CENTS_MAX } from '../model/money.ts'
+import { AMOUNT_MAX } from '../model/money.ts'
 import type { CallOutcome, Posting } from '../model/posting.ts'
 import { accountsOf } from '../model/sides.ts'
 import type { LedgerTransaction } from '../model/transaction.ts'
@@ -14,7 +15,7 @@ import { insertTransactions } from '../statements/insert-transactions.ts'
 import { lockAccounts } from '../statements/lock-accounts.ts'
 import { lockFreeAccounts } from '../statements/lock-free-accounts.ts'
 import { readHeads } from '../statements/read-heads.ts'
-import { fold } from './fold.ts'
+import { fold, type LockedAccount } from './fold.ts'
 
 /*
  * A batch of calls is one database transaction with ordered row locks. A call is one or more postings, all or none.
@@ -76,14 +77,11 @@ export function runBatch(
   const lock = (tx: Database, ids: AccountId[]) =>
     lockAccounts(tx)
       .execute({ ids })
-      .then(
-        (rows) => rows.map(({ id }) => ({ id: accountOfUser(id), isLocked: true })),
-        (error) => {
-          throw sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
-            ? new AccountsLockedError('an account stayed locked', { cause: error })
-            : error
-        },
-      )
+      .catch((error) => {
+        throw sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
+          ? new AccountsLockedError('an account stayed locked', { cause: error })
+          : error
+      })
   return inPipelinedTransaction(
     pool,
     limits,
@@ -112,7 +110,14 @@ export function runBatchAround(
   })
 }
 
-type Lock = (tx: Database, ids: AccountId[]) => Promise<{ id: AccountId; isLocked: boolean }[]>
+/** An account that exists. Its status and currency are null when something else has locked it. */
+interface FoundAccount {
+  id: AccountId
+  status: AccountStatus | null
+  currency: string | null
+}
+
+type Lock = (tx: Database, ids: AccountId[]) => Promise<FoundAccount[]>
 
 async function look(tx: Database, calls: readonly (readonly Posting[])[], lock: Lock) {
   const postings = calls.flat()
@@ -131,15 +136,18 @@ async function judge(
   tx: Database,
   { clockAheadMaxMs }: BatchLimits,
   calls: readonly (readonly Posting[])[],
-  { accounts, recorded, heads: rows }: Seen,
+  { accounts: found, recorded, heads: rows }: Seen,
 ): Promise<BatchResult> {
-  const locked = new Set(accounts.filter(({ isLocked }) => isLocked).map(({ id }) => id))
+  const accounts = new Map<AccountId, LockedAccount>()
   /** Why calls for an account cannot be judged. */
   const obstacles = new Map<AccountId, Exclude<Verdict, { outcome: CallOutcome }>>()
-  for (const { id, isLocked } of accounts) if (!isLocked) obstacles.set(id, { lockedAccountId: id })
+  for (const { id, status, currency } of found) {
+    if (status === null || currency === null) obstacles.set(id, { lockedAccountId: id })
+    else accounts.set(id, { status, currency })
+  }
   const heads = new Map<AccountId, Head>()
   for (const row of rows) {
-    if (!locked.has(row.accountId)) continue
+    if (!accounts.has(row.accountId)) continue
     const failure = failureOf(row, clockAheadMaxMs)
     if (failure) obstacles.set(row.accountId, { failure })
     heads.set(row.accountId, { sequence: row.lastSequence, balance: row.balance, createdAt: row.createdAt })
@@ -156,6 +164,7 @@ async function judge(
   const judged = calls.filter((_, index) => verdicts[index] === undefined)
   const folded = fold(judged, {
     clock: Math.max(0, ...rows.map((row) => row.clock)),
+    accounts,
     heads,
     recorded: new Map(recorded.map((transaction) => [transaction.idempotencyKey, transaction])),
   })
@@ -178,7 +187,7 @@ function failureOf(row: HeadRow, clockAheadMaxMs: number): Error | undefined {
       `account ${row.accountId}: ${row.tailLength} entries after number ${row.checkpointSequence}, but the last is ${row.lastSequence}`,
     )
   }
-  if (row.balance < 0n || row.balance > CENTS_MAX) {
+  if (row.balance < 0n || row.balance > AMOUNT_MAX) {
     return new LedgerFaultError(`account ${row.accountId}: its entries sum to ${row.balance}, which no balance can be`)
   }
   if (row.createdAt && microsecondsOf(row.createdAt) > row.clock + clockAheadMaxMs * 1000) {

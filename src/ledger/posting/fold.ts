@@ -1,17 +1,26 @@
 import { toAmount } from '../../db/amount.ts'
 import type { AccountId } from '../../db/ids.ts'
 import { instantOf, microsecondsOf } from '../../db/instant.ts'
+import type { AccountStatus } from '../model/account.ts'
 import type { Head } from '../model/head.ts'
-import { CENTS_MAX } from '../model/money.ts'
+import { AMOUNT_MAX } from '../model/money.ts'
 import type { CallOutcome, Outcome, Posted, Posting } from '../model/posting.ts'
-import type { PayloadField } from '../model/refusal.ts'
+import type { PayloadField, Refusal } from '../model/refusal.ts'
 import { kindOf } from '../model/sides.ts'
 import type { LedgerTransaction } from '../model/transaction.ts'
+
+/** What an account is while it is locked. */
+export interface LockedAccount {
+  status: AccountStatus
+  currency: string
+}
 
 export interface LedgerState {
   /** PostgreSQL's clock, in microseconds, read after the locks. */
   clock: number
-  /** The heads of all accounts that exist and are locked. */
+  /** All accounts that exist and are locked. */
+  accounts: ReadonlyMap<AccountId, LockedAccount>
+  /** Their heads. */
   heads: ReadonlyMap<AccountId, Head>
   /** Recorded transactions with a key of the batch, by key. */
   recorded: ReadonlyMap<string, LedgerTransaction>
@@ -30,7 +39,7 @@ export interface Folded {
  * Judges calls in arrival order, as a pure function of a known state. A batch gives the same results as the same calls one
  * at a time: a key that was accepted earlier in the batch is a replay or a conflict; a key that was refused is judged again.
  *
- * Refusals are judged in this order: key, same account, accounts exist, funds, limit.
+ * Refusals are judged in this order: key, same account, accounts exist, status, currency, funds, limit.
  */
 export function fold(calls: readonly (readonly Posting[])[], state: LedgerState): Folded {
   const draft = new Draft(state)
@@ -81,7 +90,7 @@ class Draft {
     const inBatch = this.#byKey.get(posting.idempotencyKey)
     const earlier = inBatch?.transaction ?? this.#state.recorded.get(posting.idempotencyKey)
     if (earlier) {
-      const differingFields = differences(posting, earlier)
+      const differingFields = differences(posting, earlier, this.#state.accounts)
       if (differingFields.length > 0) {
         return { refusal: { code: 'IDEMPOTENCY_CONFLICT', differingFields, transaction: earlier } }
       }
@@ -91,17 +100,20 @@ class Draft {
 
     const { sourceAccountId, destinationAccountId, amount } = posting
     if (sourceAccountId === destinationAccountId)
-      return { refusal: { code: 'SAME_USER', accountId: destinationAccountId } }
-    const source = sourceAccountId === null ? null : this.heads.get(sourceAccountId)
-    if (source === undefined) return { refusal: { code: 'USER_NOT_FOUND', accountId: sourceAccountId as AccountId } }
-    const destination = this.heads.get(destinationAccountId)
-    if (destination === undefined) return { refusal: { code: 'USER_NOT_FOUND', accountId: destinationAccountId } }
-    if (source && source.balance < amount) {
+      return { refusal: { code: 'SAME_ACCOUNT', accountId: destinationAccountId } }
+    const refusal = refusalOf(posting, this.#state.accounts)
+    if (refusal) return { refusal }
+    // The accounts exist, so they have heads.
+    const source = sourceAccountId === null ? null : (this.heads.get(sourceAccountId) as Head)
+    const destination = this.heads.get(destinationAccountId) as Head
+    if (sourceAccountId !== null && source && source.balance < amount) {
       const available = source.balance
       const shortfall = toAmount(amount - available)
-      return { refusal: { code: 'INSUFFICIENT_FUNDS', available, required: amount, shortfall } }
+      return {
+        refusal: { code: 'INSUFFICIENT_FUNDS', accountId: sourceAccountId, available, required: amount, shortfall },
+      }
     }
-    if (destination.balance > CENTS_MAX - amount)
+    if (destination.balance > AMOUNT_MAX - amount)
       return { refusal: { code: 'BALANCE_LIMIT', accountId: destinationAccountId } }
     return { posted: this.#accept(posting, source, destination) }
   }
@@ -141,16 +153,38 @@ class Draft {
   }
 }
 
+/** What the accounts of a posting are against it, whatever they hold. */
+function refusalOf(posting: Posting, accounts: LedgerState['accounts']): Refusal | undefined {
+  const { sourceAccountId, destinationAccountId } = posting
+  const source = sourceAccountId === null ? null : accounts.get(sourceAccountId)
+  if (sourceAccountId !== null && !source) return { code: 'ACCOUNT_NOT_FOUND', accountId: sourceAccountId }
+  const destination = accounts.get(destinationAccountId)
+  if (!destination) return { code: 'ACCOUNT_NOT_FOUND', accountId: destinationAccountId }
+  if (sourceAccountId !== null && source) {
+    if (source.status === 'CLOSED') return { code: 'ACCOUNT_CLOSED', accountId: sourceAccountId }
+    if (source.status === 'FROZEN' && !posting.ignoreFreeze)
+      return { code: 'ACCOUNT_FROZEN', accountId: sourceAccountId }
+  }
+  if (destination.status === 'CLOSED') return { code: 'ACCOUNT_CLOSED', accountId: destinationAccountId }
+  const { currency } = destination
+  const isMismatch =
+    (source && source.currency !== currency) || (posting.currency != null && posting.currency !== currency)
+  return isMismatch ? { code: 'CURRENCY_MISMATCH' } : undefined
+}
+
 /** The earliest time of an account's next entry, in microseconds: times rise strictly within an account. */
 function after(head: Head | null): number {
   return head?.createdAt ? microsecondsOf(head.createdAt) + 1 : 0
 }
 
-function differences(posting: Posting, recorded: LedgerTransaction): PayloadField[] {
+function differences(posting: Posting, recorded: LedgerTransaction, accounts: LedgerState['accounts']): PayloadField[] {
   const fields: PayloadField[] = []
   if (kindOf(posting) !== kindOf(recorded)) fields.push('kind')
   else if (posting.sourceAccountId !== recorded.sourceAccountId) fields.push('sourceAccountId')
   if (posting.destinationAccountId !== recorded.destinationAccountId) fields.push('destinationAccountId')
   if (posting.amount !== recorded.amount) fields.push('amount')
+  // A transaction is in the currency of its accounts, which are those of the posting if nothing else differs.
+  const currency = accounts.get(posting.destinationAccountId)?.currency
+  if (posting.currency != null && currency !== undefined && posting.currency !== currency) fields.push('currency')
   return fields
 }

@@ -11,8 +11,8 @@ import { pageById } from './id-page.ts'
 const columns = {
   id: failedTransactions.id,
   idempotencyKey: failedTransactions.idempotencyKey,
-  sourceAccountId: failedTransactions.sourceUserId,
-  destinationAccountId: failedTransactions.destinationUserId,
+  sourceAccountId: failedTransactions.sourceAccountId,
+  destinationAccountId: failedTransactions.destinationAccountId,
   amount: failedTransactions.amount,
   code: sql<FailureCode>`${failedTransactions.code}`,
   message: failedTransactions.message,
@@ -67,16 +67,16 @@ export class FailedTransactions {
 
 function isOf(posters: Posters): SQL | undefined {
   if (posters === null) return undefined
-  const { sourceUserId, destinationUserId } = failedTransactions
-  const theirs = (side: typeof sourceUserId | typeof destinationUserId) =>
+  const { sourceAccountId, destinationAccountId } = failedTransactions
+  const theirs = (side: typeof sourceAccountId | typeof destinationAccountId) =>
     sql`${side} = any(${sql.param(posters.accountIds)}::uuid[])`
-  return or(theirs(sourceUserId), posters.withDeposits ? and(isDeposit, theirs(destinationUserId)) : undefined)
+  return or(theirs(sourceAccountId), posters.withDeposits ? and(isDeposit, theirs(destinationAccountId)) : undefined)
 }
 
 function matches({ accountId, code, addressed }: FailedTransactionFilter): SQL | undefined {
-  const { sourceUserId, destinationUserId, addressedAt } = failedTransactions
+  const { sourceAccountId, destinationAccountId, addressedAt } = failedTransactions
   return and(
-    accountId == null ? undefined : or(eq(sourceUserId, accountId), eq(destinationUserId, accountId)),
+    accountId == null ? undefined : or(eq(sourceAccountId, accountId), eq(destinationAccountId, accountId)),
     code == null ? undefined : eq(failedTransactions.code, code),
     addressed == null ? undefined : addressed ? isNotNull(addressedAt) : isNull(addressedAt),
   )

@@ -4,22 +4,41 @@ import type { Database } from '../../db/pool.ts'
 import { isDeposit } from '../model/sides.ts'
 import type { LedgerTotals } from '../model/totals.ts'
 
-/** Reads everything: for operators and checks, not for every request. */
+/** One of each currency, and their counts. A ledger without accounts has a row without a currency. */
+interface Row extends Record<string, unknown> {
+  userCount: string
+  transactionCount: string
+  accountCount: string | null
+  code: string | null
+  scale: number | null
+  deposited: string | null
+  balances: string | null
+}
+
+/** Reads everything: for operators and checks, not for every request. One statement, so all is of one moment. */
 export async function loadTotals(database: Database): Promise<LedgerTotals> {
-  const { rows } = await database.execute<Record<keyof LedgerTotals, string>>(sql`
-    select ledger.transaction_count as "transactionCount", ledger.deposited, accounts.account_count as "accountCount", accounts.balances
+  const { rows } = await database.execute<Row>(sql`
+    select counts.*, sums.*
     from (
-      select count(*) as transaction_count, coalesce(sum(amount) filter (where ${isDeposit}), 0) as deposited
-      from public.transactions
-    ) ledger
-    cross join (
-      select count(*) as account_count, coalesce(sum(public.get_current_balance(users.id)::numeric), 0) as balances from public.users
-    ) accounts`)
-  const [totals] = rows as [Record<keyof LedgerTotals, string>]
+      select (select count(*) from public.users) as "userCount", (select count(*) from public.transactions) as "transactionCount"
+    ) counts
+    left join (
+      select code, scale, count(*) as "accountCount", sum(public.get_current_balance(accounts.id)::numeric) as balances,
+        (select coalesce(sum(amount), 0) from public.transactions
+          join public.accounts paid on paid.id = destination_account_id
+          where ${isDeposit} and paid.currency = currencies.code) as deposited
+      from public.accounts join public.currencies on currencies.code = accounts.currency
+      group by code, scale
+    ) sums on true
+    order by code`)
   return {
-    accountCount: Number(totals.accountCount),
-    transactionCount: Number(totals.transactionCount),
-    deposited: readAmount(totals.deposited),
-    balances: readAmount(totals.balances),
+    userCount: Number(rows[0]?.userCount),
+    transactionCount: Number(rows[0]?.transactionCount),
+    accountCount: rows.reduce((sum, { accountCount }) => sum + Number(accountCount), 0),
+    currencies: rows.flatMap(({ code, scale, deposited, balances }) =>
+      code === null || scale === null || deposited === null || balances === null
+        ? []
+        : [{ currency: { code, scale }, deposited: readAmount(deposited), balances: readAmount(balances) }],
+    ),
   }
 }

@@ -37,16 +37,16 @@ const isSelective = (filter: TransactionFilter) => matchOf(filter) !== undefined
 /** The next `scanMax` transactions in order. It has the name of the table, so that the columns of the table mean these rows. */
 function scan(database: Database, where: SQL | undefined, goesUp: boolean, scanMax: number) {
   const { id, createdAt, idempotencyKey, amount } = transactions
-  const { sourceUserId, sourceSequence, destinationUserId, destinationSequence } = transactions
+  const { sourceAccountId, sourceSequence, destinationAccountId, destinationSequence } = transactions
   return database
     .select({
       id,
       createdAt,
       idempotencyKey,
       amount,
-      sourceUserId,
+      sourceAccountId,
       sourceSequence,
-      destinationUserId,
+      destinationAccountId,
       destinationSequence,
     })
     .from(transactions)
@@ -96,9 +96,9 @@ export async function pageTransactions(
 
 /** How many transactions match; null when there are too many to look through. */
 export async function countTransactions(database: Database, filter: TransactionFilter): Promise<number | null> {
-  const { amount, sourceUserId } = transactions
+  const { amount, sourceAccountId } = transactions
   const looked = database
-    .select({ amount, sourceUserId })
+    .select({ amount, sourceAccountId })
     .from(transactions)
     .where(rangeOf(filter))
     .limit(COUNTED_MAX + 1)

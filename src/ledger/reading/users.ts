@@ -1,10 +1,13 @@
 import { jointStatement } from '../../db/joint-statement.ts'
 import type { Database } from '../../db/pool.ts'
+import { constraintOf } from '../../db/sqlstate.ts'
 import { users } from '../../db/tables.ts'
+import { CurrencyUnknownError } from '../model/currency-unknown-error.ts'
 import type { IdPage, IdPosition } from '../model/id-page.ts'
 import type { PageRequest } from '../model/page-request.ts'
 import { makeRowId } from '../model/row-id.ts'
 import { type NewUser, type User, type UserKey, userColumns } from '../model/user.ts'
+import { insertUserWithAccount } from '../statements/insert-user-with-account.ts'
 import { readUsers } from '../statements/read-users.ts'
 import { pageById } from './id-page.ts'
 
@@ -17,11 +20,24 @@ export class Users {
     this.#find = jointStatement((keys) => findByKey(database, keys))
   }
 
-  /** @returns the user, or undefined when the e-mail is taken. */
-  async create(user: NewUser): Promise<User | undefined> {
+  /**
+   * Makes a user with a main account.
+   *
+   * @returns the user, or undefined when the e-mail is taken.
+   * @throws {CurrencyUnknownError}
+   */
+  async create({ currency, ...user }: NewUser): Promise<User | undefined> {
+    const id = makeRowId()
+    if (currency !== undefined) {
+      const isMade = await insertUserWithAccount(this.#database, { id, ...user, currency }).catch((error) => {
+        throw constraintOf(error) === 'accounts_currency_currencies_code_fk' ? new CurrencyUnknownError() : error
+      })
+      return isMade ? (await this.find([{ id }]))[0] : undefined
+    }
+    // A trigger makes the account, in the ledger's currency.
     const [created] = await this.#database
       .insert(users)
-      .values({ id: makeRowId(), ...user })
+      .values({ id, ...user })
       .onConflictDoNothing({ target: users.email })
       .returning(userColumns)
     return created

@@ -19,7 +19,7 @@ export const insertMissingCheckpoints = preparedOnce((database) =>
         from (
           select 0::bigint as balance where request.low = 0
           union all
-          select balance from private.balance_checkpoints where user_id = request.account_id and sequence = request.low and request.low > 0
+          select balance from private.balance_checkpoints where account_id = request.account_id and sequence = request.low and request.low > 0
         ) base
         cross join (
           select sequence, change, created_at, transaction_id from private.entries

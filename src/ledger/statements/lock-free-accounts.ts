@@ -1,19 +1,27 @@
 import { sql } from 'drizzle-orm'
 import type { AccountId } from '../../db/ids.ts'
 import { preparedOnce } from '../../db/prepared.ts'
+import type { AccountStatus } from '../model/account.ts'
 
 /**
- * Locks the accounts that nobody else has locked, without waiting. Returns the ids that exist, and whether each is locked
- * now.
+ * Locks the accounts that nobody else has locked, without waiting. Returns the ids that exist, and the status and currency
+ * of those that are locked now; null: something else has the lock.
+ *
+ * They are read from the locked side: `account` is of the statement's snapshot, which may be of before a change.
  */
 export const lockFreeAccounts = preparedOnce((database) =>
   database
-    .select({ id: sql<AccountId>`account.id`.as('id'), isLocked: sql<boolean>`free.id is not null`.as('is_locked') })
+    .select({
+      id: sql<AccountId>`account.id`.as('id'),
+      status: sql<AccountStatus | null>`free.status`.as('status'),
+      currency: sql<string | null>`free.currency`.as('currency'),
+    })
     .from(
       sql`(
-        select id from public.users where id = any(${sql.placeholder('ids')}::uuid[]) order by id for no key update skip locked
+        select id, status, currency from public.accounts where id = any(${sql.placeholder('ids')}::uuid[])
+        order by id for no key update skip locked
       ) free
-      right join public.users account on account.id = free.id`,
+      right join public.accounts account on account.id = free.id`,
     )
     .where(sql`account.id = any(${sql.placeholder('ids')}::uuid[])`)
     .prepare('lock_free_accounts'),

@@ -61,11 +61,11 @@ export const readBalanceBuckets = preparedOnce((database) =>
       ) bounds on bounds.position = request.place
       left join lateral (
         select sequence, balance from private.balance_checkpoints
-        where user_id = request.id and through < bounds.since order by through desc limit 1
+        where account_id = request.id and through < bounds.since order by through desc limit 1
       ) checkpoint on true
       left join lateral (
         select sequence from private.balance_checkpoints
-        where user_id = request.id and through >= bounds.until order by through limit 1
+        where account_id = request.id and through >= bounds.until order by through limit 1
       ) bound on true
       left join lateral (
         select created_at, sequence from private.entries where account_id = request.id order by sequence desc limit 1

@@ -23,11 +23,11 @@ export const readBalancesAsOf = preparedOnce((database) =>
         with ordinality as request (id, moment, position)
       left join lateral (
         select sequence, balance from private.balance_checkpoints
-        where user_id = request.id and through <= request.moment order by through desc limit 1
+        where account_id = request.id and through <= request.moment order by through desc limit 1
       ) checkpoint on true
       left join lateral (
         select sequence from private.balance_checkpoints
-        where user_id = request.id and through > request.moment order by through limit 1
+        where account_id = request.id and through > request.moment order by through limit 1
       ) bound on true
       cross join lateral (
         select coalesce(sum(change), 0) as total, count(*) as length from private.entries

@@ -17,9 +17,9 @@ export const readCheckpointGaps = preparedOnce((database) =>
       sql`(
         select account_id, lag(sequence, 1, 0::bigint) over (partition by account_id order by sequence) as low, sequence as high
         from (
-          select user_id as account_id, sequence from private.balance_checkpoints
+          select account_id, sequence from private.balance_checkpoints
           union
-          select id, (select max(sequence) from private.entries where account_id = users.id) from public.users
+          select id, (select max(sequence) from private.entries where account_id = accounts.id) from public.accounts
         ) mark
         where sequence is not null
       ) gap`,

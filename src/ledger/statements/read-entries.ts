@@ -28,7 +28,7 @@ export const readEntries = preparedOnce((database) =>
         with ordinality as request (id, low, high, position)
       left join lateral (
         select sequence, balance from private.balance_checkpoints
-        where user_id = request.id and sequence < request.low order by sequence desc limit 1
+        where account_id = request.id and sequence < request.low order by sequence desc limit 1
       ) checkpoint on true
       cross join lateral (
         select coalesce(sum(change), 0) as total from private.entries

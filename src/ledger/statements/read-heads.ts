@@ -28,7 +28,7 @@ export const readHeads = preparedOnce((database) =>
       sql`unnest(${sql.placeholder('ids')}::uuid[]) as account (id)
       left join lateral (
         select sequence, balance, through from private.balance_checkpoints
-        where user_id = account.id order by through desc limit 1
+        where account_id = account.id order by through desc limit 1
       ) checkpoint on true
       cross join lateral (
         select coalesce(sum(change), 0) as total, count(*) as length, max(sequence) as last, max(created_at) as last_at

@@ -37,7 +37,7 @@ export const readMatchingEntries = preparedOnce((database) =>
       ) entry on true
       left join lateral (
         select sequence, balance from private.balance_checkpoints
-        where user_id = request.id and through <= entry.created_at order by through desc limit 1
+        where account_id = request.id and through <= entry.created_at order by through desc limit 1
       ) checkpoint on true
       cross join lateral (
         select coalesce(sum(change), 0) as total from private.entries

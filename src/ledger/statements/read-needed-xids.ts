@@ -16,7 +16,7 @@ export const readNeededXids = preparedOnce((database) =>
     .from(
       sql`(
         with candidate as materialized (
-          select recorded_xid, source_user_id, source_sequence, destination_user_id, destination_sequence
+          select recorded_xid, source_account_id, source_sequence, destination_account_id, destination_sequence
           from public.transactions
           where recorded_xid >= ${sql.placeholder('xmax')}::xid8 and recorded_xid < ${sql.placeholder('end')}::xid8
             and pg_visible_in_snapshot(recorded_xid, ${sql.placeholder('snapshot')}::pg_snapshot)
@@ -25,7 +25,7 @@ export const readNeededXids = preparedOnce((database) =>
               order by recorded_xid offset ${sql.placeholder('rowsMax')} limit 1
             ), ${sql.placeholder('end')}::xid8)
           union all
-          (select recorded_xid, source_user_id, source_sequence, destination_user_id, destination_sequence
+          (select recorded_xid, source_account_id, source_sequence, destination_account_id, destination_sequence
           from public.transactions
           where recorded_xid = any(array(
               select xid from unnest(${sql.placeholder('inFlight')}::xid8[]) xid
@@ -39,18 +39,18 @@ export const readNeededXids = preparedOnce((database) =>
           from candidate
           cross join lateral (
             (select recorded_xid from public.transactions
-            where source_user_id = candidate.source_user_id and source_sequence = candidate.source_sequence - 1 limit 1)
+            where source_account_id = candidate.source_account_id and source_sequence = candidate.source_sequence - 1 limit 1)
             union all
             (select recorded_xid from public.transactions
-            where destination_user_id = candidate.source_user_id
+            where destination_account_id = candidate.source_account_id
               and destination_sequence = candidate.source_sequence - 1 limit 1)
             union all
             (select recorded_xid from public.transactions
-            where source_user_id = candidate.destination_user_id
+            where source_account_id = candidate.destination_account_id
               and source_sequence = candidate.destination_sequence - 1 limit 1)
             union all
             (select recorded_xid from public.transactions
-            where destination_user_id = candidate.destination_user_id
+            where destination_account_id = candidate.destination_account_id
               and destination_sequence = candidate.destination_sequence - 1 limit 1)
           ) before
           where before.recorded_xid <> candidate.recorded_xid

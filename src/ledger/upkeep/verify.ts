@@ -23,9 +23,9 @@ const ACCOUNTS_AT_ONCE = 5_000
 /** Every entry, both sides, with what it must be: its number by order of sequence and its running balance. */
 const ENTRIES = sql`
   with entry as (
-    select destination_user_id as account_id, destination_sequence as sequence, amount as change, created_at, id from public.transactions
+    select destination_account_id as account_id, destination_sequence as sequence, amount as change, created_at, id from public.transactions
     union all
-    select source_user_id, source_sequence, -amount, created_at, id from public.transactions where source_user_id is not null
+    select source_account_id, source_sequence, -amount, created_at, id from public.transactions where source_account_id is not null
   ), checked as (
     select *,
       row_number() over account as expected,
@@ -38,16 +38,26 @@ const CHECKS: readonly { code: FindingCode; statement: SQL }[] = [
   {
     code: 'ROW_INVALID',
     statement: sql`
-      select destination_user_id as account_id, destination_sequence as sequence,
-        format('transaction %s moves %s from %s to %s', id, amount, coalesce(source_user_id::text, 'outside'), destination_user_id) as message
+      select destination_account_id as account_id, destination_sequence as sequence,
+        format('transaction %s moves %s from %s to %s', id, amount, coalesce(source_account_id::text, 'outside'), destination_account_id) as message
       from public.transactions
-      where amount <= 0 or source_user_id = destination_user_id or (source_user_id is null) <> (source_sequence is null)`,
+      where amount <= 0 or source_account_id = destination_account_id or (source_account_id is null) <> (source_sequence is null)`,
   },
   {
     code: 'ACCOUNT_UNKNOWN',
     statement: sql`${ENTRIES}
       select account_id, min(sequence) as sequence, format('%s entries, but no such account', count(*)) as message
-      from checked where not exists (select from public.users where id = account_id) group by account_id`,
+      from checked where not exists (select from public.accounts where id = account_id) group by account_id`,
+  },
+  {
+    code: 'CURRENCY_MISMATCH',
+    statement: sql`
+      select destination_account_id as account_id, destination_sequence as sequence,
+        format('transaction %s moves money from an account in %s to an account in %s', transactions.id, source.currency, destination.currency) as message
+      from public.transactions
+      join public.accounts source on source.id = source_account_id
+      join public.accounts destination on destination.id = destination_account_id
+      where source.currency <> destination.currency`,
   },
   {
     code: 'BALANCE_TOO_LARGE',
@@ -76,11 +86,11 @@ const CHECKS: readonly { code: FindingCode; statement: SQL }[] = [
   {
     code: 'CHECKPOINT_WRONG',
     statement: sql`${ENTRIES}
-      select point.user_id as account_id, point.sequence, format(
+      select point.account_id, point.sequence, format(
         'the checkpoint says %s at %s (transaction %s); the entries say %s at %s (transaction %s)',
         point.balance, point.through, point.transaction_id, running, created_at, id) as message
       from private.balance_checkpoints point
-      left join checked on account_id = point.user_id and checked.sequence = point.sequence
+      left join checked on checked.account_id = point.account_id and checked.sequence = point.sequence
       where (running, created_at, id) is distinct from (point.balance::numeric, point.through, point.transaction_id)`,
   },
 ]
@@ -137,7 +147,7 @@ async function* compareServed(tx: Database, unserved: readonly AccountId[]): Asy
         public.get_balance_on_date(account.id, coalesce(plain.last_at, now()))::text as function_last,
         public.get_balance_on_date(account.id, coalesce(half.at, now()))::text as function_half
       from (
-        select id from public.users where id > ${after}::uuid and id <> all(${sql.param(unserved)}::uuid[])
+        select id from public.accounts where id > ${after}::uuid and id <> all(${sql.param(unserved)}::uuid[])
         order by id limit ${ACCOUNTS_AT_ONCE}
       ) account
       cross join lateral (
@@ -162,9 +172,9 @@ async function* compareServed(tx: Database, unserved: readonly AccountId[]): Asy
 }
 
 const ENTRIES_OF_ACCOUNT = sql`
-  select destination_sequence as sequence, amount as change, created_at from public.transactions where destination_user_id = account.id
+  select destination_sequence as sequence, amount as change, created_at from public.transactions where destination_account_id = account.id
   union all
-  select source_sequence, -amount, created_at from public.transactions where source_user_id = account.id`
+  select source_sequence, -amount, created_at from public.transactions where source_account_id = account.id`
 
 function* compareAccount(
   plain: PlainSums,
