@@ -216,7 +216,7 @@ test('a role that may not see what others do trusts no clock, and waits for the 
     create role ${role} login password 'secret';
     grant usage on schema private to ${role};
     grant select on all tables in schema public, private to ${role};
-    grant update on users to ${role}`)
+    grant update on accounts to ${role}`)
   const url = Object.assign(new URL(ledger.test.url), { username: role, password: 'secret' }).href
   const reader = await openBeside(ledger.test, { url })
   const pool = new pg.Pool({ connectionString: url })

@@ -86,10 +86,10 @@ test('a bank at work: every read of all accounts sums to the total, and no balan
   expect(wrong).toEqual([])
   for (const count of Object.values(counts)) expect(count).toBeGreaterThan(100)
   expect(await ledger.loadTotals()).toEqual({
+    userCount: ACCOUNTS,
     accountCount: ACCOUNTS,
     transactionCount: ACCOUNTS + counts.posted,
-    deposited: TOTAL,
-    balances: TOTAL,
+    currencies: [{ currency: { code: 'USD', scale: 2 }, deposited: TOTAL, balances: TOTAL }],
   })
   expect(ledger.errors).toEqual([])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])

@@ -44,7 +44,7 @@ async function payUnderTheLock(through: Pick<TestLedger, 'posting'>): Promise<vo
   await insertByHand(holder.client, { ...transfer(payer, payee, 80n), sourceSequence: 2, destinationSequence: 2 })
   await holder.commit()
   expect(await waiting).toEqual({
-    refusal: { code: 'INSUFFICIENT_FUNDS', available: 20n, required: 80n, shortfall: 60n },
+    refusal: { code: 'INSUFFICIENT_FUNDS', accountId: payer, available: 20n, required: 80n, shortfall: 60n },
   })
   expect(await balanceOf(payer)).toBe(20n)
   expect(await readAccount(ledger.test, payer)).toHaveLength(2)
