@@ -15,7 +15,7 @@ const NEEDS = {
   posting: { least: 2, most: 4 },
   /** One for each locked account. The calls for more locked accounts take turns. */
   waiting: { least: 1, most: 8 },
-  /** Checkpoints and failed attempts. */
+  /** Checkpoints, failed attempts, and changes of accounts. */
   recording: { least: 1, most: 2 },
   reading: { least: 2, most: 10 },
   /** A verification, and the rebuilding of checkpoints beside it. */

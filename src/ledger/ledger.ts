@@ -10,9 +10,12 @@ import { TransactionFeed } from './feed/transaction-feed.ts'
 import type { Finding } from './model/finding.ts'
 import { accountsOf } from './model/sides.ts'
 import type { LedgerTotals } from './model/totals.ts'
+import { AccountChanges } from './posting/account-changes.ts'
 import { PostingEngine } from './posting/engine.ts'
+import { Accounts } from './reading/accounts.ts'
 import { BalanceHistories } from './reading/balance-history.ts'
 import { Balances } from './reading/balances.ts'
+import { Currencies } from './reading/currencies.ts'
 import { Entries } from './reading/entries.ts'
 import { FailedTransactions } from './reading/failed-transactions.ts'
 import { loadEntries } from './reading/history.ts'
@@ -51,6 +54,8 @@ export interface Ledger {
   /** The code of the currency of accounts that are made without saying which. */
   currency: string
   users: Users
+  accounts: Accounts
+  currencies: Currencies
   posting: PostingEngine
   transactions: Transactions
   /** Records the attempts that were not posted; `failedTransactions` reads them. */
@@ -160,6 +165,8 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
       era: row.era,
       currency: row.currency,
       users: new Users(database),
+      accounts: new Accounts(database, new AccountChanges({ pool: recorders, deadlineMs: operationDeadlineMs })),
+      currencies: new Currencies(database),
       posting,
       transactions: new Transactions(database, options.filterScanMax),
       attempts,

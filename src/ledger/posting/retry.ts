@@ -1,5 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { remedyFor } from '../../db/sqlstate.ts'
-import { OutcomeUnknownError } from '../../db/transaction.ts'
+import { NotConnectedError, OutcomeUnknownError } from '../../db/transaction.ts'
+import { UnavailableError } from '../model/unavailable.ts'
 import { ClockBehindError, KeyTakenError } from './batch.ts'
 
 /** Failed database transactions after which a call is given up. */
@@ -23,4 +25,33 @@ export function isPassing(error: unknown): boolean {
     error instanceof OutcomeUnknownError ||
     remedyFor(error) !== 'fault'
   )
+}
+
+/**
+ * Runs a database transaction, and runs it again while its failure may pass. It holds no connection between two attempts.
+ *
+ * @param attempt is given how much time is left. Run twice, it must do no more than once.
+ * @throws {UnavailableError} when the time or the attempts are used up. Any other error is a fault.
+ */
+export async function retrying<Result>(
+  deadlineMs: number,
+  attempt: (leftMs: number) => Promise<Result>,
+): Promise<Result> {
+  const deadlineAt = performance.now() + deadlineMs
+  let attempts = 0
+  let isUnknown = false
+  for (let failures = 1; ; failures++) {
+    try {
+      return await attempt(deadlineAt - performance.now())
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      // Nothing was begun: while the database is away, only the deadline counts.
+      if (!(error instanceof NotConnectedError)) attempts++
+      isUnknown ||= error instanceof OutcomeUnknownError
+      const leftMs = deadlineAt - performance.now()
+      if (attempts >= ATTEMPTS_MAX || leftMs <= 0)
+        throw new UnavailableError(isUnknown ? 'OUTCOME_UNKNOWN' : 'RETRIES_EXHAUSTED', { cause: error })
+      await pause(Math.min(pauseMsAfter(failures), leftMs))
+    }
+  }
 }

@@ -1,0 +1,190 @@
+import { eq, sql } from 'drizzle-orm'
+import type pg from 'pg'
+import { type AccountId, toAccountId } from '../../db/ids.ts'
+import type { Database } from '../../db/pool.ts'
+import { accounts, currencies, ledger, users } from '../../db/tables.ts'
+import { inTransaction } from '../../db/transaction.ts'
+import { type Account, type AccountStatus, accountColumns } from '../model/account.ts'
+import {
+  ACCOUNTS_PER_OWNER_MAX,
+  type AccountCreation,
+  type AccountNames,
+  type NewAccount,
+  type NewAccountField,
+  type StatusChange,
+} from '../model/account-changes.ts'
+import { makeRowId } from '../model/row-id.ts'
+import { lockAccounts } from '../statements/lock-accounts.ts'
+import { readAccounts } from '../statements/read-accounts.ts'
+import { readHeads } from '../statements/read-heads.ts'
+import { KeyTakenError } from './batch.ts'
+import { retrying } from './retry.ts'
+
+export interface AccountChangesOptions {
+  pool: pg.Pool
+  /** How long one change may take, attempts and pauses together. */
+  deadlineMs: number
+}
+
+/** The longest time that an attempt waits for a lock. It holds a connection meanwhile, and then pauses without. */
+const LOCK_WAIT_MAX_MS = 1_000
+
+/**
+ * Creates accounts, and changes them under the lock that postings take. Each change is one database transaction, and is tried
+ * again when a failure may pass, as a posting is.
+ *
+ * So of a posting and a change of the status, one comes first: a posting that has the lock is committed before the change is,
+ * and one that gets the lock later sees the new status, in whatever process.
+ */
+export class AccountChanges {
+  readonly #options: AccountChangesOptions
+
+  constructor(options: AccountChangesOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Creates an account. A repeat with the same key returns the account as it is now.
+   *
+   * @throws {UnavailableError} when it could not be done in time, or its outcome is unknown.
+   */
+  create(values: NewAccount): Promise<AccountCreation> {
+    const id = toAccountId(makeRowId())
+    return this.#change(async (tx) => {
+      // The lock keeps other calls from counting the accounts of this owner until this one is committed.
+      const isOwned = values.ownerId === null || (await lockOwner(tx, values.ownerId))
+      const currency = values.currency ?? (await ledgerCurrency(tx))
+      const earlier = await findByKey(tx, values.idempotencyKey)
+      if (earlier) {
+        const differingFields = differences({ ...values, currency }, earlier)
+        return differingFields.length > 0 ? { refusal: 'IDEMPOTENCY_CONFLICT', differingFields } : { account: earlier }
+      }
+      if (!isOwned) return { refusal: 'USER_NOT_FOUND' }
+      if (!(await isCurrency(tx, currency))) return { refusal: 'CURRENCY_NOT_FOUND' }
+      if (values.ownerId !== null && (await countOwned(tx, values.ownerId)) >= ACCOUNTS_PER_OWNER_MAX)
+        return { refusal: 'TOO_MANY_ACCOUNTS' }
+      const inserted = await tx
+        .insert(accounts)
+        .values({ ...values, id, currency })
+        .onConflictDoNothing({ target: accounts.idempotencyKey })
+        .returning({ id: accounts.id })
+      if (inserted.length === 0) throw new KeyTakenError('an idempotency key was taken meanwhile')
+      return { account: await read(tx, id) }
+    })
+  }
+
+  /**
+   * Changes the names of an account.
+   *
+   * @returns the account as it is then; undefined when there is none.
+   * @throws {UnavailableError} as `create` does.
+   */
+  rename(id: AccountId, { name, publicName }: AccountNames): Promise<Account | undefined> {
+    return this.#change(async (tx) => {
+      const [locked] = await lockAccounts(tx).execute({ ids: [id] })
+      if (!locked) return undefined
+      const account = await read(tx, id)
+      const names = {
+        name: name === undefined ? account.name : name,
+        publicName: publicName === undefined ? account.publicName : publicName,
+      }
+      if (names.name === account.name && names.publicName === account.publicName) return account
+      return write(tx, id, names)
+    })
+  }
+
+  /**
+   * Opens, freezes or closes an account. After it has resolved, no posting of any process goes by the status before.
+   *
+   * @throws {UnavailableError} as `create` does.
+   */
+  setStatus(id: AccountId, status: AccountStatus): Promise<StatusChange> {
+    return this.#change(async (tx) => {
+      const [locked] = await lockAccounts(tx).execute({ ids: [id] })
+      if (!locked) return { refusal: 'ACCOUNT_NOT_FOUND' }
+      if (locked.status === status) return { account: await read(tx, id) }
+      if (status === 'CLOSED') {
+        // A statement of its own, after the lock: it sees every posting that had the lock before.
+        const [head] = await readHeads(tx).execute({ ids: [id] })
+        if (head && head.balance !== 0n) {
+          const { balance: amount, lastSequence: sequence, createdAt: asOf } = head
+          return { refusal: 'ACCOUNT_NOT_EMPTY', balance: { accountId: id, amount, sequence, asOf } }
+        }
+      }
+      return { account: await write(tx, id, { status }) }
+    })
+  }
+
+  #change<Result>(work: (tx: Database) => Promise<Result>): Promise<Result> {
+    const { pool, deadlineMs } = this.#options
+    return retrying(deadlineMs, (leftMs) =>
+      inTransaction(
+        pool,
+        // The lock timeout fires first: it says what the cause is.
+        {
+          lockTimeoutMs: Math.min(LOCK_WAIT_MAX_MS, leftMs - 10),
+          statementTimeoutMs: leftMs,
+          idleTimeoutMs: deadlineMs,
+        },
+        work,
+      ),
+    )
+  }
+}
+
+async function lockOwner(tx: Database, ownerId: string): Promise<boolean> {
+  const locked = await tx.select({ id: users.id }).from(users).where(eq(users.id, ownerId)).for('no key update')
+  return locked.length === 1
+}
+
+async function ledgerCurrency(tx: Database): Promise<string> {
+  const [row] = await tx.select({ currency: ledger.currency }).from(ledger)
+  return (row as { currency: string }).currency
+}
+
+async function isCurrency(tx: Database, code: string): Promise<boolean> {
+  return (await tx.$count(currencies, eq(currencies.code, code))) === 1
+}
+
+function countOwned(tx: Database, ownerId: string): PromiseLike<number> {
+  return tx.$count(accounts, eq(accounts.ownerId, ownerId))
+}
+
+async function findByKey(tx: Database, idempotencyKey: string): Promise<Account | undefined> {
+  const [account] = await tx
+    .select(accountColumns)
+    .from(accounts)
+    .innerJoin(currencies, eq(currencies.code, accounts.currency))
+    .where(eq(accounts.idempotencyKey, idempotencyKey))
+  return account
+}
+
+/** How a call differs from the one that made the account. A name that may have been changed since cannot be compared. */
+function differences(
+  values: NewAccount,
+  { ownerId, currency, name, createdAt, updatedAt }: Account,
+): NewAccountField[] {
+  const fields: NewAccountField[] = []
+  if (values.ownerId !== ownerId) fields.push('ownerId')
+  if (values.currency !== currency.code) fields.push('currency')
+  if (values.name !== name && createdAt === updatedAt) fields.push('name')
+  return fields
+}
+
+/** An account that is known to exist. */
+async function read(tx: Database, id: AccountId): Promise<Account> {
+  const [account] = await readAccounts(tx).execute({ ids: [id] })
+  return account as Account
+}
+
+async function write(
+  tx: Database,
+  id: AccountId,
+  values: Partial<Pick<Account, 'name' | 'publicName' | 'status'>>,
+): Promise<Account> {
+  await tx
+    .update(accounts)
+    .set({ ...values, updatedAt: sql`clock_timestamp()` })
+    .where(eq(accounts.id, id))
+  return read(tx, id)
+}
