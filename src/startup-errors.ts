@@ -21,6 +21,9 @@ export function explain(error: unknown): string {
       return 'The database named in DATABASE_URL does not exist: create it first.'
     case SQLSTATE.INSUFFICIENT_PRIVILEGE:
       return `The role in DATABASE_URL lacks a right (${databaseMessageOf(error)}). Grant it the rights that docs/security.md lists.`
+    case SQLSTATE.UNDEFINED_COLUMN:
+    case SQLSTATE.UNDEFINED_TABLE:
+      return `The database lacks what this version uses (${databaseMessageOf(error)}). Start the version that migrated it last.`
     case SQLSTATE.TOO_MANY_CONNECTIONS:
       return 'The database has no free connection. Lower DATABASE_CONNECTIONS_MAX, raise max_connections of the database, or stop other clients.'
     case SQLSTATE.READ_ONLY_SQL_TRANSACTION:

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { Database } from '../db/pool.ts'
-import { remedyFor } from '../db/sqlstate.ts'
+import { isTemporary } from '../db/sqlstate.ts'
 import { type Grant, grantReader } from './grants.ts'
 import type { Viewer } from './model/viewer.ts'
 import { touchSessions } from './sessions.ts'
@@ -146,7 +146,7 @@ export class Authenticator {
         this.#known.set(token, known)
         return known
       } catch (error) {
-        if (this.#closed || remedyFor(error) === 'fault' || performance.now() > giveUpAt) throw error
+        if (this.#closed || !isTemporary(error) || performance.now() > giveUpAt) throw error
         await pause(RETRY_INTERVAL_MS)
       }
     }

@@ -2,7 +2,7 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
-import { MIGRATIONS_FOLDER } from './migrations.ts'
+import { hasColumns, MIGRATIONS_FOLDER } from './migrations.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
 
 /** Any constant will do, so long as nothing else in the database uses it: "thesaur" in ASCII. */
@@ -37,7 +37,10 @@ export async function migrateDatabase(url: string): Promise<number> {
   try {
     await client.connect()
     await checkServer(client)
-    if ((await countMissing(client)) === 0) return 0
+    if ((await countMissing(client)) === 0) {
+      await refuseNewerSchema(client)
+      return 0
+    }
     // So that PostgreSQL gives up the wait for the lock, or a migration, within a second after this process has ended.
     await client.query("set client_connection_check_interval = '1s'").catch(ignoreUnsupported)
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK.toString()])
@@ -64,6 +67,14 @@ async function countMissing(client: pg.Client): Promise<number> {
       { cause: error },
     )
   }
+}
+
+/** A newer version has migrated the database, and renamed or dropped what this version uses. */
+async function refuseNewerSchema(client: pg.Client): Promise<void> {
+  if (await hasColumns(drizzle(client))) return
+  throw new UnsuitableDatabaseError(
+    'The database lacks a table or a column that this version uses: a newer version of Thesaurum has changed its schema. Start that version.',
+  )
 }
 
 async function runMigrations(client: pg.Client, missing: number): Promise<void> {

@@ -1,7 +1,9 @@
 import { fileURLToPath } from 'node:url'
-import { sql } from 'drizzle-orm'
+import { is, sql } from 'drizzle-orm'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { getTableConfig, PgTable } from 'drizzle-orm/pg-core'
 import type { Database } from './pool.ts'
+import * as tables from './tables.ts'
 
 /** The folder of the migrations, in the sources and in the build alike. */
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url))
@@ -14,10 +16,35 @@ function newestMigration(): number {
   return newest
 }
 
-/** Whether the database has every migration that this server knows; it may have newer ones. */
+/**
+ * Whether this server can run on the database's schema: it has every migration that this server knows. It may have newer
+ * ones, if they left the tables and columns of this server in place.
+ */
 export async function isMigrated(database: Database): Promise<boolean> {
   const { rows } = await database.execute<{ last: string | null }>(
     sql`select max(created_at) as last from drizzle.__drizzle_migrations`,
   )
-  return Number(rows[0]?.last ?? 0) >= newestMigration()
+  return Number(rows[0]?.last ?? 0) >= newestMigration() && (await hasColumns(database))
+}
+
+const COLUMNS = JSON.stringify(
+  Object.values(tables)
+    .filter((each) => is(each, PgTable))
+    .map(getTableConfig)
+    .flatMap(({ schema = 'public', name, columns }) =>
+      columns.map((column) => ({ schema, name, column: column.name })),
+    ),
+)
+
+/** Whether the database has every table and column that this server knows. */
+export async function hasColumns(database: Database): Promise<boolean> {
+  const { rows } = await database.execute(sql`
+    select from jsonb_to_recordset(${COLUMNS}::jsonb) as known(schema text, name text, "column" text)
+    where not exists (
+      select from pg_attribute
+      join pg_class on pg_class.oid = attrelid
+      join pg_namespace on pg_namespace.oid = relnamespace
+      where nspname = known.schema and relname = known.name and attname = known."column" and not attisdropped
+    ) limit 1`)
+  return rows.length === 0
 }

@@ -12,6 +12,7 @@ export const SQLSTATE = {
   SERIALIZATION_FAILURE: '40001',
   DEADLOCK_DETECTED: '40P01',
   INSUFFICIENT_PRIVILEGE: '42501',
+  UNDEFINED_COLUMN: '42703',
   UNDEFINED_TABLE: '42P01',
   TOO_MANY_CONNECTIONS: '53300',
   LOCK_NOT_AVAILABLE: '55P03',
@@ -63,8 +64,11 @@ export function isTimeout(error: unknown): boolean {
   return false
 }
 
-/** What to do about a failed database transaction. `fault`: never again: it is an error of ours. */
-export type Remedy = 'again' | 'reconnect' | 'fault'
+/**
+ * What to do about a failed database transaction. `upgrade`: a newer version of the server has changed the schema, so only
+ * that version can run it. `fault`: never again: it is an error of ours.
+ */
+export type Remedy = 'again' | 'reconnect' | 'upgrade' | 'fault'
 
 const REMEDIES: Readonly<Record<string, Remedy>> = {
   [SQLSTATE.SERIALIZATION_FAILURE]: 'again',
@@ -81,6 +85,9 @@ const REMEDIES: Readonly<Record<string, Remedy>> = {
   [SQLSTATE.READ_ONLY_SQL_TRANSACTION]: 'reconnect',
   [SQLSTATE.IDLE_IN_TRANSACTION_SESSION_TIMEOUT]: 'reconnect',
   [SQLSTATE.TRANSACTION_TIMEOUT]: 'reconnect',
+  // Migrations rename what a server of the version before must not use any more, such as what it locks.
+  [SQLSTATE.UNDEFINED_COLUMN]: 'upgrade',
+  [SQLSTATE.UNDEFINED_TABLE]: 'upgrade',
 }
 
 /** The remedy for an error thrown by a database transaction; an error without a SQLSTATE is the connection's. */
@@ -88,6 +95,17 @@ export function remedyFor(error: unknown): Remedy {
   const sqlstate = sqlstateOf(error)
   if (sqlstate !== undefined) return REMEDIES[sqlstate] ?? (sqlstate.startsWith('08') ? 'reconnect' : 'fault')
   return isConnectionError(error) ? 'reconnect' : 'fault'
+}
+
+/** Whether the same statements may succeed when this server runs them again. */
+export function isTemporary(error: unknown): boolean {
+  const remedy = remedyFor(error)
+  return remedy === 'again' || remedy === 'reconnect'
+}
+
+/** Whether the schema is newer than this server: until the new version is started, nothing that needs the schema works. */
+export function isSchemaNewer(error: unknown): boolean {
+  return remedyFor(error) === 'upgrade'
 }
 
 /** pg gives most of its connection errors no class and no code, only these words. */

@@ -1,9 +1,14 @@
 import type { Logger } from 'pino'
+import { isSchemaNewer } from '../db/sqlstate.ts'
 
 /*
  * Errors come in floods: while the database is away every operation has one. Of each kind of line only so many are written
  * in a second. The others are counted, and one line says how many they were.
  */
+
+/** Written once: everything fails for this reason until somebody does what it says. */
+const NEWER_SCHEMA =
+  'the database lacks a table or a column: a newer version of Thesaurum has changed its schema; start that version in place of this one'
 
 const LINES_PER_SECOND = 10
 const WINDOW_MS = 1_000
@@ -24,6 +29,7 @@ export class BoundedLog {
   readonly #windows = new Map<string, Window>()
   /** Lines that were not written since this process began. */
   leftOut = 0
+  #hasReportedNewerSchema = false
 
   constructor(logger: Logger) {
     this.#logger = logger
@@ -42,6 +48,16 @@ export class BoundedLog {
     } else {
       window.leftOut++
       this.leftOut++
+    }
+  }
+
+  /** Writes of an error, in `fields.err`. That the schema is newer than this server is written once. */
+  writeError(level: ErrorLevel, fields: Readonly<Record<string, unknown>> & { err: unknown }, message: string): void {
+    if (!isSchemaNewer(fields.err)) this.write(level, fields, message)
+    else if (this.#hasReportedNewerSchema) this.leftOut++
+    else {
+      this.#hasReportedNewerSchema = true
+      this.#logger.error(fields, NEWER_SCHEMA)
     }
   }
 

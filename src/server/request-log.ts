@@ -50,8 +50,8 @@ export class RequestLog {
     if (!faults) return
     const { count, first } = faults
     const fields = { requestId: record.id, type: record.type, operation: record.operation, count, err: first.error }
-    if (first.isPassing) this.#errors.write('warn', fields, 'the database cannot be reached')
-    else this.#errors.write('error', fields, 'an operation failed')
+    if (first.isPassing) this.#errors.writeError('warn', fields, 'the database cannot be reached')
+    else this.#errors.writeError('error', fields, 'an operation failed')
   }
 
   /** An operation on a socket, or a handshake that was refused, has ended. */

@@ -72,7 +72,7 @@ async function openInSteps(
     config.PERSISTED_OPERATIONS === undefined ? undefined : await readPersistedOperations(config.PERSISTED_OPERATIONS)
   const errors = new BoundedLog(logger)
   releasers.add(() => errors.close())
-  const onError = (what: string) => (error: unknown) => errors.write('error', { err: error }, what)
+  const onError = (what: string) => (error: unknown) => errors.writeError('error', { err: error }, what)
   const ledger = await openLedger(ledgerOptions(config, url, onError('the ledger reported an error')))
   releasers.add(() => ledger.close())
   const auth = await openAuth(authOptions(config, url, onError('tokens could not be checked')))

@@ -43,6 +43,21 @@ test.each([
   expect(await queryOnce(url, `select from pg_namespace where nspname in ('drizzle', 'private')`)).toEqual([])
 })
 
+test('a schema that a newer version has changed is refused in a sentence, and one that it has only added to is used', async () => {
+  const { url } = await openEmptyDatabase()
+  await migrateDatabase(url)
+  await queryOnce(url, 'alter table users add column nickname text')
+  await queryOnce(url, "insert into drizzle.__drizzle_migrations (hash, created_at) values ('newer', 9e12)")
+  expect(await migrateDatabase(url)).toBe(0)
+  for (const change of ['rename column email to address', 'drop column role']) {
+    await queryOnce(url, `begin; alter table users ${change}; commit`)
+    const refused = migrateDatabase(url)
+    await expect(refused).rejects.toThrow(UnsuitableDatabaseError)
+    await expect(refused).rejects.toThrow(/a newer version of Thesaurum has changed its schema\. Start that version\.$/)
+    if (change.startsWith('rename')) await queryOnce(url, 'alter table users rename column address to email')
+  }
+})
+
 test('a migration that fails leaves nothing behind, and lets go of its lock', async () => {
   const { url } = await openEmptyDatabase()
   await queryOnce(url, 'create table public.transactions (in_the_way int)')

@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { breakReads } from '../support/faults.ts'
 import { openProxy } from '../support/proxy.ts'
 import { openTestServer, serverForTest, type TestServer } from '../support/server.ts'
 
@@ -35,9 +36,14 @@ describe('/readyz', () => {
     await pool.query(`update drizzle.__drizzle_migrations set created_at = created_at + 1 where id = (${last})`)
     await soon(server, READY)
 
-    await pool.query('alter table transactions rename to away')
+    await pool.query('alter table transactions rename column amount to away')
+    await soon(server, failing('migrations'))
+    await pool.query('alter table transactions rename column away to amount')
+    await soon(server, READY)
+
+    const restore = await breakReads(server.database, 'public', 'transactions')
     await soon(server, failing('feed'))
-    await pool.query('alter table away rename to transactions')
+    await restore()
     await soon(server, READY)
   })
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
+import { breakReads } from '../support/faults.ts'
 import { openClient, openSocket, openStream, refusalOf } from '../support/graphql-transport.ts'
 import { type Person, signUp } from '../support/rights.ts'
 import { serverForTest, type TestServer, useServer } from '../support/server.ts'
@@ -221,7 +222,7 @@ describe('a fault', () => {
     const broken = await serverForTest()
     const fields = Array.from({ length: 20 }, (_, index) => `f${index}: user(email: "${index}@example.com") { id }`)
     const query = `query Broken { ${fields.join(' ')} }`
-    await broken.database.pool.query('alter table users rename to away')
+    await breakReads(broken.database, 'public', 'users')
 
     const answer = await broken.ask(query)
     const id = answer.errors?.[0]?.extensions.requestId
@@ -230,7 +231,7 @@ describe('a fault', () => {
       expect(extensions).toEqual({ code: 'INTERNAL_SERVER_ERROR', requestId: id })
     await lineOf(id, 'request', broken)
     const ofFault = linesOf(broken, id).filter(({ msg }) => msg === 'an operation failed')
-    expect(ofFault).toMatchObject([{ level: 50, count: 20, operation: 'Broken', err: { cause: { code: '42P01' } } }])
+    expect(ofFault).toMatchObject([{ level: 50, count: 20, operation: 'Broken', err: { cause: { code: '22012' } } }])
     expect(ofFault[0]?.err.cause.stack).toBeUndefined()
 
     const long = await fetch(`${broken.endpoint}?query=${encodeURIComponent(query)}`, { headers: broken.authorization })
@@ -248,7 +249,7 @@ describe('a fault', () => {
 
   test('that comes again and again is bounded by the second', async () => {
     const broken = await serverForTest()
-    await broken.database.pool.query('alter table users rename to away')
+    await breakReads(broken.database, 'public', 'users')
     await Promise.all(Array.from({ length: 200 }, () => broken.ask('{ user(email: "a@example.com") { id } }')))
     const faults = (): Line[] => broken.errorLines().map((line) => JSON.parse(line))
     const count = (lines: Line[]) => lines.reduce((sum, line) => sum + (line.count ?? 1), 0)

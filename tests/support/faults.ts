@@ -166,6 +166,30 @@ export async function failInserts(test: TestDatabase, sqlstate: string, times: n
   }
 }
 
+/**
+ * From now on, every use of a table or view fails with an error that no retry fixes, as after a bug in a statement. Returns
+ * what ends that.
+ */
+export async function breakReads(test: TestDatabase, schema: string, name: string): Promise<() => Promise<void>> {
+  await test.pool.query(`
+    alter table ${schema}.${name} rename to whole_${name};
+    create view ${schema}.${name} as select * from ${schema}.whole_${name} where 1 / (select 0) = 1 offset 0`)
+  return async () => {
+    await test.pool.query(`drop view ${schema}.${name}; alter table ${schema}.whole_${name} rename to ${name}`)
+  }
+}
+
+/** The same for the e-mail addresses of users: their other columns can be read. */
+export async function breakEmails(test: TestDatabase): Promise<() => Promise<void>> {
+  await test.pool.query(`
+    alter table users rename to whole_users;
+    create view users as
+      select id, (1 / (select 0))::text as email, password_hash, role, created_at, updated_at from whole_users`)
+  return async () => {
+    await test.pool.query('drop view users; alter table whole_users rename to users')
+  }
+}
+
 /** A row that no engine wrote. `created_at` is an SQL expression; the row takes part in the session's transaction. */
 export async function insertByHand(
   client: Pick<pg.Client, 'query'>,
@@ -219,4 +243,24 @@ export async function countDeadlocks(test: TestDatabase): Promise<number> {
     },
     { interval: 10 },
   )
+}
+
+/**
+ * What a server of an older version meets after a migration: columns of money have other names. Returns what gives them
+ * their names back.
+ */
+export async function renameColumns(test: TestDatabase): Promise<() => Promise<void>> {
+  const renames = [
+    ['transactions', 'amount'],
+    ['private.entries', 'change'],
+    ['private.balance_checkpoints', 'balance'],
+  ]
+  const newNameOf = (name: string) => `new_${name}`
+  // One at a time: together they could deadlock with readers.
+  for (const [table, name = ''] of renames)
+    await test.pool.query(`alter table ${table} rename column ${name} to ${newNameOf(name)}`)
+  return async () => {
+    for (const [table, name = ''] of renames)
+      await test.pool.query(`alter table ${table} rename column ${newNameOf(name)} to ${name}`)
+  }
 }

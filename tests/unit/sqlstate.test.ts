@@ -32,6 +32,8 @@ test.each([
   ['08006', 'reconnect'],
   ['53300', 'reconnect'],
   ['25006', 'reconnect'],
+  ['42703', 'upgrade'],
+  ['42P01', 'upgrade'],
   ['23505', 'fault'],
   ['23514', 'fault'],
 ])('the remedy for %s is %s', (code, remedy) => {

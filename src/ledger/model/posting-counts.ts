@@ -1,9 +1,17 @@
+import { isSchemaNewer } from '../../db/sqlstate.ts'
 import type { CallOutcome } from './posting.ts'
 import type { RefusalCode } from './refusal.ts'
 import { kindOf, type Sides, type TransactionKind } from './sides.ts'
 import { type UnavailableCode, UnavailableError } from './unavailable.ts'
 
-export type PostingOutcome = 'POSTED' | 'REPLAYED' | RefusalCode | UnavailableCode | 'INTERNAL_SERVER_ERROR'
+/** `UNAVAILABLE`: the schema is newer than this server. */
+export type PostingOutcome =
+  | 'POSTED'
+  | 'REPLAYED'
+  | RefusalCode
+  | UnavailableCode
+  | 'UNAVAILABLE'
+  | 'INTERNAL_SERVER_ERROR'
 
 /** The upper bounds of the classes of batch sizes. One more class has the larger ones. */
 export const BATCH_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
@@ -39,7 +47,8 @@ export class PostingCounts {
 
   /** Counts a call that was not posted, or whose outcome is unknown. Returns the error. */
   noteFailure(requests: readonly Sides[], error: unknown): unknown {
-    const outcome = error instanceof UnavailableError ? error.code : 'INTERNAL_SERVER_ERROR'
+    const fault = isSchemaNewer(error) ? 'UNAVAILABLE' : 'INTERNAL_SERVER_ERROR'
+    const outcome = error instanceof UnavailableError ? error.code : fault
     for (const request of requests) this.#add(kindOf(request), outcome)
     return error
   }

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import { toTransactionId } from '../../db/ids.ts'
+import { isSchemaNewer } from '../../db/sqlstate.ts'
 import { OutcomeUnknownError } from '../../db/transaction.ts'
 import type { FailureCode } from '../model/failed-transaction.ts'
 import type { CallOutcome, Outcome, Posted, PostingRequest } from '../model/posting.ts'
@@ -204,8 +205,8 @@ export class PostingEngine {
     const isFault = !isPassing(error)
     for (const call of calls) call.move({ type: 'failed', error })
     if (error instanceof OutcomeUnknownError) this.counts.unknownOutcomes++
-    const [call] = calls
-    if (isFault && call && calls.length === 1) this.#fault(call, error)
+    const isOfAll = calls.length === 1 || isSchemaNewer(error)
+    if (isFault && isOfAll) for (const call of calls) this.#fault(call, error)
     else this.#again(calls, isFault)
   }
 
@@ -225,7 +226,9 @@ export class PostingEngine {
   #fault(call: PendingCall, error: unknown): void {
     this.#options.onError(error)
     call.giveUp(error)
-    if (call.isDefinitelyNotPosted) this.#record(call, 'INTERNAL_SERVER_ERROR', 'Server error. Nothing was posted.')
+    // A newer schema says nothing of the posting, which the new version may accept.
+    if (call.isDefinitelyNotPosted && !isSchemaNewer(error))
+      this.#record(call, 'INTERNAL_SERVER_ERROR', 'Server error. Nothing was posted.')
   }
 
   #giveUp(call: PendingCall): void {

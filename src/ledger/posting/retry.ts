@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { remedyFor } from '../../db/sqlstate.ts'
+import { isTemporary } from '../../db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../../db/transaction.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import { ClockBehindError, KeyTakenError } from './batch.ts'
@@ -23,7 +23,7 @@ export function isPassing(error: unknown): boolean {
     error instanceof KeyTakenError ||
     error instanceof ClockBehindError ||
     error instanceof OutcomeUnknownError ||
-    remedyFor(error) !== 'fault'
+    isTemporary(error)
   )
 }
 

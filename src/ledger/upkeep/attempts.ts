@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../../db/pool.ts'
-import { remedyFor } from '../../db/sqlstate.ts'
+import { isTemporary } from '../../db/sqlstate.ts'
 import type { FailureCode } from '../model/failed-transaction.ts'
 import { isFairShare } from '../model/fair-share.ts'
 import type { Posting } from '../model/posting.ts'
@@ -109,7 +109,7 @@ export class Attempts {
       try {
         await this.#insert(rows)
       } catch (error) {
-        const isPassing = remedyFor(error) !== 'fault' && !this.#closing.signal.aborted
+        const isPassing = isTemporary(error) && !this.#closing.signal.aborted
         if (isPassing) {
           await sleep(RETRY_PAUSE_MS, undefined, { signal: this.#closing.signal }).catch(() => {})
           continue

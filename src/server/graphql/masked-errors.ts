@@ -7,7 +7,7 @@ import { unreadableRequest, withoutArgumentValue } from './request-errors.ts'
 /** What happened, for the log: never for a client. */
 export interface Fault {
   error: unknown
-  /** The database cannot be reached, which passes. Anything else is for an operator to look into. */
+  /** The database cannot be reached, or its schema is newer than this server, which passes. Anything else is for an operator to look into. */
   isPassing: boolean
 }
 
