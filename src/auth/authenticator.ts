@@ -34,7 +34,8 @@ interface Watcher {
  * reads a second. Many tokens are read in one statement.
  *
  * Subscriptions and sockets watch their token. They are notified within a second when it is revoked, its session ends, or its
- * rights change; also while the database is away, if the end was known before.
+ * rights change; also while the database is away, if the end was known before. A new account of a viewer ends nothing: within
+ * a second, each new request and each event is answered for a viewer who has it.
  */
 export class Authenticator {
   readonly #database: Database
@@ -89,6 +90,12 @@ export class Authenticator {
       clearInterval(this.#timer)
       this.#timer = undefined
     }
+  }
+
+  /** The viewer as last read, if they are who they were: of a token that is watched, well within a second. */
+  latest(token: string, viewer: Viewer): Viewer {
+    const latest = this.#known.peek(token)?.grant?.viewer
+    return latest?.key === viewer.key ? latest : viewer
   }
 
   /** Call this after this process has ended a session: what is remembered of its token is no longer true. */

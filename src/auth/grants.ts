@@ -1,4 +1,5 @@
 import { and, eq, isNull, or, sql } from 'drizzle-orm'
+import type { AccountId } from '../db/ids.ts'
 import { jointStatement } from '../db/joint-statement.ts'
 import type { Database } from '../db/pool.ts'
 import { preparedOnce } from '../db/prepared.ts'
@@ -29,6 +30,10 @@ const readSessions = preparedOnce((database) =>
       hash: sessions.tokenHash,
       userId: users.id,
       role: users.role,
+      // An operator has all accounts.
+      accountIds: sql<AccountId[]>`case when ${users.role} = 'USER' then array(
+        select id from public.accounts where owner_id = ${users.id}
+      ) else '{}' end`.as('account_ids'),
       leftMs: sessionLeft.as('left_ms'),
       isStale:
         sql<boolean>`${now} - ${sessions.lastSeenAt} > least(${NOTE_INTERVAL_MS}::bigint, ${sessions.idleTimeoutMs} / 4) * interval '1 millisecond'`.as(
@@ -72,8 +77,9 @@ export function grantReader(database: Database): (tokens: readonly string[]) => 
       apiHashes.length > 0 ? readApiTokens(database).execute({ hashes: apiHashes }) : [],
     ])
     const grants = new Map<string, Grant>()
-    for (const { hash, userId, role, leftMs, isStale } of sessionRows)
-      if (leftMs > 0) grants.set(hash.toString('hex'), { viewer: viewerOfUser(userId, role), leftMs, isStale })
+    for (const { hash, userId, role, accountIds, leftMs, isStale } of sessionRows)
+      if (leftMs > 0)
+        grants.set(hash.toString('hex'), { viewer: viewerOfUser(userId, role, accountIds), leftMs, isStale })
     for (const { hash, id, role, accountIds, leftMs } of apiRows)
       grants.set(hash.toString('hex'), {
         viewer: viewerOfApiToken(id, role, accountIds),

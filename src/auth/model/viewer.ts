@@ -1,4 +1,5 @@
-import { type AccountId, accountOfUser } from '../../db/ids.ts'
+import type { AccountId } from '../../db/ids.ts'
+
 export type Role = 'USER' | 'OPERATOR'
 
 /** Who asks, and which accounts are theirs. */
@@ -9,18 +10,18 @@ export interface Viewer {
   role: Role | null
   /** The accounts that this viewer sees and pays from; null: all of them. */
   accountIds: ReadonlySet<AccountId> | null
-  /** Equal for viewers who see and may do the same. */
+  /** Equal for viewers who see and may do the same, but for accounts that they have been given meanwhile. */
   key: string
 }
 
 export const NOBODY: Viewer = { userId: null, role: null, accountIds: new Set(), key: 'nobody' }
 
-/** A user who is signed in: an operator has all accounts, anybody else their own. */
-export function viewerOfUser(userId: string, role: Role): Viewer {
+/** A user who is signed in: an operator has all accounts, anybody else those that they own. Their key says who they are. */
+export function viewerOfUser(userId: string, role: Role, ownedAccountIds: readonly AccountId[]): Viewer {
   return {
     userId,
     role,
-    accountIds: role === 'OPERATOR' ? null : new Set([accountOfUser(userId)]),
+    accountIds: role === 'OPERATOR' ? null : new Set(ownedAccountIds),
     key: `${role} ${userId}`,
   }
 }

@@ -58,7 +58,8 @@ export function contextPerEvent({ createContext, authenticator, subscriptionsMax
           answers.set(event, known)
           let answer = known.get(question)
           if (!answer) {
-            const contextValue = { ...context, ...createContext(context) }
+            const latest = token === null ? viewer : authenticator.latest(token, viewer)
+            const contextValue = { ...context, ...createContext({ ...context, viewer: latest }) }
             answer = execute({ ...args, rootValue: event, contextValue })
             known.set(question, answer)
           }

@@ -116,8 +116,10 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
       return [databaseAway()]
     }
     if (viewer?.key !== caller.viewer.key) return [sessionOver()]
+    // They may have been given an account since the socket was opened.
+    const asker = { ...caller, viewer }
     const { schema, execute, subscribe, contextFactory, parse, validate } = graphql.getEnveloped({
-      caller,
+      caller: asker,
       record,
       socket: extra.socket,
       params,
