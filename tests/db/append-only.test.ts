@@ -115,7 +115,11 @@ describe('a row is refused', () => {
     ['with number 0', () => ({ source_sequence: 0 }), 'transactions_sequences_positive'],
     ['with number -1', () => ({ destination_sequence: -1 }), 'transactions_sequences_positive'],
     ['from nobody', () => ({ source_account_id: randomUUID() }), 'transactions_source_account_id_accounts_id_fk'],
-    ['to nobody', () => ({ destination_account_id: randomUUID() }), 'transactions_destination_account_id_accounts_id_fk'],
+    [
+      'to nobody',
+      () => ({ destination_account_id: randomUUID() }),
+      'transactions_destination_account_id_accounts_id_fk',
+    ],
     ['with a number its source has used', () => ({ source_sequence: 2 }), 'transactions_source_entries'],
     ['with a number its destination has used', () => ({ destination_sequence: 1 }), 'transactions_destination_entries'],
     [

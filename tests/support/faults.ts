@@ -129,12 +129,12 @@ export async function databaseClock(test: TestDatabase, offset = '0'): Promise<I
 /** The lock that inserts wait for, once `stallInserts` has installed the trigger: whoever holds it stops time for them. */
 const STALL_LOCK = 4711
 
-/** From now on an insert into the ledger waits while `stall` is held: after its clock was read, before its commit. */
-export async function installStall(test: TestDatabase): Promise<void> {
+/** From now on an insert into a table waits while `stall` is held: one into the ledger after its clock was read, before its commit. */
+export async function installStall(test: TestDatabase, table = 'transactions'): Promise<void> {
   await test.pool.query(`
     create function stall_insert() returns trigger language plpgsql as $$
       begin perform pg_advisory_xact_lock_shared(${STALL_LOCK}); return null; end $$;
-    create trigger stall before insert on transactions for each statement execute function stall_insert()`)
+    create trigger stall before insert on ${table} for each statement execute function stall_insert()`)
 }
 
 export const stall = (test: TestDatabase) => holdSession(test, `select pg_advisory_xact_lock(${STALL_LOCK})`)

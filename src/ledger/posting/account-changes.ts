@@ -26,8 +26,8 @@ export interface AccountChangesOptions {
   deadlineMs: number
 }
 
-/** The longest time that an attempt waits for a lock. It holds a connection meanwhile, and then pauses without. */
-const LOCK_WAIT_MAX_MS = 1_000
+/** The longest time that an attempt waits for a lock, and holds a connection. Then it pauses without one. */
+const LOCK_WAIT_MAX_MS = 250
 
 /**
  * Creates accounts, and changes them under the lock that postings take. Each change is one database transaction, and is tried

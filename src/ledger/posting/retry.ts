@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { isTemporary } from '../../db/sqlstate.ts'
+import { isTemporary, SQLSTATE, sqlstateOf } from '../../db/sqlstate.ts'
 import { NotConnectedError, OutcomeUnknownError } from '../../db/transaction.ts'
 import { UnavailableError } from '../model/unavailable.ts'
 import { ClockBehindError, KeyTakenError } from './batch.ts'
@@ -45,8 +45,9 @@ export async function retrying<Result>(
       return await attempt(deadlineAt - performance.now())
     } catch (error) {
       if (!isPassing(error)) throw error
-      // Nothing was begun: while the database is away, only the deadline counts.
-      if (!(error instanceof NotConnectedError)) attempts++
+      // While the database is away, or something else has the lock, only the deadline counts.
+      const isWait = error instanceof NotConnectedError || sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
+      if (!isWait) attempts++
       isUnknown ||= error instanceof OutcomeUnknownError
       const leftMs = deadlineAt - performance.now()
       if (attempts >= ATTEMPTS_MAX || leftMs <= 0)
