@@ -2,10 +2,11 @@
 -- It is one database transaction. Writers wait for it, and those of the version before are refused afterwards, since the
 -- columns have other names: they would lock users, and not accounts.
 --
--- In the order in which writers take their locks: a checkpoint first locks its own table, and then, by its foreign keys,
--- transactions and users. It gives up after a while, and is tried again.
+-- In the order in which others take their locks: a checkpoint first locks its own table, and then, by its foreign keys,
+-- transactions and users; a reader first locks the view, and then its table. A poster locks users first: it is the one that
+-- gives up, after BATCH_LOCK_WAIT_MS, and tries again. The migration too gives up after a while, and is run again.
 SET LOCAL lock_timeout = '2s';--> statement-breakpoint
-LOCK TABLE "private"."balance_checkpoints", "public"."transactions", "public"."users" IN ACCESS EXCLUSIVE MODE;--> statement-breakpoint
+LOCK TABLE "private"."balance_checkpoints", "private"."entries", "public"."transactions", "public"."users" IN ACCESS EXCLUSIVE MODE;--> statement-breakpoint
 CREATE TABLE "currencies" (
 	"code" text PRIMARY KEY NOT NULL,
 	"scale" smallint NOT NULL,

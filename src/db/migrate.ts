@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
@@ -10,6 +11,15 @@ const MIGRATION_LOCK = 0x74_68_65_73_61_75n
 
 /** The oldest server with everything the migrations and statements use. */
 const SERVER_VERSION_MIN = 150_000
+
+/** How long the migrations try to lock tables that servers or other sessions use. */
+const LOCK_PATIENCE_MS = 60_000
+const LOCK_FAILURES: ReadonlySet<string | undefined> = new Set([
+  SQLSTATE.LOCK_NOT_AVAILABLE,
+  SQLSTATE.DEADLOCK_DETECTED,
+])
+/** Between two tries, so that whoever waits for the tables gets them. */
+const LOCK_PAUSE_MS = 1_000
 
 /** A standby, or a role or database whose sessions may only read. */
 export const READ_ONLY = 'The database is read-only: set DATABASE_URL to a primary, whose sessions may write.'
@@ -24,10 +34,11 @@ export class UnsuitableDatabaseError extends Error {
  * one migrates and the others find nothing to do.
  *
  * @param url a direct connection, not one through a pooler: the lock belongs to a session.
+ * @param lockPatienceMs how long to try to lock tables that are in use.
  * @returns how many migrations were run.
  * @throws {UnsuitableDatabaseError} saying what the server or the role lacks.
  */
-export async function migrateDatabase(url: string): Promise<number> {
+export async function migrateDatabase(url: string, { lockPatienceMs = LOCK_PATIENCE_MS } = {}): Promise<number> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'thesaurum migrate',
@@ -45,7 +56,7 @@ export async function migrateDatabase(url: string): Promise<number> {
     await client.query("set client_connection_check_interval = '1s'").catch(ignoreUnsupported)
     await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK.toString()])
     const missing = await countMissing(client)
-    if (missing > 0) await runMigrations(client, missing)
+    if (missing > 0) await runPatiently(client, missing, lockPatienceMs)
     return missing
   } finally {
     await client.end()
@@ -75,6 +86,27 @@ async function refuseNewerSchema(client: pg.Client): Promise<void> {
   throw new UnsuitableDatabaseError(
     'The database lacks a table or a column that this version uses: a newer version of Thesaurum has changed its schema. Start that version.',
   )
+}
+
+/**
+ * A migration gives up soon when it cannot lock a table, since everybody who comes later waits behind it. It is then run
+ * again, all of it: the migrations are one database transaction.
+ */
+async function runPatiently(client: pg.Client, missing: number, patienceMs: number): Promise<void> {
+  const giveUpAt = performance.now() + patienceMs
+  for (;;) {
+    try {
+      return await runMigrations(client, missing)
+    } catch (error) {
+      if (!LOCK_FAILURES.has(sqlstateOf(error))) throw error
+      if (performance.now() >= giveUpAt)
+        throw new UnsuitableDatabaseError(
+          'The migrations could not lock the tables, because something uses them for long, such as a backup or a verification. Wait until it has ended, or stop it, and try again.',
+          { cause: error },
+        )
+      await sleep(LOCK_PAUSE_MS)
+    }
+  }
 }
 
 async function runMigrations(client: pg.Client, missing: number): Promise<void> {

@@ -7,8 +7,9 @@ import pg from 'pg'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { migrateDatabase } from '../../src/db/migrate.ts'
 import { expectRefusal, runCommand, runCommandHere } from '../support/command-line.ts'
-import { openTestDatabase, type TestDatabase } from '../support/database.ts'
+import { openTestDatabase, queryOnce, type TestDatabase } from '../support/database.ts'
 import { askWith } from '../support/sign-in.ts'
+import { openDatabaseBefore } from '../support/version-before.ts'
 
 /* A role that may not change the schema runs the server, with the rights that docs/security.md lists. */
 
@@ -16,8 +17,11 @@ const [, RIGHTS = ''] =
   /```sql\n(create role thesaurum_server [\s\S]+?)```/.exec(readFileSync('docs/security.md', 'utf8')) ?? []
 
 /** A database, and its URL for a role that `statements` make; there it is called thesaurum_server. */
-async function openAs(statements: string): Promise<{ database: TestDatabase; url: string }> {
-  const database = await openTestDatabase()
+async function openAs(
+  statements: string,
+  open: () => Promise<TestDatabase> = openTestDatabase,
+): Promise<{ database: TestDatabase; url: string }> {
+  const database = await open()
   const role = `thesaurum_server_${randomUUID().replaceAll('-', '')}`
   await database.pool.query(statements.replaceAll('thesaurum_server', role).replace('<password>', 'rosebud'))
   onTestFinished(async () => {
@@ -52,17 +56,16 @@ test('with the rights of docs/security.md a server starts, posts and verifies, a
   }
 })
 
-test('a role that may read checkpoints may read the view of entries after the migration that makes it', async () => {
-  const { database, url } = await openAs(RIGHTS.replace(/^alter default privileges.*\n/m, ''))
-  const forget = `delete from drizzle.__drizzle_migrations where created_at >= (
-    select max(created_at) from drizzle.__drizzle_migrations)`
-  await database.pool.query(`drop view private.entries cascade; ${forget}`)
+test('a role that may read checkpoints and users may read what later migrations make of them', async () => {
+  const rights = RIGHTS.replace(/^alter default privileges.*\n/m, '')
+  const { database, url } = await openAs(rights, () => openDatabaseBefore('0009_feed-order'))
   await migrateDatabase(database.url)
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  onTestFinished(() => client.end())
-  const { rows } = await client.query('select count(*)::int as count from private.entries')
-  expect(rows).toEqual([{ count: 0 }])
+  for (const [table, count] of [
+    ['private.entries', 0],
+    ['accounts', 0],
+    ["currencies where code = 'USD'", 1],
+  ])
+    expect(await queryOnce(url, `select count(*)::int as count from ${table}`)).toEqual([{ count }])
 })
 
 test.each(['serve', 'migrate'])('%s says that a role may not run the migrations that are missing', async (command) => {

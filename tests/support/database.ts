@@ -9,11 +9,11 @@ export interface TestDatabase {
   close(): Promise<void>
 }
 
-/** A fresh clone of the migrated template. */
-export async function openTestDatabase(): Promise<TestDatabase> {
+/** A fresh clone of the migrated template, or of an empty one. */
+export async function openTestDatabase({ isEmpty = false } = {}): Promise<TestDatabase> {
   const { serverUrl, templateName } = inject('postgres')
   const name = `thesaurum_test_${randomUUID().replaceAll('-', '')}`
-  await asServer(serverUrl, `create database ${name} template ${templateName}`)
+  await asServer(serverUrl, `create database ${name} template ${isEmpty ? 'template1' : templateName}`)
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
   const pool = new pg.Pool({ connectionString: url.href, max: 20 })
