@@ -1,7 +1,8 @@
 import { API_TOKENS_LISTED_MAX, type ApiToken as Token } from '../auth/model/api-token.ts'
+import { Account } from './account.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
-import { accountArgument, apiTokenArgument } from './id-arguments.ts'
+import { accountAloneArgument, apiTokenArgument } from './id-arguments.ts'
 import { encodeApiTokenId } from './ids.ts'
 import { PAGE_SIZE_MAX } from './page-size.ts'
 import { keptText } from './text.ts'
@@ -32,10 +33,10 @@ const ApiToken = builder.objectRef<Token>('ApiToken').implement({
     name: t.exposeString('name', { description: 'What it is for, in the words of who made it.' }),
     role: t.expose('role', {
       type: Role,
-      description: '`USER`: sees and moves what the owners of its accounts do. `OPERATOR`: deposits too.',
+      description: '`USER`: sees and moves what its accounts hold. `OPERATOR`: deposits too.',
     }),
     accounts: t.field({
-      type: [User],
+      type: [Account],
       nullable: { list: true, items: false },
       description: 'The accounts it gives access to. Null: all of them, and the ledger as a whole.',
       resolve: ({ accountIds }) => accountIds?.map((id) => ({ id })) ?? null,
@@ -91,10 +92,10 @@ const CreateApiTokenInput = builder.inputType('CreateApiTokenInput', {
     }),
     role: t.field({ type: Role, required: true, description: 'What it may do with its accounts.' }),
     accountIds: t.field({
-      type: [accountArgument.type],
-      description: `The users whose accounts it gives access to, at most ${PAGE_SIZE_MAX}. Without them an operator's token has access to all.`,
+      type: [accountAloneArgument.type],
+      description: `The accounts that it gives access to, as \`account_<uuid>\`, at most ${PAGE_SIZE_MAX}. Without them an operator's token has access to all.`,
       validate: {
-        items: accountArgument.validate,
+        items: accountAloneArgument.validate,
         minLength: [1, { message: 'must not be empty' }],
         maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
       },
@@ -141,8 +142,9 @@ builder.mutationFields((t) => ({
     errors: { types: [ValidationError], union: { description: 'The token, or why there is none.' } },
     resolve: async (_root, { input }, { auth, viewer, loaders }) => {
       const accountIds = input.accountIds ? [...new Set(input.accountIds)] : null
-      const users = await Promise.all((accountIds ?? []).map((id) => loaders.users.load(id)))
-      if (users.includes(undefined)) throw invalidArgument('input.accountIds', 'names a user who does not exist')
+      const accounts = await Promise.all((accountIds ?? []).map((id) => loaders.accounts.load(id)))
+      if (accounts.includes(undefined))
+        throw invalidArgument('input.accountIds', 'names an account that does not exist')
       if (input.expiresAt && input.expiresAt <= new Date().toISOString())
         throw invalidArgument('input.expiresAt', 'is in the past')
       return auth.apiTokens.create({

@@ -1,11 +1,10 @@
 import { z } from 'zod'
-import { accountOfUser } from '../db/ids.ts'
 import { FutureMomentError } from '../ledger/model/balance.ts'
 import { BUCKETS_MAX, type BalanceBucket as Bucket, TooManyBucketsError } from '../ledger/model/balance-history.ts'
 import { isTimeZone } from '../ledger/model/time-zone.ts'
+import { Account, isHeld } from './account.ts'
 import { builder } from './builder.ts'
 import { costOfHistory } from './cost.ts'
-import { isSeen, User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
 
 const BalanceBucketSize = builder.enumType('BalanceBucketSize', {
@@ -27,16 +26,16 @@ const BalanceBucket = builder.objectRef<Bucket>('BalanceBucket').implement({
     complete: t.exposeBoolean('complete', {
       description: 'False when it has not ended yet: `to` was in the future, so it ends at the moment of the request.',
     }),
-    opening: t.expose('opening', { type: 'Cents', description: 'The balance right before `start`.' }),
+    opening: t.expose('opening', { type: 'Amount', description: 'The balance right before `start`.' }),
     closing: t.expose('closing', {
-      type: 'Cents',
+      type: 'Amount',
       description: 'The balance right before `end`: the opening of the next bucket.',
     }),
-    lowest: t.expose('lowest', { type: 'Cents', description: 'The lowest balance from `opening` to `closing`.' }),
-    highest: t.expose('highest', { type: 'Cents', description: 'The highest balance from `opening` to `closing`.' }),
-    credited: t.expose('credited', { type: 'Cents', description: 'The sum of what came in. It may pass 64 bits.' }),
+    lowest: t.expose('lowest', { type: 'Amount', description: 'The lowest balance from `opening` to `closing`.' }),
+    highest: t.expose('highest', { type: 'Amount', description: 'The highest balance from `opening` to `closing`.' }),
+    credited: t.expose('credited', { type: 'Amount', description: 'The sum of what came in. It may pass 64 bits.' }),
     debited: t.expose('debited', {
-      type: 'Cents',
+      type: 'Amount',
       description: 'The sum of what went out, as a positive number. It may pass 64 bits.',
     }),
     entryCount: t.expose('entryCount', { type: 'Sequence', description: 'How many entries there were.' }),
@@ -45,7 +44,7 @@ const BalanceBucket = builder.objectRef<Bucket>('BalanceBucket').implement({
 
 const timeZoneName = z.string().refine(isTimeZone, 'is not the name of a time zone, such as Europe/Paris or UTC')
 
-builder.objectField(User, 'balanceHistory', (t) =>
+builder.objectField(Account, 'balanceHistory', (t) =>
   t.field({
     type: [BalanceBucket],
     nullable: { list: true, items: false },
@@ -66,11 +65,11 @@ builder.objectField(User, 'balanceHistory', (t) =>
       }),
     },
     validate: [[({ from, to }) => from <= to, { message: 'is after `to`', path: ['from'] }]],
-    resolve: async (user, { from, to, bucket, timeZone }, { loaders, viewer }) => {
-      if (!isSeen(user, viewer)) return null
+    resolve: async (account, { from, to, bucket, timeZone }, { loaders, viewer }) => {
+      if (!isHeld(account, viewer)) return null
       try {
         return await loaders.histories.load({
-          accountId: accountOfUser(user.id),
+          accountId: account.id,
           from,
           to,
           bucket,

@@ -1,28 +1,35 @@
 import { holdsAccount } from '../auth/model/viewer.ts'
-import { type AccountId, accountOfUser } from '../db/ids.ts'
+import type { AccountId } from '../db/ids.ts'
 import type { Instant } from '../db/instant.ts'
 import { type AccountBalance, FutureMomentError } from '../ledger/model/balance.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
+import { Account, currencyOf, isHeld } from './account.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfBalance, costOfBalances } from './cost.ts'
+import { Currency } from './currency.ts'
+import { formatArguments, formatted } from './formatted.ts'
 import { accountArgument } from './id-arguments.ts'
 import { PAGE_SIZE_MAX } from './page-size.ts'
-import { isSeen, User } from './user.ts'
 import { invalidArgument } from './validation-error.ts'
 
-const Balance = builder.objectRef<AccountBalance>('Balance')
+export const Balance = builder.objectRef<AccountBalance>('Balance')
 
 Balance.implement({
   description:
     'The money in an account at one moment: the sum of its entries up to then, computed when it is asked for.',
   fields: (t) => ({
-    user: t.field({
-      type: User,
-      description: 'Whose account it is.',
-      resolve: (balance) => ({ id: balance.accountId }),
+    account: t.field({
+      type: Account,
+      description: 'The account.',
+      resolve: ({ accountId }) => ({ id: accountId }),
     }),
-    amount: t.expose('amount', { type: 'Cents', description: 'Never negative.' }),
+    currency: t.field({
+      type: Currency,
+      description: 'What `amount` is counted in.',
+      resolve: ({ accountId }, _args, context) => currencyOf(accountId, context),
+    }),
+    amount: t.expose('amount', { type: 'Amount', description: 'Never negative.' }),
     asOf: t.expose('asOf', {
       type: 'DateTime',
       nullable: true,
@@ -37,6 +44,13 @@ Balance.implement({
       description:
         'The position right after the last entry counted: give it as `since` to `entryPosted` and nothing is missed in between.',
       resolve: (balance, _args, { ledger }) => ENTRY_CURSOR.encode(balance, ledger.era),
+    }),
+    formatted: t.string({
+      nullable: true,
+      args: formatArguments,
+      description: '`amount` for people, such as `$10.50`.',
+      resolve: async ({ accountId, amount }, args, context) =>
+        formatted(amount, await currencyOf(accountId, context), args),
     }),
   }),
 })
@@ -56,15 +70,15 @@ async function loadBalance(accountId: AccountId, asOf: Instant | null | undefine
 const asOfDescription =
   'The moment: entries at it count. It must not be in the future; without it, now. The answer for a moment never changes.'
 
-builder.objectField(User, 'balance', (t) =>
+builder.objectField(Account, 'balance', (t) =>
   t.field({
     type: Balance,
     nullable: true,
     complexity: ({ asOf }) => costOfBalance(asOf),
-    description: 'The balance of the account, now or at a moment of the past. Null for an account that is not yours.',
+    description: 'What it holds, now or at a moment of the past. Null for an account that is not yours.',
     args: { asOf: t.arg({ type: 'DateTime', description: asOfDescription }) },
-    resolve: (user, { asOf }, context) =>
-      isSeen(user, context.viewer) ? loadBalance(accountOfUser(user.id), asOf, context) : null,
+    resolve: (account, { asOf }, context) =>
+      isHeld(account, context.viewer) ? loadBalance(account.id, asOf, context) : null,
   }),
 )
 
@@ -73,13 +87,13 @@ builder.queryField('balances', (t) =>
     type: [Balance],
     nullable: { list: true, items: true },
     description:
-      'Balances of several accounts, all of one moment, one for each of `userIds` in the same order; null for a user who does not exist or is not you.',
+      'Balances of several accounts, all of one moment, one for each of `accountIds` in the same order; null for an account that does not exist or is not yours.',
     complexity: costOfBalances,
     args: {
-      userIds: t.arg({
+      accountIds: t.arg({
         type: [accountArgument.type],
         required: true,
-        description: `The users, at most ${PAGE_SIZE_MAX}.`,
+        description: `The accounts, at most ${PAGE_SIZE_MAX}. \`user_<uuid>\` names the main account of a user.`,
         validate: {
           items: accountArgument.validate,
           maxLength: [PAGE_SIZE_MAX, { message: `takes at most ${PAGE_SIZE_MAX} ids` }],
@@ -87,13 +101,16 @@ builder.queryField('balances', (t) =>
       }),
       asOf: t.arg({ type: 'DateTime', description: asOfDescription }),
     },
-    resolve: async (_root, { userIds, asOf }, context) => {
+    resolve: async (_root, { accountIds, asOf }, context) => {
       const load = async (id: AccountId) => {
         if (!holdsAccount(context.viewer, id)) return null
-        const [user, balance] = await Promise.all([context.loaders.users.load(id), loadBalance(id, asOf, context)])
-        return user ? balance : null
+        const [account, balance] = await Promise.all([
+          context.loaders.accounts.load(id),
+          loadBalance(id, asOf, context),
+        ])
+        return account ? balance : null
       }
-      return Promise.all(userIds.map(load))
+      return Promise.all(accountIds.map(load))
     },
   }),
 )

@@ -34,7 +34,7 @@ export const builder = new SchemaBuilder<{
   DefaultNodeNullability: false
   Scalars: {
     ID: { Input: string; Output: string }
-    Cents: { Input: Amount; Output: Amount }
+    Amount: { Input: Amount; Output: Amount }
     Sequence: { Input: number; Output: number }
     UUID: { Input: string; Output: string }
     DateTime: { Input: Instant; Output: Instant }
@@ -77,7 +77,8 @@ export const builder = new SchemaBuilder<{
       description: 'Any object by its id, prefix included. Null when it does not exist, or is not yours.',
       args: {
         id: {
-          description: 'As an `id` field returned it: `user_…`, `transaction_…`, `attempt_…` or `entry_…`.',
+          description:
+            'As an `id` field returned it: `user_…`, `account_…`, `transaction_…`, `attempt_…` or `entry_…`.',
           validate: [nodeIdRule],
         },
       },

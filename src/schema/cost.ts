@@ -30,8 +30,14 @@ export const costOfIds = (ids: readonly unknown[]) => ({ field: 1, multiplier: b
 export const costOfBalance = (asOf: Instant | null | undefined) => (asOf == null ? 2 : 20)
 
 /** Of several. */
-export function costOfBalances({ userIds, asOf }: { userIds: readonly unknown[]; asOf?: Instant | null | undefined }) {
-  const { multiplier } = costOfIds(userIds)
+export function costOfBalances({
+  accountIds,
+  asOf,
+}: {
+  accountIds: readonly unknown[]
+  asOf?: Instant | null | undefined
+}) {
+  const { multiplier } = costOfIds(accountIds)
   return { field: costOfBalance(asOf) * multiplier, multiplier }
 }
 

@@ -3,6 +3,7 @@ import { HashQueueFullError } from '../auth/model/sign-in-errors.ts'
 import { ExpectedError } from '../ledger/model/expected-error.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
+import { encodeNodeId } from './ids.ts'
 import { type FixedResultCode, messageOf, RESULT_CODES, type ResultCode } from './result-codes.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -54,6 +55,14 @@ export class EmailTakenError extends MutationError {
   }
 }
 
+export class UserNotFoundError extends MutationError {
+  readonly userId: string
+  constructor(userId: string) {
+    super('USER_NOT_FOUND')
+    this.userId = userId
+  }
+}
+
 export class FailedTransactionNotFoundError extends MutationError {
   constructor() {
     super('FAILED_TRANSACTION_NOT_FOUND')
@@ -81,6 +90,15 @@ builder.objectType(EmailTakenError, {
   name: 'EmailTakenError',
   description: 'Another user has this e-mail address, in this or another spelling.',
   interfaces: [ErrorInterface],
+})
+
+builder.objectType(UserNotFoundError, {
+  name: 'UserNotFoundError',
+  description: 'There is no such user. Nothing was written.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    userId: t.id({ description: 'The id that was not found.', resolve: (error) => encodeNodeId('User', error.userId) }),
+  }),
 })
 
 builder.objectType(FailedTransactionNotFoundError, {

@@ -1,12 +1,13 @@
 import { FAILED_TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
 import type { FailedTransaction as Attempt } from '../ledger/model/failed-transaction.ts'
+import { Account } from './account.ts'
 import { builder } from './builder.ts'
 import { costOfConnection } from './cost.ts'
+import { Currency } from './currency.ts'
 import { ErrorCode, FailedTransactionNotFoundError } from './errors.ts'
 import { accountArgument, attemptArgument } from './id-arguments.ts'
 import { connectionOf, oneDirection, pageRequest } from './pages.ts'
 import { seesAttempt } from './rights.ts'
-import { User } from './user.ts'
 import { ValidationError } from './validation-error.ts'
 
 const FailedTransaction = builder.objectRef<Attempt>('FailedTransaction')
@@ -26,19 +27,31 @@ builder.node(FailedTransaction, {
     code: t.expose('code', { type: ErrorCode, description: 'Why it was not posted.' }),
     message: t.exposeString('message', { description: 'The same for people.' }),
     source: t.field({
-      type: User,
+      type: Account,
       nullable: true,
-      description: 'Who would have paid. Null: the world outside, or a user who is not known.',
+      description: 'The account that would have paid. Null: the world outside, or an account that does not exist.',
       resolve: async ({ sourceAccountId }, _args, { loaders }) =>
-        sourceAccountId === null ? null : loaders.users.load(sourceAccountId),
+        sourceAccountId === null ? null : loaders.accounts.load(sourceAccountId),
     }),
     destination: t.field({
-      type: User,
+      type: Account,
       nullable: true,
-      description: 'Who would have been paid. Null: a user who is not known.',
-      resolve: ({ destinationAccountId }, _args, { loaders }) => loaders.users.load(destinationAccountId),
+      description: 'The account that would have been paid. Null: one that does not exist.',
+      resolve: ({ destinationAccountId }, _args, { loaders }) => loaders.accounts.load(destinationAccountId),
     }),
-    amount: t.expose('amount', { type: 'Cents', description: 'How much would have moved.' }),
+    amount: t.expose('amount', { type: 'Amount', description: 'How much would have moved.' }),
+    currency: t.field({
+      type: Currency,
+      nullable: true,
+      description: 'What `amount` is counted in: the currency of `source`, or else of `destination`.',
+      resolve: async ({ sourceAccountId, destinationAccountId }, _args, { loaders }) => {
+        const accounts = await Promise.all([
+          sourceAccountId && loaders.accounts.load(sourceAccountId),
+          loaders.accounts.load(destinationAccountId),
+        ])
+        return accounts.find((account) => account != null)?.currency
+      },
+    }),
     idempotencyKey: t.expose('idempotencyKey', {
       type: 'UUID',
       nullable: true,
@@ -57,9 +70,9 @@ builder.node(FailedTransaction, {
 const FailedTransactionFilter = builder.inputType('FailedTransactionFilter', {
   description: 'Which failed attempts: those that match all that is given.',
   fields: (t) => ({
-    userId: t.field({
+    accountId: t.field({
       ...accountArgument,
-      description: 'Who would have paid or been paid; the user need not exist.',
+      description: 'The account that would have paid or been paid. It need not exist.',
     }),
     code: t.field({ type: ErrorCode, description: 'Why they were not posted.' }),
     addressed: t.boolean({ description: 'Whether they are marked as addressed.' }),
@@ -80,8 +93,7 @@ builder.queryField('failedTransactions', (t) =>
         const request = pageRequest(page, FAILED_TRANSACTION_CURSOR, ledger.era)
         const { accountIds, role } = viewer
         const posters = accountIds && { accountIds: [...accountIds], withDeposits: role === 'OPERATOR' }
-        const { userId: accountId, ...rest } = filter ?? {}
-        const failed = await ledger.failedTransactions.page(request, { ...rest, accountId }, posters)
+        const failed = await ledger.failedTransactions.page(request, filter ?? {}, posters)
         const { rows, ...around } = failed
         return connectionOf(rows, around, FAILED_TRANSACTION_CURSOR, ledger.era)
       },

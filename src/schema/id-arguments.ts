@@ -1,7 +1,7 @@
 import { InputTypeRef, type SchemaTypes } from '@pothos/core'
 import type { ZodType } from 'zod'
 import { builder } from './builder.ts'
-import { accountId, apiTokenId, attemptId, transactionId, userId } from './ids.ts'
+import { accountId, accountIdAlone, apiTokenId, attemptId, transactionId, userId } from './ids.ts'
 
 /*
  * Arguments and input fields of GraphQL's type ID, with the type of what their zod schema makes of them.
@@ -19,8 +19,8 @@ function idArgument<Id extends string>(schema: ZodType<Id>) {
 }
 
 export const userArgument = idArgument(userId)
-/** The id of a user, read as that of their account. */
 export const accountArgument = idArgument(accountId)
+export const accountAloneArgument = idArgument(accountIdAlone)
 export const transactionArgument = idArgument(transactionId)
 export const attemptArgument = idArgument(attemptId)
 export const apiTokenArgument = idArgument(apiTokenId)

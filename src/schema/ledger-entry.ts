@@ -3,8 +3,10 @@ import { holdsAccount } from '../auth/model/viewer.ts'
 import { type AccountId, toAccountId } from '../db/ids.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/model/entry.ts'
+import { Account, currencyOf } from './account.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
+import { formatArguments, formatted } from './formatted.ts'
 import { accountArgument } from './id-arguments.ts'
 import { readCursor } from './pages.ts'
 import { REQUEST_CODES } from './request-codes.ts'
@@ -28,7 +30,7 @@ builder.node(LedgerEntry, {
     'One side of a transaction: the edge between an account and a transaction. The page of an account, the subscription and the answer to a posting all give this same thing, so a client puts a new one straight on top of the page it shows.',
   id: {
     resolve: ({ accountId, sequence }) => `${accountId}_${sequence}`,
-    description: 'Stable and readable: `entry_<uuid of the user>_<sequence>`.',
+    description: 'Stable and readable: `entry_<uuid of the account>_<sequence>`.',
   },
   loadManyWithoutCache: (ids: string[], context) =>
     Promise.all(
@@ -52,6 +54,17 @@ builder.node(LedgerEntry, {
       type: Transaction,
       description: 'The transaction this entry is a side of.',
     }),
+    account: t.field({
+      type: Account,
+      description: 'The account whose balance it changed.',
+      resolve: ({ accountId }) => ({ id: accountId }),
+    }),
+    counterparty: t.field({
+      type: Account,
+      nullable: true,
+      description: 'The account on the other side. Null: the world outside.',
+      resolve: counterpartyOf,
+    }),
     createdAt: t.field({
       type: 'DateTime',
       description: 'When it was posted. Times rise strictly within an account.',
@@ -63,12 +76,28 @@ builder.node(LedgerEntry, {
     }),
     direction: t.field({ type: EntryDirection, description: 'Into the account or out of it.', resolve: directionOf }),
     change: t.expose('change', {
-      type: 'Cents',
+      type: 'Amount',
       description: 'What it did to the balance: negative when money went out.',
     }),
-    balanceAfter: t.expose('balanceAfter', { type: 'Cents', description: 'The running balance, this entry included.' }),
+    balanceAfter: t.expose('balanceAfter', {
+      type: 'Amount',
+      description: 'The running balance, this entry included.',
+    }),
+    formatted: t.string({
+      nullable: true,
+      args: formatArguments,
+      description: '`change` for people, such as `-$10.50`.',
+      resolve: async ({ accountId, change }, args, context) =>
+        formatted(change, await currencyOf(accountId, context), args),
+    }),
   }),
 })
+
+function counterpartyOf({ accountId, transaction }: Entry) {
+  const { sourceAccountId, destinationAccountId } = transaction
+  const other = accountId === sourceAccountId ? destinationAccountId : sourceAccountId
+  return other === null ? null : { id: other }
+}
 
 /** One entry of an account; null when its number is not given out yet. */
 export async function loadEntry(accountId: AccountId, sequence: number, { loaders }: Context): Promise<Entry | null> {
@@ -89,7 +118,7 @@ export function entryPosition(
 }
 
 /** The same sentence as a posting gets. */
-function noSuchUser(path: string): GraphQLError {
+function noSuchAccount(path: string): GraphQLError {
   const { message } = REQUEST_CODES.ACCOUNT_NOT_FOUND
   return requestError('ACCOUNT_NOT_FOUND', message, { extensions: { fields: [{ path, message }] } })
 }
@@ -100,20 +129,20 @@ builder.subscriptionField('entryPosted', (t) =>
     nullable: true,
     description: 'Each new entry of an account as it is committed, in order, none missed and none repeated.',
     args: {
-      userId: t.arg({ ...accountArgument, required: true, description: 'Whose account.' }),
+      accountId: t.arg({ ...accountArgument, required: true, description: 'Which account.' }),
       since: t.arg.string({
         description:
           'Every entry later than this cursor (of an entry, or `Balance.cursor`), oldest first, and then what is new. Without it, from now.',
       }),
     },
-    subscribe: async (_root, { userId: accountId, since }, context) => {
-      if (!holdsAccount(context.viewer, accountId)) throw noSuchUser('userId')
+    subscribe: async (_root, { accountId, since }, context) => {
+      if (!holdsAccount(context.viewer, accountId)) throw noSuchAccount('accountId')
       const position = entryPosition('since', since, accountId, context)
-      const [user, { sequence: head }] = await Promise.all([
-        context.loaders.users.load(accountId),
+      const [account, { sequence: head }] = await Promise.all([
+        context.loaders.accounts.load(accountId),
         context.loaders.balances.load(accountId),
       ])
-      if (!user) throw noSuchUser('userId')
+      if (!account) throw noSuchAccount('accountId')
       if (position !== undefined && position > head)
         throw invalidArgument('since', 'is a position the account has not reached')
       const entries = context.ledger.feed.subscribe(accountId, position ?? head, head)

@@ -1,16 +1,17 @@
 import { FEED_CURSOR } from '../ledger/model/cursor.ts'
 import type { Finding } from '../ledger/model/finding.ts'
-import type { LedgerTotals } from '../ledger/model/totals.ts'
+import type { LedgerTotals, CurrencyTotals as TotalsOfCurrency } from '../ledger/model/totals.ts'
+import { Account } from './account.ts'
 import { builder } from './builder.ts'
+import { CURRENCIES_COST, Currency } from './currency.ts'
 import { feedError } from './transaction-posted.ts'
-import { User } from './user.ts'
 
 const FindingCode = builder.enumType('FindingCode', {
   description: 'A way in which a ledger can be wrong.',
   values: {
     ROW_INVALID: { description: 'A transaction that no rule allows: no amount, or one account on both sides.' },
-    ACCOUNT_UNKNOWN: { description: 'An account has entries, but its user does not exist.' },
-    BALANCE_TOO_LARGE: { description: 'A running balance is past 2^63-1 cents.' },
+    ACCOUNT_UNKNOWN: { description: 'An account has entries, but does not exist.' },
+    BALANCE_TOO_LARGE: { description: 'A running balance is past 2^63-1 minor units.' },
     SEQUENCE_BROKEN: { description: 'The entries of an account are not numbered 1, 2, 3 …' },
     TIME_NOT_RISING: { description: 'An entry is not later than the one before it.' },
     BALANCE_NEGATIVE: { description: 'A running balance is below zero.' },
@@ -27,9 +28,9 @@ const LedgerFinding = builder.objectRef<Finding>('LedgerFinding').implement({
   fields: (t) => ({
     code: t.expose('code', { type: FindingCode, description: 'In which way.' }),
     account: t.field({
-      type: User,
+      type: Account,
       nullable: true,
-      description: 'In whose account.',
+      description: 'In which account.',
       resolve: ({ accountId }) => ({ id: accountId }),
     }),
     sequence: t.expose('sequence', {
@@ -56,6 +57,21 @@ const LedgerVerification = builder.objectRef<Finding[]>('LedgerVerification').im
   }),
 })
 
+const CurrencyTotals = builder.objectRef<TotalsOfCurrency>('CurrencyTotals').implement({
+  description: 'Sums over all accounts of one currency.',
+  fields: (t) => ({
+    currency: t.expose('currency', { type: Currency, description: 'What the sums are counted in.' }),
+    deposited: t.expose('deposited', {
+      type: 'Amount',
+      description: 'All the money that came in from the world outside.',
+    }),
+    balances: t.expose('balances', {
+      type: 'Amount',
+      description: 'The sum of all balances as they are served. Money is conserved: it equals `deposited`, always.',
+    }),
+  }),
+})
+
 /** Read when the first of them is asked for, and once. */
 interface Totals {
   totals(): Promise<LedgerTotals>
@@ -74,6 +90,18 @@ const Ledger = builder.objectRef<Totals>('Ledger').implement({
       type: 'Sequence',
       description: 'How many transactions there are.',
       resolve: async ({ totals }) => (await totals()).transactionCount,
+    }),
+    accountCount: t.field({
+      type: 'Sequence',
+      description: 'How many accounts there are.',
+      resolve: async ({ totals }) => (await totals()).accountCount,
+    }),
+    totals: t.field({
+      type: [CurrencyTotals],
+      nullable: { list: true, items: false },
+      complexity: { field: 1, multiplier: CURRENCIES_COST },
+      description: 'Sums for each currency that accounts have, by its code.',
+      resolve: async ({ totals }) => (await totals()).currencies,
     }),
     cursor: t.string({
       description:

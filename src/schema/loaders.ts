@@ -1,6 +1,8 @@
 import DataLoader from 'dataloader'
 import type { AccountId, TransactionId } from '../db/ids.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { Account } from '../ledger/model/account.ts'
+import type { AccountsOfOwner, AccountsOfOwnerPage } from '../ledger/model/account-list.ts'
 import type { AccountBalance, AccountMoment } from '../ledger/model/balance.ts'
 import type { BalanceBucket, HistoryRequest } from '../ledger/model/balance-history.ts'
 import type { LedgerEntry } from '../ledger/model/entry.ts'
@@ -8,18 +10,23 @@ import type { EntryList, MatchRequest } from '../ledger/model/entry-list.ts'
 import type { EntryRange } from '../ledger/model/entry-range.ts'
 import type { FailedTransaction } from '../ledger/model/failed-transaction.ts'
 import type { FilteredPage } from '../ledger/model/filtered-page.ts'
+import type { IdPage } from '../ledger/model/id-page.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import type { User, UserKey } from '../ledger/model/user.ts'
 import type { Slices } from './slices.ts'
 
 /**
- * What one operation reads. The reads of one level are gathered into one statement of each kind. Only users are cached for
- * the operation: mutations run one after another and must see each other's balances and entries.
+ * What one operation reads. The reads of one level are gathered into one statement of each kind. Only users and
+ * accounts are cached for the operation, and a mutation that changes one clears it: mutations run one after another and must
+ * see each other's changes, balances and entries.
  */
 export interface Loaders {
   lookups: DataLoader<UserKey, User | undefined>
   users: DataLoader<string, User | undefined>
   usersByEmail: DataLoader<string, User | undefined>
+  accounts: DataLoader<AccountId, Account | undefined>
+  accountsOfOwners: DataLoader<AccountsOfOwnerPage, IdPage<Account>>
+  accountCountsOfOwners: DataLoader<AccountsOfOwner, number>
   transactions: DataLoader<TransactionId, LedgerTransaction | undefined>
   transactionsByKey: DataLoader<string, LedgerTransaction | undefined>
   failedTransactions: DataLoader<string, FailedTransaction | undefined>
@@ -44,7 +51,7 @@ interface Making {
 }
 
 /** The functions that make the loaders of one ledger. */
-function makersOf({ users, transactions, failedTransactions, entries, balances, histories }: Ledger) {
+function makersOf({ users, accounts, transactions, failedTransactions, entries, balances, histories }: Ledger) {
   return {
     // The users of one level come from one statement, by id and by e-mail alike. So what is read of them next is gathered
     // together too, such as their balances, which must add up.
@@ -53,6 +60,9 @@ function makersOf({ users, transactions, failedTransactions, entries, balances, 
       new DataLoader((ids) => Promise.all(ids.map((id) => loaders.lookups.load({ id }))), { ...fresh, cache: true }),
     usersByEmail: ({ loaders, fresh }) =>
       new DataLoader((emails) => Promise.all(emails.map((email) => loaders.lookups.load({ email }))), fresh),
+    accounts: ({ fresh }) => new DataLoader((ids) => accounts.find(ids), { ...fresh, cache: true }),
+    accountsOfOwners: ({ fresh }) => new DataLoader((requests) => accounts.pagesOfOwners(requests), fresh),
+    accountCountsOfOwners: ({ fresh }) => new DataLoader((requests) => accounts.countsOfOwners(requests), fresh),
     transactions: ({ fresh }) => new DataLoader((ids) => transactions.find(ids), fresh),
     transactionsByKey: ({ fresh }) => new DataLoader((keys) => transactions.findByKey(keys), fresh),
     failedTransactions: ({ fresh }) => new DataLoader((ids) => failedTransactions.find(ids), fresh),

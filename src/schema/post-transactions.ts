@@ -10,13 +10,14 @@ import { ErrorInterface, MutationError } from './errors.ts'
 import {
   DepositInput,
   depositOf,
+  forbiddenFields,
   type PostingItem,
   type Success,
   successRef,
   TransferInput,
   transferOf,
 } from './posting.ts'
-import { errorOf, POSTING_ERRORS, UserNotFoundError } from './posting-errors.ts'
+import { AccountNotFoundError, errorOf, POSTING_ERRORS } from './posting-errors.ts'
 import { noteRefusal } from './refusal-notes.ts'
 import { unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
@@ -53,11 +54,7 @@ const PostTransactionsInput = builder.inputType('PostTransactionsInput', {
   }),
 })
 
-const PostTransactionSuccess = successRef(
-  'PostTransactionSuccess',
-  'who pays, or of who was paid by a deposit',
-  'The posting is in the ledger, for good.',
-)
+const PostTransactionSuccess = successRef('PostTransactionSuccess', 'The posting is in the ledger, for good.')
 
 type Result = Success | MutationError | UnavailableError
 
@@ -118,8 +115,8 @@ function listedItemOf({ deposit, transfer }: typeof PostTransactionInput.$inferI
 }
 
 /** Why a posting is none of the viewer's business, if it is not. */
-function refusalFor({ accountId }: PostingItem, viewer: Viewer): UserNotFoundError | undefined {
-  return holdsAccount(viewer, accountId) ? undefined : new UserNotFoundError(accountId)
+function refusalFor({ accountId }: PostingItem, viewer: Viewer): AccountNotFoundError | undefined {
+  return holdsAccount(viewer, accountId) ? undefined : new AccountNotFoundError(accountId)
 }
 
 async function postTogether(items: readonly PostingItem[], { ledger, viewer }: Context): Promise<Result[]> {
@@ -138,7 +135,7 @@ async function postTogether(items: readonly PostingItem[], { ledger, viewer }: C
 
 /** What went wrong with one is the result of that one, faults included. */
 async function postEach(items: readonly PostingItem[], { ledger, viewer, slices }: Context): Promise<unknown[]> {
-  const posted: Promise<PromiseSettledResult<Outcome | UserNotFoundError>[]>[] = []
+  const posted: Promise<PromiseSettledResult<Outcome | AccountNotFoundError>[]>[] = []
   for (let start = 0; start < items.length; start += UNITS_PER_TURN) {
     const slice = items.slice(start, start + UNITS_PER_TURN)
     await slices.take(slice.length)
@@ -152,11 +149,22 @@ async function postEach(items: readonly PostingItem[], { ledger, viewer, slices 
   return settled.map((each, index) => {
     const { accountId, names } = items[index] as PostingItem
     if (each.status === 'rejected') return each.reason
-    if (each.value instanceof UserNotFoundError) return each.value
+    if (each.value instanceof AccountNotFoundError) return each.value
     return 'refusal' in each.value
       ? errorOf(each.value.refusal, names, viewer)
       : { posted: each.value.posted, accountId }
   })
+}
+
+/** Refuses the whole call, as malformed input does: it names each field that is not for the viewer. */
+function refuseForbiddenFields(items: readonly ListedItem[], context: Context): void {
+  const issues = items.flatMap((item, index) =>
+    forbiddenFields(item, context).map(({ path, message }) => ({
+      path: ['input', 'transactions', index, item.input, path],
+      message,
+    })),
+  )
+  if (issues.length > 0) throw new ValidationError(issues)
 }
 
 /** Within an atomic call no key may appear twice: every repetition is an issue. */
@@ -185,6 +193,7 @@ builder.mutationField('postTransactions', (t) =>
       const items = input.transactions.map(listedItemOf)
       if (context.viewer.role !== 'OPERATOR' && items.some((item) => item.input === 'deposit'))
         throw unauthorized(context)
+      refuseForbiddenFields(items, context)
       if (!input.atomic) {
         const results = await postEach(items, context)
         for (const result of results) if (result instanceof Error) noteRefusal(context, result)

@@ -1,8 +1,10 @@
 import type { Viewer } from '../auth/model/viewer.ts'
 import type { Amount } from '../db/amount.ts'
+import type { AccountId } from '../db/ids.ts'
 import type { PayloadField, Refusal } from '../ledger/model/refusal.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
+import { Account } from './account.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
 import { encodeNodeId } from './ids.ts'
@@ -11,29 +13,53 @@ import { Transaction } from './transaction.ts'
 
 /* The typed errors of refused postings. */
 
+export class AccountNotFoundError extends MutationError {
+  readonly accountId: AccountId
+  constructor(accountId: AccountId) {
+    super('ACCOUNT_NOT_FOUND')
+    this.accountId = accountId
+  }
+}
+
+class AccountFrozenError extends MutationError {
+  readonly account: { id: AccountId }
+  constructor(accountId: AccountId) {
+    super('ACCOUNT_FROZEN')
+    this.account = { id: accountId }
+  }
+}
+
+export class AccountClosedError extends MutationError {
+  readonly account: { id: AccountId }
+  constructor(accountId: AccountId) {
+    super('ACCOUNT_CLOSED')
+    this.account = { id: accountId }
+  }
+}
+
+class SameAccountError extends MutationError {
+  constructor() {
+    super('SAME_ACCOUNT')
+  }
+}
+
+export class CurrencyMismatchError extends MutationError {
+  constructor() {
+    super('CURRENCY_MISMATCH')
+  }
+}
+
 class InsufficientFundsError extends MutationError {
+  readonly account: { id: AccountId }
   readonly available: Amount
   readonly required: Amount
   readonly shortfall: Amount
-  constructor({ available, required, shortfall }: { available: Amount; required: Amount; shortfall: Amount }) {
+  constructor({ accountId, available, required, shortfall }: Extract<Refusal, { shortfall: Amount }>) {
     super('INSUFFICIENT_FUNDS')
+    this.account = { id: accountId }
     this.available = available
     this.required = required
     this.shortfall = shortfall
-  }
-}
-
-export class UserNotFoundError extends MutationError {
-  readonly userId: string
-  constructor(userId: string) {
-    super('USER_NOT_FOUND')
-    this.userId = userId
-  }
-}
-
-class SameUserError extends MutationError {
-  constructor() {
-    super('SAME_ACCOUNT')
   }
 }
 
@@ -53,36 +79,65 @@ export class IdempotencyConflictError extends MutationError {
   }
 }
 
+builder.objectType(AccountNotFoundError, {
+  name: 'AccountNotFoundError',
+  description: 'There is no such account. Nothing was written.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    accountId: t.id({
+      description: 'The id that was not found.',
+      resolve: ({ accountId }) => encodeNodeId('Account', accountId),
+    }),
+  }),
+})
+
+builder.objectType(AccountFrozenError, {
+  name: 'AccountFrozenError',
+  description: 'The source is frozen, so nothing goes out of it. Nothing was written.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    account: t.expose('account', { type: Account, nullable: true, description: 'The account that is frozen.' }),
+  }),
+})
+
+builder.objectType(AccountClosedError, {
+  name: 'AccountClosedError',
+  description: 'The source or the destination is closed. Nothing was written.',
+  interfaces: [ErrorInterface],
+  fields: (t) => ({
+    account: t.expose('account', { type: Account, nullable: true, description: 'The account that is closed.' }),
+  }),
+})
+
+builder.objectType(SameAccountError, {
+  name: 'SameAccountError',
+  description: 'Source and destination are one account. Nothing was written.',
+  interfaces: [ErrorInterface],
+})
+
+builder.objectType(CurrencyMismatchError, {
+  name: 'CurrencyMismatchError',
+  description:
+    'The accounts have different currencies, or another one than the input names. Nothing was written. An exchange is two transfers of one atomic `postTransactions`.',
+  interfaces: [ErrorInterface],
+})
+
 builder.objectType(InsufficientFundsError, {
   name: 'InsufficientFundsError',
   description:
     'The source holds less than the amount. Nothing was written; after a deposit the same transfer may be sent again, with the same key.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
-    available: t.expose('available', { type: 'Cents', description: 'What the source held when it was judged.' }),
-    required: t.expose('required', { type: 'Cents', description: 'The amount asked for.' }),
-    shortfall: t.expose('shortfall', { type: 'Cents', description: '`required` less `available`.' }),
+    account: t.expose('account', { type: Account, nullable: true, description: 'The source.' }),
+    available: t.expose('available', { type: 'Amount', description: 'What the source held when it was judged.' }),
+    required: t.expose('required', { type: 'Amount', description: 'The amount asked for.' }),
+    shortfall: t.expose('shortfall', { type: 'Amount', description: '`required` less `available`.' }),
   }),
-})
-
-builder.objectType(UserNotFoundError, {
-  name: 'UserNotFoundError',
-  description: 'There is no such user. Nothing was written.',
-  interfaces: [ErrorInterface],
-  fields: (t) => ({
-    userId: t.id({ description: 'The id that was not found.', resolve: (error) => encodeNodeId('User', error.userId) }),
-  }),
-})
-
-builder.objectType(SameUserError, {
-  name: 'SameUserError',
-  description: 'Source and destination are one account. Nothing was written.',
-  interfaces: [ErrorInterface],
 })
 
 builder.objectType(BalanceLimitError, {
   name: 'BalanceLimitError',
-  description: 'The balance of the destination would pass 2^63-1 cents. Nothing was written.',
+  description: 'The balance of the destination would exceed 2^63-1 minor units. Nothing was written.',
   interfaces: [ErrorInterface],
 })
 
@@ -94,21 +149,24 @@ builder.objectType(IdempotencyConflictError, {
   fields: (t) => ({
     differingFields: t.exposeStringList('differingFields', {
       description:
-        'The input fields that differ from the first posting; `kind` when one was a deposit and the other a transfer. Empty when somebody else used the key.',
+        'The input fields that differ from the first request; `kind` when one was a deposit and the other a transfer. Empty when somebody else used the key.',
     }),
     transaction: t.expose('transaction', {
       type: Transaction,
       nullable: true,
-      description: 'The transaction that holds the key. Null when somebody else used the key.',
+      description: 'The transaction that holds the key. Null when somebody else used the key, and for `createAccount`.',
     }),
   }),
 })
 
 /** Every error that a posting with valid input can be answered with. */
 export const POSTING_ERRORS = [
+  AccountNotFoundError,
+  AccountClosedError,
+  AccountFrozenError,
+  SameAccountError,
+  CurrencyMismatchError,
   InsufficientFundsError,
-  UserNotFoundError,
-  SameUserError,
   BalanceLimitError,
   IdempotencyConflictError,
   UnavailableError,
@@ -127,13 +185,15 @@ export function errorOf(refusal: Refusal, names: PayloadNames, viewer: Viewer): 
         refusal.transaction,
       )
     case 'SAME_ACCOUNT':
-      return new SameUserError()
-    case 'ACCOUNT_CLOSED':
-    case 'ACCOUNT_FROZEN':
-    case 'CURRENCY_MISMATCH':
-      throw new TypeError(`no type for ${refusal.code} yet`)
+      return new SameAccountError()
     case 'ACCOUNT_NOT_FOUND':
-      return new UserNotFoundError(refusal.accountId)
+      return new AccountNotFoundError(refusal.accountId)
+    case 'ACCOUNT_CLOSED':
+      return new AccountClosedError(refusal.accountId)
+    case 'ACCOUNT_FROZEN':
+      return new AccountFrozenError(refusal.accountId)
+    case 'CURRENCY_MISMATCH':
+      return new CurrencyMismatchError()
     case 'INSUFFICIENT_FUNDS':
       return new InsufficientFundsError(refusal)
     case 'BALANCE_LIMIT':

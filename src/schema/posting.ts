@@ -6,23 +6,34 @@ import type { Posted, PostingRequest } from '../ledger/model/posting.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
+import { currencyAssertion } from './currency.ts'
 import { accountArgument } from './id-arguments.ts'
 import { LedgerEntry, loadEntry } from './ledger-entry.ts'
 import {
+  AccountClosedError,
+  AccountNotFoundError,
   BalanceLimitError,
+  CurrencyMismatchError,
   errorOf,
   IdempotencyConflictError,
   type PayloadNames,
   POSTING_ERRORS,
-  UserNotFoundError,
 } from './posting-errors.ts'
+import { scopesOf } from './rights.ts'
 import { Transaction } from './transaction.ts'
-import { ValidationError } from './validation-error.ts'
+import { type InvalidField, ValidationError } from './validation-error.ts'
 
 const isPositive: [(amount: Amount) => boolean, { message: string }] = [
   (amount) => amount > 0n,
   { message: 'must be more than 0' },
 ]
+
+const amountField = {
+  type: 'Amount' as const,
+  required: true as const,
+  description: 'How much: more than 0.',
+  validate: [isPositive],
+}
 
 const keyDescription =
   'A UUID that you make for each posting and keep when you send it again: a repeat answers with the first transaction and moves nothing.'
@@ -31,13 +42,9 @@ export const DepositInput = builder.inputType('DepositInput', {
   description: 'Money that comes in from the world outside.',
   fields: (t) => ({
     idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
-    userId: t.field({ ...accountArgument, required: true, description: 'Who is paid.' }),
-    amount: t.field({
-      type: 'Cents',
-      required: true,
-      description: 'How much: more than 0.',
-      validate: [isPositive],
-    }),
+    accountId: t.field({ ...accountArgument, required: true, description: 'The account that is paid.' }),
+    amount: t.field(amountField),
+    currency: t.string(currencyAssertion),
   }),
 })
 
@@ -45,13 +52,18 @@ export const TransferInput = builder.inputType('TransferInput', {
   description: 'Money that moves from one account to another.',
   fields: (t) => ({
     idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
-    sourceUserId: t.field({ ...accountArgument, required: true, description: 'Who pays.' }),
-    destinationUserId: t.field({ ...accountArgument, required: true, description: 'Who is paid: somebody else.' }),
-    amount: t.field({
-      type: 'Cents',
+    sourceAccountId: t.field({ ...accountArgument, required: true, description: 'The account that pays.' }),
+    destinationAccountId: t.field({
+      ...accountArgument,
       required: true,
-      description: 'How much: more than 0.',
-      validate: [isPositive],
+      description: 'The account that is paid: another one, in the same currency.',
+    }),
+    amount: t.field(amountField),
+    currency: t.string(currencyAssertion),
+    ignoreFreeze: t.boolean({
+      defaultValue: false,
+      description:
+        'Takes the money out of the source although it is frozen. For operators, not for a token for some accounts.',
     }),
   }),
 })
@@ -62,31 +74,33 @@ export interface Success {
   accountId: AccountId
 }
 
-/** @param whose whose entry is given: the caller's own. */
-export const successRef = (name: `${string}Success`, whose: string, description: string) =>
-  builder.objectRef<Success>(name).implement({
-    description,
-    fields: (t) => ({
-      transaction: t.field({
-        type: Transaction,
-        description: 'The transaction that holds the key.',
-        resolve: ({ posted }) => posted.transaction,
-      }),
-      entry: t.field({
-        type: LedgerEntry,
-        nullable: true,
-        description: `Its entry in the account of ${whose}, to put on top of the page that is shown.`,
-        resolve: ownEntry,
-      }),
-      replayed: t.boolean({
-        description: 'True when it had been posted by an earlier request with this key; nothing moved this time.',
-        resolve: ({ posted }) => posted.replayed,
-      }),
+const PostingSuccess = builder.interfaceRef<Success>('PostingSuccess').implement({
+  description: 'The posting is in the ledger, for good.',
+  fields: (t) => ({
+    transaction: t.field({
+      type: Transaction,
+      description: 'The transaction that holds the key.',
+      resolve: ({ posted }) => posted.transaction,
     }),
-  })
+    entry: t.field({
+      type: LedgerEntry,
+      nullable: true,
+      description:
+        'Its entry in the account that pays, or of a deposit in the account that is paid. Put it on top of the page that is shown.',
+      resolve: ownEntry,
+    }),
+    replayed: t.boolean({
+      description: 'True when it had been posted by an earlier request with this key; nothing moved this time.',
+      resolve: ({ posted }) => posted.replayed,
+    }),
+  }),
+})
 
-const DepositSuccess = successRef('DepositSuccess', 'who was paid', 'The deposit is in the ledger, for good.')
-const TransferSuccess = successRef('TransferSuccess', 'who pays', 'The transfer is in the ledger, for good.')
+export const successRef = (name: `${string}Success`, description: string) =>
+  builder.objectRef<Success>(name).implement({ description, interfaces: [PostingSuccess] })
+
+const DepositSuccess = successRef('DepositSuccess', 'The deposit is in the ledger, for good.')
+const TransferSuccess = successRef('TransferSuccess', 'The transfer is in the ledger, for good.')
 
 async function ownEntry({ posted, accountId }: Success, _args: unknown, context: Context): Promise<Entry | null> {
   const { transaction, balancesAfter } = posted
@@ -105,26 +119,38 @@ export interface PostingItem {
   names: PayloadNames
 }
 
-export function depositOf({ idempotencyKey, userId, amount }: typeof DepositInput.$inferInput): PostingItem {
+export function depositOf(input: typeof DepositInput.$inferInput): PostingItem {
+  const { idempotencyKey, accountId, amount, currency } = input
   return {
-    request: { idempotencyKey, sourceAccountId: null, destinationAccountId: userId, amount },
-    accountId: userId,
-    names: { destinationAccountId: 'userId' },
+    request: { idempotencyKey, sourceAccountId: null, destinationAccountId: accountId, amount, currency },
+    accountId,
+    names: { destinationAccountId: 'accountId' },
   }
 }
 
 export function transferOf(input: typeof TransferInput.$inferInput): PostingItem {
-  const { idempotencyKey, sourceUserId, destinationUserId, amount } = input
+  const { ignoreFreeze, ...request } = input
   return {
-    request: { idempotencyKey, sourceAccountId: sourceUserId, destinationAccountId: destinationUserId, amount },
-    accountId: sourceUserId,
-    names: { sourceAccountId: 'sourceUserId', destinationAccountId: 'destinationUserId' },
+    request: { ...request, ignoreFreeze: ignoreFreeze ?? false },
+    accountId: input.sourceAccountId,
+    names: {},
   }
 }
 
-async function post({ request, accountId, names }: PostingItem, { ledger, viewer }: Context): Promise<Success> {
+/** What of a posting is not for the viewer, by the name of its field. */
+export function forbiddenFields({ request }: PostingItem, context: Context): InvalidField[] {
+  if (!request.ignoreFreeze || scopesOf(context).operator) return []
+  return [{ path: 'ignoreFreeze', message: 'is for operators' }]
+}
+
+async function post(item: PostingItem, context: Context): Promise<Success> {
+  const { request, accountId, names } = item
+  const { ledger, viewer } = context
+  const forbidden = forbiddenFields(item, context)
+  if (forbidden.length > 0)
+    throw new ValidationError(forbidden.map(({ path, message }) => ({ path: ['input', path], message })))
   // For the viewer, somebody else's account does not exist. The ledger is not asked.
-  if (!holdsAccount(viewer, accountId)) throw new UserNotFoundError(accountId)
+  if (!holdsAccount(viewer, accountId)) throw new AccountNotFoundError(accountId)
   const outcome = await ledger.posting.post(request, viewer.key)
   if ('refusal' in outcome) throw errorOf(outcome.refusal, names, viewer)
   return { posted: outcome.posted, accountId }
@@ -138,7 +164,15 @@ builder.mutationFields((t) => ({
     description: 'Brings money into an account from the world outside. For operators.',
     args: { input: t.arg({ type: DepositInput, required: true, description: 'The deposit.' }) },
     errors: {
-      types: [ValidationError, UserNotFoundError, BalanceLimitError, IdempotencyConflictError, UnavailableError],
+      types: [
+        ValidationError,
+        AccountNotFoundError,
+        AccountClosedError,
+        CurrencyMismatchError,
+        BalanceLimitError,
+        IdempotencyConflictError,
+        UnavailableError,
+      ],
       union: { description: 'The deposit, or why it was not posted.' },
     },
     resolve: (_root, { input }, context) => post(depositOf(input), context),

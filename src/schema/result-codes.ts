@@ -39,7 +39,7 @@ export const RESULT_CODES = {
     description: 'There is no such user.',
     message: 'There is no such user. Check the id.',
     retryable: false,
-    remedy: 'Check the id in `userId`. To a user, an account that is not theirs looks the same.',
+    remedy: 'Check the id in `userId`.',
   },
   ACCOUNT_NOT_FOUND: {
     type: 'AccountNotFoundError',
@@ -68,6 +68,27 @@ export const RESULT_CODES = {
     message: REFUSAL_MESSAGES.SAME_ACCOUNT,
     retryable: false,
     remedy: 'Name two different accounts.',
+  },
+  ACCOUNT_NOT_EMPTY: {
+    type: 'AccountNotEmptyError',
+    description: 'The account holds money.',
+    message: 'The account holds money, so it cannot be closed. Move it to another account first.',
+    retryable: false,
+    remedy: 'Move `balance.amount` to another account, then close it.',
+  },
+  CURRENCY_NOT_FOUND: {
+    type: 'CurrencyNotFoundError',
+    description: 'There is no such currency.',
+    message: 'There is no such currency. The query `currencies` lists all of them.',
+    retryable: false,
+    remedy: 'Look up the code with the query `currencies`, or make the currency with `createCurrency`.',
+  },
+  CURRENCY_EXISTS: {
+    type: 'CurrencyExistsError',
+    description: 'There is a currency with this code.',
+    message: 'There is a currency with this code already. Use it, or another code.',
+    retryable: false,
+    remedy: 'Use the one in `currency`, or another code.',
   },
   CURRENCY_MISMATCH: {
     type: 'CurrencyMismatchError',

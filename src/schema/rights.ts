@@ -40,6 +40,11 @@ export function unauthorized({ viewer, tokenHint }: Context): GraphQLError {
     : requestError('FORBIDDEN', "Only operators may do this. Send an operator's token.")
 }
 
+/** A user sees their own profile, and whoever runs the ledger sees all. A token for accounts sees of their owners the ids. */
+export function seesUser(viewer: Viewer, userId: string): boolean {
+  return viewer.userId === userId || viewer.accountIds === null
+}
+
 /** Both sides of a transaction see it. */
 export function seesTransaction(viewer: Viewer, transaction: LedgerTransaction): boolean {
   return accountsOf(transaction).some((accountId) => holdsAccount(viewer, accountId))

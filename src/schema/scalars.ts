@@ -12,8 +12,8 @@ const refuse = (reason: string) => requestError('BAD_USER_INPUT', reason)
 const literal = (node: ValueNode, ...kinds: Kind[]) =>
   kinds.includes(node.kind) && 'value' in node ? node.value : undefined
 
-const CENTS_REASON = 'must be a whole number of minor units within 64 bits, as an integer or a decimal string.'
-const DECIMAL_REASON = 'must be in cents, without a decimal point: send 1000 for 10.00.'
+const AMOUNT_REASON = 'must be a whole number of minor units within 64 bits, as an integer or a decimal string.'
+const DECIMAL_REASON = 'must be in minor units, without a decimal point: send 1000 for 10.00 USD.'
 const UNSAFE_REASON = 'must be sent as a string above 2^53-1: JSON numbers lose digits there.'
 
 /** A fraction, as most other systems write amounts. */
@@ -21,26 +21,26 @@ const DECIMAL = /^-?[0-9]+\.[0-9]+$/
 const INTEGER_LENGTH_MAX = 20
 const INTEGER = /^(?:0|-?[1-9][0-9]{0,18})$/
 
-function parseCents(text: unknown): Amount {
-  if (typeof text !== 'string' || text.length > INTEGER_LENGTH_MAX) throw refuse(CENTS_REASON)
-  if (!INTEGER.test(text)) throw refuse(DECIMAL.test(text) ? DECIMAL_REASON : CENTS_REASON)
-  const cents = readAmount(text)
-  if (cents > AMOUNT_MAX || cents < AMOUNT_MIN) throw refuse(CENTS_REASON)
-  return cents
+function parseAmount(text: unknown): Amount {
+  if (typeof text !== 'string' || text.length > INTEGER_LENGTH_MAX) throw refuse(AMOUNT_REASON)
+  if (!INTEGER.test(text)) throw refuse(DECIMAL.test(text) ? DECIMAL_REASON : AMOUNT_REASON)
+  const amount = readAmount(text)
+  if (amount > AMOUNT_MAX || amount < AMOUNT_MIN) throw refuse(AMOUNT_REASON)
+  return amount
 }
 
-builder.scalarType('Cents', {
+builder.scalarType('Amount', {
   description:
-    'An exact amount of money in minor units (cents). Out: a decimal string, since JSON numbers lose digits past 2^53; totals may pass 64 bits. In: such a string within 64 bits, or a JSON integer within ±(2^53-1). No sign, space, leading zero or fraction: "+5", " 5", "05" and "1.0" are refused.',
+    'An exact amount of money, counted in the minor units of its currency: cents in USD, yen in JPY. Out: a decimal string, since JSON numbers lose digits past 2^53; totals may pass 64 bits. In: such a string within 64 bits, or a JSON integer within ±(2^53-1). No sign, space, leading zero or fraction: "+5", " 5", "05" and "1.0" are refused.',
   serialize: (value) => String(value),
   parseValue: (value) => {
-    if (typeof value !== 'number') return parseCents(value)
+    if (typeof value !== 'number') return parseAmount(value)
     if (Math.abs(value) > Number.MAX_SAFE_INTEGER) throw refuse(UNSAFE_REASON)
     if (!Number.isInteger(value)) throw refuse(DECIMAL_REASON)
-    if (Object.is(value, -0)) throw refuse(CENTS_REASON)
+    if (Object.is(value, -0)) throw refuse(AMOUNT_REASON)
     return toAmount(BigInt(value))
   },
-  parseLiteral: (node) => parseCents(literal(node, Kind.INT, Kind.FLOAT, Kind.STRING)),
+  parseLiteral: (node) => parseAmount(literal(node, Kind.INT, Kind.FLOAT, Kind.STRING)),
 })
 
 const SEQUENCE_REASON = 'must be a whole number from 0 to 2^53-1.'

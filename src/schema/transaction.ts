@@ -2,13 +2,15 @@ import { type TransactionId, toTransactionId } from '../db/ids.ts'
 import { TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
 import { kindOf } from '../ledger/model/sides.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
+import { Account, currencyOf } from './account.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
+import { Currency } from './currency.ts'
+import { formatArguments, formatted } from './formatted.ts'
 import { transactionArgument } from './id-arguments.ts'
 import { amountRange, connectionOf, oneDirection, pageRequest, timeRange, totalCount } from './pages.ts'
 import { seesKey, seesTransaction } from './rights.ts'
-import { User } from './user.ts'
 
 export const TransactionKind = builder.enumType('TransactionKind', {
   description: 'Where the money came from.',
@@ -28,18 +30,30 @@ builder.node(Transaction, {
   fields: (t) => ({
     kind: t.field({ type: TransactionKind, description: 'Deposit or transfer.', resolve: kindOf }),
     source: t.field({
-      type: User,
+      type: Account,
       nullable: true,
-      description: 'Who paid. Null: the world outside.',
+      description: 'The account that paid. Null: the world outside.',
       resolve: ({ sourceAccountId }) => (sourceAccountId === null ? null : { id: sourceAccountId }),
     }),
     destination: t.field({
-      type: User,
+      type: Account,
       nullable: true,
-      description: 'Who was paid. Null: the world outside.',
+      description: 'The account that was paid. Null: the world outside.',
       resolve: ({ destinationAccountId }) => ({ id: destinationAccountId }),
     }),
-    amount: t.expose('amount', { type: 'Cents', description: 'How much moved: always positive.' }),
+    amount: t.expose('amount', { type: 'Amount', description: 'How much moved: always positive.' }),
+    currency: t.field({
+      type: Currency,
+      description: 'What `amount` is counted in: the currency of the accounts.',
+      resolve: ({ destinationAccountId }, _args, context) => currencyOf(destinationAccountId, context),
+    }),
+    formatted: t.string({
+      nullable: true,
+      args: formatArguments,
+      description: '`amount` for people, such as `$10.50`.',
+      resolve: async ({ destinationAccountId, amount }, args, context) =>
+        formatted(amount, await currencyOf(destinationAccountId, context), args),
+    }),
     idempotencyKey: t.field({
       type: 'UUID',
       nullable: true,
@@ -69,8 +83,8 @@ const TransactionFilter = builder.inputType('TransactionFilter', {
   validate: [amountRange, timeRange],
   fields: (t) => ({
     kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
-    amountMin: t.field({ type: 'Cents', description: 'No smaller amounts.' }),
-    amountMax: t.field({ type: 'Cents', description: 'No larger amounts.' }),
+    amountMin: t.field({ type: 'Amount', description: 'No smaller amounts.' }),
+    amountMax: t.field({ type: 'Amount', description: 'No larger amounts.' }),
     from: t.field({ type: 'DateTime', description: 'Nothing before this moment.' }),
     to: t.field({ type: 'DateTime', description: 'Nothing at or after this moment.' }),
   }),

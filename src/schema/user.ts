@@ -1,34 +1,35 @@
-import { holdsAccount, type Viewer } from '../auth/model/viewer.ts'
-import { accountOfUser } from '../db/ids.ts'
+import type { Viewer } from '../auth/model/viewer.ts'
+import { CurrencyUnknownError } from '../ledger/model/currency-unknown-error.ts'
 import { USER_CURSOR } from '../ledger/model/cursor.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import type { User as Profile } from '../ledger/model/user.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
+import { CurrencyNotFoundError, currencyCode } from './currency.ts'
 import { EmailTakenError, passwordError } from './errors.ts'
 import { userArgument } from './id-arguments.ts'
 import { connectionOf, oneDirection, pageRequest, totalCount } from './pages.ts'
-import { unauthorized } from './rights.ts'
+import { seesUser, unauthorized } from './rights.ts'
 import { email, newPassword, PASSWORD_CHARACTERS_MAX, PASSWORD_CHARACTERS_MIN } from './text.ts'
 import { ValidationError } from './validation-error.ts'
 
-/** A user of whom at least the id is known: the sides of a transaction need no look-up for their ids. */
-export type UserShape = { id: string; hasJustSignedIn?: boolean } & Partial<Profile>
+/** A user of whom at least the id is known: the owner of an account needs no look-up for it. */
+export type UserShape = { id: string; hasJustSignedIn?: boolean | undefined } & Partial<Profile>
 
 export const Role = builder.enumType('Role', {
   description: 'What a user may do.',
   values: {
-    USER: { description: 'Holds an account: sees and moves what is theirs.' },
+    USER: { description: 'Holds accounts: sees and moves what is theirs.' },
     OPERATOR: { description: 'Runs the ledger: sees all accounts, and deposits.' },
   } as const,
 })
 
 export const User = builder.objectRef<UserShape>('User')
 
-/** Whether the viewer may see what belongs to a user. Whoever has just signed in sees it in the answer to the sign-in. */
-export const isSeen = ({ id, hasJustSignedIn = false }: UserShape, viewer: Viewer): boolean =>
-  hasJustSignedIn || holdsAccount(viewer, accountOfUser(id))
+/** Whether the viewer may see the profile of a user. Whoever has just signed in sees theirs in the answer to the sign-in. */
+const isSeen = ({ id, hasJustSignedIn = false }: UserShape, viewer: Viewer): boolean =>
+  hasJustSignedIn || seesUser(viewer, id)
 
 /** undefined when the viewer may not see it. */
 const profileOf = (user: UserShape, { loaders, viewer }: Context) => {
@@ -38,14 +39,14 @@ const profileOf = (user: UserShape, { loaders, viewer }: Context) => {
 
 /** A user who exists and whom the viewer may see. */
 async function findUser(key: { id: string } | { email: string }, { loaders, viewer }: Context) {
-  if ('id' in key) return holdsAccount(viewer, accountOfUser(key.id)) ? loaders.users.load(key.id) : undefined
+  if ('id' in key) return seesUser(viewer, key.id) ? loaders.users.load(key.id) : undefined
   const user = await loaders.usersByEmail.load(key.email)
-  return user && holdsAccount(viewer, accountOfUser(user.id)) ? user : undefined
+  return user && seesUser(viewer, user.id) ? user : undefined
 }
 
 builder.node(User, {
   description:
-    'Somebody who holds money here. One user is one account. Of other users you see only the id, unless you are an operator.',
+    'Who signs in, and owns accounts. You see no other users, unless you are an operator. An API token sees only the `id` of who owns its accounts, and the accounts themselves.',
   id: { resolve: (user) => user.id, description: 'Stable and readable: `user_<uuid>`.' },
   // The loaders have a cache. That of Pothos 4.8.1 hands out objects without their type when two fields ask for one id.
   loadManyWithoutCache: (ids: string[], context) =>
@@ -127,17 +128,21 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
       validate: { schema: email },
     }),
     password: t.string({
-      description: `From ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, spaces around them included. Without one the user cannot sign in: a house account.`,
+      description: `From ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters, spaces around them included. Without one the user cannot sign in.`,
       validate: { schema: newPassword },
     }),
     role: t.field({ type: Role, description: 'Default: `USER`.' }),
+    currency: t.string({
+      description: "The currency of the main account, for good. Default: the ledger's.",
+      validate: { schema: currencyCode },
+    }),
   }),
 })
 
 const CreateUserSuccess = builder.objectRef<{ user: Profile }>('CreateUserSuccess').implement({
   description: 'The user was made.',
   fields: (t) => ({
-    user: t.expose('user', { type: User, nullable: true, description: 'The new user; the account is empty.' }),
+    user: t.expose('user', { type: User, nullable: true, description: 'The new user. The main account is empty.' }),
   }),
 })
 
@@ -147,10 +152,10 @@ builder.mutationField('createUser', (t) =>
     nullable: true,
     authScopes: { operator: true },
     description:
-      'Makes a user, with an empty account. For operators; only an operator who is signed in can make another operator.',
+      'Makes a user, with an empty main account. For operators; only an operator who is signed in can make another operator.',
     args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The new user.' }) },
     errors: {
-      types: [ValidationError, EmailTakenError, UnavailableError],
+      types: [ValidationError, EmailTakenError, CurrencyNotFoundError, UnavailableError],
       union: { description: 'The new user, or why there is none.' },
     },
     resolve: async (_root, { input }, context) => {
@@ -163,7 +168,12 @@ builder.mutationField('createUser', (t) =>
           : await auth.hashPassword(input.password).catch((error) => {
               throw passwordError(error)
             })
-      const user = await ledger.users.create({ email: input.email, passwordHash, role: input.role ?? 'USER' })
+      const { email, role, currency } = input
+      const user = await ledger.users
+        .create({ email, passwordHash, role: role ?? 'USER', currency: currency ?? undefined })
+        .catch((error) => {
+          throw error instanceof CurrencyUnknownError ? new CurrencyNotFoundError() : error
+        })
       if (!user) throw new EmailTakenError()
       return { user }
     },

@@ -5,7 +5,7 @@ import { AMOUNT_MAX, AMOUNT_MIN } from '../../src/ledger/model/money.ts'
 import { schema } from '../../src/schema/index.ts'
 
 const scalar = (name: string) => schema.getType(name) as GraphQLScalarType
-const [Cents, Sequence, UUID, DateTime] = ['Cents', 'Sequence', 'UUID', 'DateTime'].map(scalar) as [
+const [AmountType, Sequence, UUID, DateTime] = ['Amount', 'Sequence', 'UUID', 'DateTime'].map(scalar) as [
   GraphQLScalarType,
   GraphQLScalarType,
   GraphQLScalarType,
@@ -43,20 +43,20 @@ const OF_ANOTHER_KIND = [
   Symbol.iterator,
 ]
 
-const IN_CENTS = 'must be in cents, without a decimal point: send 1000 for 10.00.'
+const WITH_POINT = 'must be in minor units, without a decimal point: send 1000 for 10.00 USD.'
 const AS_STRING = 'must be sent as a string above 2^53-1: JSON numbers lose digits there.'
-const OF_NUMBERS = [IN_CENTS, AS_STRING]
+const OF_NUMBERS = [WITH_POINT, AS_STRING]
 
 describe.each([
-  ['Cents', Cents],
+  ['Amount', AmountType],
   ['Sequence', Sequence],
   ['UUID', UUID],
   ['DateTime', DateTime],
 ])('%s', (_name, type) => {
-  test('gives one reason, which says nothing of the value, whatever is wrong; but for numbers that are no Cents', () => {
+  test('gives one reason, which says nothing of the value, whatever is wrong; but for numbers that are no Amount', () => {
     const reason = reasonOf(() => asVariable(type, CANARY))
     expect(reason).toMatch(/^must be /)
-    const reasons = [reason, ...(type === Cents ? OF_NUMBERS : [])]
+    const reasons = [reason, ...(type === AmountType ? OF_NUMBERS : [])]
     for (const value of OF_ANOTHER_KIND) expect(reasons).toContain(reasonOf(() => asVariable(type, value)))
     for (const source of [
       'true',
@@ -82,14 +82,14 @@ describe.each([
   })
 })
 
-describe('Cents', () => {
+describe('Amount', () => {
   test('are exact in and out, as text of any size that fits 64 bits', () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: AMOUNT_MIN, max: AMOUNT_MAX }), (cents) => {
-        expect(asVariable(Cents, String(cents))).toBe(cents)
-        expect(asLiteral(Cents, `"${cents}"`)).toBe(cents)
-        expect(asLiteral(Cents, String(cents))).toBe(cents)
-        expect(Cents.serialize(cents)).toBe(String(cents))
+      fc.property(fc.bigInt({ min: AMOUNT_MIN, max: AMOUNT_MAX }), (amount) => {
+        expect(asVariable(AmountType, String(amount))).toBe(amount)
+        expect(asLiteral(AmountType, `"${amount}"`)).toBe(amount)
+        expect(asLiteral(AmountType, String(amount))).toBe(amount)
+        expect(AmountType.serialize(amount)).toBe(String(amount))
       }),
       { examples: [[AMOUNT_MIN], [AMOUNT_MAX], [0n], [-1n], [2n ** 53n + 1n]] },
     )
@@ -98,34 +98,35 @@ describe('Cents', () => {
   test('are taken as a JSON number only where it is exact', () => {
     fc.assert(
       fc.property(fc.maxSafeInteger(), (number) => {
-        expect(asVariable(Cents, number)).toBe(BigInt(number))
+        expect(asVariable(AmountType, number)).toBe(BigInt(number))
       }),
     )
     for (const number of [2 ** 53, -(2 ** 53), 2 ** 63, 0.5, 1e300, -0]) {
       expect(
-        reasonOf(() => asVariable(Cents, number)),
+        reasonOf(() => asVariable(AmountType, number)),
         String(number),
       ).not.toBe('taken')
     }
   })
 
-  test('say of a fraction that they are cents, and of a large number that it takes a string', () => {
-    for (const value of ['10.00', '-0.5', 10.5]) expect(reasonOf(() => asVariable(Cents, value))).toBe(IN_CENTS)
-    for (const source of ['10.00', '-10.5', '"10.00"']) expect(reasonOf(() => asLiteral(Cents, source))).toBe(IN_CENTS)
+  test('say of a fraction that they are minor units, and of a large number that it takes a string', () => {
+    for (const value of ['10.00', '-0.5', 10.5]) expect(reasonOf(() => asVariable(AmountType, value))).toBe(WITH_POINT)
+    for (const source of ['10.00', '-10.5', '"10.00"'])
+      expect(reasonOf(() => asLiteral(AmountType, source))).toBe(WITH_POINT)
     for (const value of [2 ** 53, -(2 ** 53), 1e300, Number.POSITIVE_INFINITY]) {
-      expect(reasonOf(() => asVariable(Cents, value))).toBe(AS_STRING)
+      expect(reasonOf(() => asVariable(AmountType, value))).toBe(AS_STRING)
     }
     // A document has all digits of a number.
-    expect(asLiteral(Cents, '9007199254740993')).toBe(9007199254740993n)
+    expect(asLiteral(AmountType, '9007199254740993')).toBe(9007199254740993n)
   })
 
   test('never pass 64 bits on the way in, and may on the way out', () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: AMOUNT_MAX + 1n, max: 2n ** 128n }), (cents) => {
-        for (const beyond of [cents, -cents - 1n]) {
-          expect(reasonOf(() => asVariable(Cents, String(beyond)))).not.toBe('taken')
-          expect(reasonOf(() => asLiteral(Cents, String(beyond)))).not.toBe('taken')
-          expect(Cents.serialize(beyond)).toBe(String(beyond))
+      fc.property(fc.bigInt({ min: AMOUNT_MAX + 1n, max: 2n ** 128n }), (amount) => {
+        for (const beyond of [amount, -amount - 1n]) {
+          expect(reasonOf(() => asVariable(AmountType, String(beyond)))).not.toBe('taken')
+          expect(reasonOf(() => asLiteral(AmountType, String(beyond)))).not.toBe('taken')
+          expect(AmountType.serialize(beyond)).toBe(String(beyond))
         }
       }),
     )
@@ -134,24 +135,24 @@ describe('Cents', () => {
   test('have one spelling', () => {
     const spellings = fc
       .bigInt({ min: -1000n, max: 1000n })
-      .chain((cents) =>
+      .chain((amount) =>
         fc.constantFrom(
-          `+${cents}`,
-          ` ${cents}`,
-          `${cents} `,
-          `${cents}\n`,
-          `0${cents}`,
-          `${cents}.0`,
-          `${cents}e0`,
-          `${cents}n`,
-          `--${cents}`,
-          `-0${cents}`,
+          `+${amount}`,
+          ` ${amount}`,
+          `${amount} `,
+          `${amount}\n`,
+          `0${amount}`,
+          `${amount}.0`,
+          `${amount}e0`,
+          `${amount}n`,
+          `--${amount}`,
+          `-0${amount}`,
         ),
       )
     fc.assert(
       fc.property(spellings, (text) => {
         expect(
-          reasonOf(() => asVariable(Cents, text)),
+          reasonOf(() => asVariable(AmountType, text)),
           text,
         ).not.toBe('taken')
       }),
@@ -160,7 +161,7 @@ describe('Cents', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const isCanonical = /^(0|-?[1-9][0-9]*)$/.test(text)
-        if (!isCanonical) expect(reasonOf(() => asVariable(Cents, text))).not.toBe('taken')
+        if (!isCanonical) expect(reasonOf(() => asVariable(AmountType, text))).not.toBe('taken')
       }),
     )
   })

@@ -85,6 +85,7 @@ export interface EntryPosition {
 export const ENTRY_CURSOR = cursorOf<EntryPosition>([1], { accountId, sequence })
 export const USER_CURSOR = cursorOf<IdPosition>([2, 0], { id: uuid })
 export const FAILED_TRANSACTION_CURSOR = cursorOf<IdPosition>([2, 2], { id: uuid })
+export const ACCOUNT_CURSOR = cursorOf<IdPosition>([2, 3], { id: uuid })
 /** A position in the whole ledger: after which transaction. */
 export const TRANSACTION_CURSOR = cursorOf<TransactionPosition>([3], { createdAt: instant, id: transactionId })
 /** A position in the feed of the whole ledger. */

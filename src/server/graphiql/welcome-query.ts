@@ -5,22 +5,21 @@
 export const WELCOME_QUERY = `# Welcome to Thesaurum, a ledger.
 # Ctrl-Enter runs the operation at the cursor.
 
-# Ada's account: what it holds, and its last
-# entries, each with the balance after it.
+# Ada's main account: what it holds, and its
+# last entries, each with the balance after it.
 query Account {
   user(email: "ada@example.com") {
-    id
-    balance { amount asOf }
-    transactions(first: 5) {
-      edges {
-        sequence
-        change
-        balanceAfter
-        createdAt
-        node {
-          kind
-          source { email }
-          destination { email }
+    account {
+      id
+      balance { amount formatted asOf }
+      transactions(first: 5) {
+        edges {
+          sequence
+          change
+          balanceAfter
+          createdAt
+          counterparty { owner { email } }
+          transaction { kind }
         }
       }
     }
@@ -30,29 +29,31 @@ query Account {
 # How the balance changed, month by month.
 query Months {
   user(email: "ada@example.com") {
-    balanceHistory(
-      from: "2026-01-01T00:00:00Z"
-      to: "2100-01-01T00:00:00Z"
-      bucket: MONTH
-      timeZone: "Europe/Paris"
-    ) {
-      start
-      opening
-      closing
-      lowest
-      highest
-      entryCount
+    account {
+      balanceHistory(
+        from: "2026-01-01T00:00:00Z"
+        to: "2100-01-01T00:00:00Z"
+        bucket: MONTH
+        timeZone: "Europe/Paris"
+      ) {
+        start
+        opening
+        closing
+        lowest
+        highest
+        entryCount
+      }
     }
   }
 }
 
-# The other two take her id from the pane
-# Variables below: { "id": "user_…" }
+# The other two take its id from the pane
+# Variables below: { "id": "account_…" }
 
 # Every new entry of the account, as it comes.
 # Let it run, and deposit in another window.
 subscription Watch($id: ID!) {
-  entryPosted(userId: $id) {
+  entryPosted(accountId: $id) {
     sequence
     change
     balanceAfter
@@ -65,7 +66,7 @@ mutation Deposit($id: ID!) {
   deposit(input: {
     idempotencyKey:
       "01890a5d-ac96-774b-bcce-b302099a8057"
-    userId: $id
+    accountId: $id
     amount: 250
   }) {
     ... on DepositSuccess {

@@ -1,4 +1,4 @@
-import { type AccountId, accountOfUser } from '../db/ids.ts'
+import type { AccountId } from '../db/ids.ts'
 import { type Instant, justBefore } from '../db/instant.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import type { LedgerEntry as Entry } from '../ledger/model/entry.ts'
@@ -7,6 +7,7 @@ import type { EntryList } from '../ledger/model/entry-list.ts'
 import { pageRange } from '../ledger/model/entry-range.ts'
 import type { FilteredPage } from '../ledger/model/filtered-page.ts'
 import type { PageRequest } from '../ledger/model/page-request.ts'
+import { Account, isHeld } from './account.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
@@ -15,7 +16,6 @@ import { EntryDirection, entryPosition, LedgerEntry } from './ledger-entry.ts'
 import { pageSizeOf } from './page-size.ts'
 import { amountRange, oneDirection, pageInfoOf, timeRange, totalCount } from './pages.ts'
 import { Transaction, TransactionKind } from './transaction.ts'
-import { isSeen, User } from './user.ts'
 
 const LedgerEntryFilter = builder.inputType('LedgerEntryFilter', {
   description: 'Which entries of an account: those that match all that is given.',
@@ -23,18 +23,18 @@ const LedgerEntryFilter = builder.inputType('LedgerEntryFilter', {
   fields: (t) => ({
     direction: t.field({ type: EntryDirection, description: 'Only what came in, or what went out.' }),
     kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
-    counterpartyId: t.field({ ...accountArgument, description: 'Only what came from this user or went to it.' }),
-    amountMin: t.field({ type: 'Cents', description: 'No smaller amounts. Amounts are positive either way.' }),
-    amountMax: t.field({ type: 'Cents', description: 'No larger amounts.' }),
+    counterpartyId: t.field({ ...accountArgument, description: 'Only what came from this account or went to it.' }),
+    amountMin: t.field({ type: 'Amount', description: 'No smaller amounts. Amounts are positive either way.' }),
+    amountMax: t.field({ type: 'Amount', description: 'No larger amounts.' }),
     from: t.field({ type: 'DateTime', description: 'Nothing before this moment.' }),
     to: t.field({ type: 'DateTime', description: 'Nothing at or after this moment.' }),
   }),
 })
 
-const UserTransactionsConnection = builder.connectionObject(
+const AccountTransactionsConnection = builder.connectionObject(
   {
     type: Transaction,
-    name: 'UserTransactionsConnection',
+    name: 'AccountTransactionsConnection',
     description: 'A page of an account, newest first.',
     fields: (t) => ({
       totalCount: t.field(totalCount('entries', '; null when there are more than a million to look through')),
@@ -44,7 +44,7 @@ const UserTransactionsConnection = builder.connectionObject(
   LedgerEntry as never,
 )
 
-builder.objectField(User, 'transactions', (t) =>
+builder.objectField(Account, 'transactions', (t) =>
   t.connection(
     {
       type: Transaction,
@@ -59,10 +59,10 @@ builder.objectField(User, 'transactions', (t) =>
         }),
       },
       validate: [oneDirection],
-      resolve: async (user, { filter, ...page }, context) => {
+      resolve: async (account, { filter, ...page }, context) => {
         const { ledger, loaders, viewer } = context
-        if (!isSeen(user, viewer)) return null
-        const accountId = accountOfUser(user.id)
+        if (!isHeld(account, viewer)) return null
+        const accountId = account.id
         const request = {
           ...pageSizeOf(page),
           after: entryPosition('after', page.after, accountId, context),
@@ -80,7 +80,7 @@ builder.objectField(User, 'transactions', (t) =>
         }
       },
     },
-    UserTransactionsConnection,
+    AccountTransactionsConnection,
   ),
 )
 
