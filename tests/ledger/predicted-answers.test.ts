@@ -2,11 +2,19 @@ import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { toAmount } from '../../src/db/amount.ts'
-import { type AccountId, toAccountId } from '../../src/db/ids.ts'
+import { toAccountId } from '../../src/db/ids.ts'
+import type { AccountStatus } from '../../src/ledger/model/account.ts'
 import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
+import { REFUSAL_MESSAGES } from '../../src/ledger/model/refusal.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import {
+  type MixedAccount,
+  makeAccounts,
+  makeMixedAccounts,
+  openTestLedger,
+  type TestLedger,
+} from '../support/ledger.ts'
 import { Model, toExpected } from '../support/model.ts'
 
 let ledger: TestLedger
@@ -21,15 +29,45 @@ const CALLERS = 8
 const NOBODY = toAccountId('00000000-0000-7000-8000-000000000000')
 const ROUNDS = 30
 const RUNS = 20
+const KEYS = 151
 
 const wish = fc.record({
-  key: fc.nat(150),
-  // 0 is the world outside, 7 nobody.
-  source: fc.constantFrom(0, 0, 1, 1, 2, 3, 4, 5, 6, 7),
-  destination: fc.constantFrom(1, 1, 2, 3, 4, 5, 6, 7),
+  key: fc.nat(KEYS - 1),
+  isRepeat: fc.boolean(),
+  // 0 is the world outside, 8 nobody.
+  source: fc.constantFrom(0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8),
+  destination: fc.constantFrom(1, 1, 2, 3, 4, 5, 6, 7, 8),
   amount: fc.oneof({ weight: 9, arbitrary: fc.bigInt(1n, 50n) }, fc.constantFrom(AMOUNT_MAX, AMOUNT_MAX - 20n)),
+  currency: fc.constantFrom(null, null, null, null, null, undefined, 'USD', 'EUR'),
+  ignoreFreeze: fc.constantFrom(undefined, false, false, true),
 })
 type PostingItem = typeof wish extends fc.Arbitrary<infer Value> ? Value : never
+
+/** Makes the postings of items, between accounts by their places. Some repeat what was sent before with the same key. */
+function requestsOf(accounts: readonly MixedAccount[]) {
+  const sent = new Map<number, PostingRequest>()
+  const keys = Array.from({ length: KEYS }, () => randomUUID())
+  const requestOf = ({ key, source, destination, amount, isRepeat, currency, ignoreFreeze }: PostingItem) => {
+    const earlier = isRepeat ? sent.get(key) : undefined
+    const request: PostingRequest = {
+      ...(earlier ?? {
+        idempotencyKey: keys[key] as string,
+        sourceAccountId: source === 0 ? null : (accounts[source - 1]?.id ?? NOBODY),
+        destinationAccountId: accounts[destination - 1]?.id ?? NOBODY,
+        amount: toAmount(amount),
+      }),
+      currency,
+      ignoreFreeze,
+    }
+    sent.set(key, request)
+    return request
+  }
+  return { keys, requestOf }
+}
+
+/** Before a round some accounts are opened, frozen or closed. Most of the time most are open. */
+const STATUSES: readonly AccountStatus[] = ['OPEN', 'OPEN', 'OPEN', 'FROZEN', 'CLOSED']
+const statuses = fc.array(fc.record({ place: fc.nat(6), status: fc.constantFrom(...STATUSES) }), { maxLength: 4 })
 
 /** One posting mostly; sometimes several together, each with a key of its own. */
 const operation = fc.oneof(
@@ -46,33 +84,43 @@ const roundsOf = (seed: number) => fc.sample(round, { seed, numRuns: ROUNDS })
 test('every answer is the one that a plain model predicts, whoever calls meanwhile', async () => {
   let operations = 0
   let together = 0
+  const counts = new Map<string, number>()
+  const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1)
   await fc.assert(
     fc.asyncProperty(seeds, async (seed) => {
-      const accounts = await makeAccounts(ledger, 6)
-      const nobody = toAccountId(randomUUID())
-      const keys = Array.from({ length: 151 }, () => randomUUID())
-      const idOf = (place: number) => (place === 7 ? nobody : (accounts[place - 1] as AccountId))
-      const requestOf = ({ key, source, destination, amount }: PostingItem): PostingRequest => ({
-        idempotencyKey: keys[key] as string,
-        sourceAccountId: source === 0 ? null : idOf(source),
-        destinationAccountId: idOf(destination),
-        amount: toAmount(amount),
-      })
+      const accounts = await makeMixedAccounts(ledger)
+      const { keys, requestOf } = requestsOf(accounts)
       const model = new Model(accounts)
-      for (const round of roundsOf(seed)) {
+      const changes = fc.sample(statuses, { seed, numRuns: ROUNDS })
+      for (const [index, round] of roundsOf(seed).entries()) {
+        for (const { place, status } of changes[index] ?? []) {
+          const { id } = accounts[place] as MixedAccount
+          const isChanged = model.setStatus(id, status)
+          const expected = isChanged ? { account: { id, status } } : { refusal: 'ACCOUNT_NOT_EMPTY' }
+          expect(await ledger.accounts.setStatus(id, status)).toMatchObject(expected)
+          count(isChanged ? status : 'ACCOUNT_NOT_EMPTY')
+        }
         // Sent in one go: the model judges in the order of the calls, and so must the engine.
         const answers = round.map((wishes) => {
           const requests = wishes.map(requestOf)
           return { predicted: model.call(requests), answer: ledger.posting.postTogether(requests) }
         })
-        for (const { predicted, answer } of answers) expect(toExpected(await answer)).toEqual(predicted)
+        for (const { predicted, answer } of answers) {
+          expect(toExpected(await answer)).toEqual(predicted)
+          for (const one of predicted) count('refused' in one ? one.refused : one.replayed ? 'replayed' : 'posted')
+        }
         operations += round.length
         together += round.filter(({ length }) => length > 1).length
       }
-      const balances = await ledger.balances.current(accounts)
+      const ids = accounts.map(({ id }) => id)
+      const balances = await ledger.balances.current(ids)
       expect(balances.map(({ amount, sequence }) => [amount, sequence])).toEqual(
-        accounts.map((id) => [model.balanceOf(id), model.entriesOf(id)]),
+        ids.map((id) => [model.balanceOf(id), model.entriesOf(id)]),
       )
+      for (const currency of ['USD', 'EUR']) {
+        const { balances, deposited } = model.totalsIn(currency)
+        expect(balances).toBe(deposited)
+      }
       const { rowCount } = await ledger.test.pool.query(
         'select from transactions where idempotency_key = any($1::uuid[])',
         [keys],
@@ -84,6 +132,12 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
   expect(operations).toBeGreaterThanOrEqual(10_000)
   expect(together).toBeGreaterThan(500)
   expect(ledger.posting.counts.batches).toBeGreaterThan(500)
+  // All of it has happened, and often.
+  const outcomes = [...STATUSES, 'ACCOUNT_NOT_EMPTY', ...Object.keys(REFUSAL_MESSAGES), 'replayed', 'posted']
+  expect(outcomes.filter((outcome) => (counts.get(outcome) ?? 0) < 20)).toEqual([])
+  const { currencies } = await ledger.loadTotals()
+  expect(currencies.map(({ currency }) => currency.code)).toEqual(['EUR', 'USD'])
+  for (const { balances, deposited } of currencies) expect(balances).toBe(deposited)
   expect(ledger.errors).toEqual([])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })
@@ -96,12 +150,12 @@ test('with several submitters each has the answers of its own model', async () =
       const [shared] = await makeAccounts(ledger, 1)
       const worlds = await Promise.all(
         SUBMITTERS.map(async (submitter) => {
-          const accounts = await makeAccounts(ledger, 6)
+          const accounts = await makeMixedAccounts(ledger)
           return {
             submitter,
             accounts,
             model: new Model(accounts),
-            keys: Array.from({ length: 151 }, () => randomUUID()),
+            requestOf: requestsOf(accounts).requestOf,
           }
         }),
       )
@@ -109,15 +163,8 @@ test('with several submitters each has the answers of its own model', async () =
       for (const [index, round] of roundsOf(seed).slice(0, 10).entries()) {
         const answers = round.flatMap((wishes, place) =>
           // Not as many of each: submitters are to be light and bulk in turns.
-          worlds.slice(0, 1 + ((index + place) % SUBMITTERS.length)).map(({ submitter, accounts, model, keys }) => {
-            const requests = wishes.map(
-              ({ key, source, destination, amount }): PostingRequest => ({
-                idempotencyKey: keys[key] as string,
-                sourceAccountId: source === 0 ? null : (accounts[source - 1] ?? NOBODY),
-                destinationAccountId: accounts[destination - 1] ?? NOBODY,
-                amount: toAmount(amount),
-              }),
-            )
+          worlds.slice(0, 1 + ((index + place) % SUBMITTERS.length)).map(({ submitter, model, requestOf }) => {
+            const requests = wishes.map(requestOf)
             return { predicted: model.call(requests), answer: ledger.posting.postTogether(requests, submitter) }
           }),
         )
@@ -134,9 +181,10 @@ test('with several submitters each has the answers of its own model', async () =
         operations += answers.length
       }
       for (const { accounts, model } of worlds) {
-        const balances = await ledger.balances.current(accounts)
+        const ids = accounts.map(({ id }) => id)
+        const balances = await ledger.balances.current(ids)
         expect(balances.map(({ amount, sequence }) => [amount, sequence])).toEqual(
-          accounts.map((id) => [model.balanceOf(id), model.entriesOf(id)]),
+          ids.map((id) => [model.balanceOf(id), model.entriesOf(id)]),
         )
       }
       expect(await ledger.balances.current([shared])).toMatchObject([{ amount: BigInt(paid), sequence: paid }])

@@ -53,6 +53,35 @@ interface Few {
   4: [AccountId, AccountId, AccountId, AccountId]
 }
 
+export interface MixedAccount {
+  id: AccountId
+  currency: string
+}
+
+/** The empty accounts of two users with several each, and of the house, in two currencies: four in USD and three in EUR. */
+export async function makeMixedAccounts(ledger: Ledger): Promise<MixedAccount[]> {
+  const [ada, bert] = await Promise.all(
+    ['USD', 'EUR'].map(async (currency) => {
+      const email = `${randomUUID()}@example.com`
+      const user = await ledger.users.create({ email, passwordHash: null, role: 'USER', currency })
+      return { id: accountOfUser((user as { id: string }).id), currency }
+    }),
+  )
+  const others = [
+    { owner: ada, currency: 'USD' },
+    { owner: bert, currency: 'USD' },
+    { owner: ada, currency: 'EUR' },
+    { owner: null, currency: 'USD' },
+    { owner: null, currency: 'EUR' },
+  ].map(async ({ owner, currency }) => {
+    const made = { idempotencyKey: randomUUID(), ownerId: owner?.id ?? null, currency, name: null }
+    const created = await ledger.accounts.create(made)
+    if ('refusal' in created) throw new Error(created.refusal)
+    return { id: created.account.id, currency }
+  })
+  return [ada as MixedAccount, bert as MixedAccount, ...(await Promise.all(others))]
+}
+
 /** Makes users; with `deposit`, each has that many cents. Returns the ids of their accounts. */
 export async function makeAccounts<Count extends number>(
   ledger: Ledger,

@@ -1,3 +1,4 @@
+import type { AccountStatus } from '../../src/ledger/model/account.ts'
 import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import type { CallOutcome, PostingRequest } from '../../src/ledger/model/posting.ts'
 
@@ -11,13 +12,44 @@ interface Recorded {
   sequences: [number | null, number]
 }
 
+interface ModelAccount {
+  currency: string
+  status: AccountStatus
+  balance: bigint
+  entries: number
+}
+
 /** A ledger in memory, as plain as can be: it judges one call after another and predicts every answer. */
 export class Model {
-  #accounts: Map<string, { balance: bigint; entries: number }>
+  #accounts: Map<string, ModelAccount>
   #recorded = new Map<string, Recorded>()
 
-  constructor(accountIds: readonly string[]) {
-    this.#accounts = new Map(accountIds.map((id) => [id, { balance: 0n, entries: 0 }]))
+  constructor(accounts: readonly { id: string; currency: string }[]) {
+    this.#accounts = new Map(
+      accounts.map(({ id, currency }) => [id, { currency, status: 'OPEN', balance: 0n, entries: 0 }]),
+    )
+  }
+
+  /** @returns whether it did: an account with a balance cannot be closed. */
+  setStatus(id: string, status: AccountStatus): boolean {
+    const account = this.#accounts.get(id) as ModelAccount
+    const isRefused = status === 'CLOSED' && account.balance > 0n
+    if (!isRefused) account.status = status
+    return !isRefused
+  }
+
+  /** The sum of all balances in a currency, and of all deposits. */
+  totalsIn(currency: string): { balances: bigint; deposited: bigint } {
+    const sum = (amounts: Iterable<bigint>) => [...amounts].reduce((total, amount) => total + amount, 0n)
+    const accounts = [...this.#accounts.values()].filter((account) => account.currency === currency)
+    const deposits = [...this.#recorded.values()].filter(
+      ({ request }) =>
+        request.sourceAccountId === null && this.#accounts.get(request.destinationAccountId)?.currency === currency,
+    )
+    return {
+      balances: sum(accounts.map(({ balance }) => balance)),
+      deposited: sum(deposits.map(({ request }) => request.amount)),
+    }
   }
 
   balanceOf(id: string): bigint {
@@ -48,8 +80,12 @@ export class Model {
   }
 
   #judge(request: PostingRequest): Expected {
-    const { idempotencyKey, sourceAccountId, destinationAccountId, amount } = request
+    const { idempotencyKey, sourceAccountId, destinationAccountId, amount, currency = null, ignoreFreeze } = request
     const no = (refused: string, details: unknown = undefined) => ({ refused, details, index: 0 })
+    const source = sourceAccountId === null ? null : this.#accounts.get(sourceAccountId)
+    const destination = this.#accounts.get(destinationAccountId)
+    const isOther = (account: ModelAccount | null | undefined) =>
+      account && currency !== null && account.currency !== currency
     const earlier = this.#recorded.get(idempotencyKey)
     if (earlier) {
       const isDeposit = (one: PostingRequest) => one.sourceAccountId === null
@@ -61,17 +97,21 @@ export class Model {
             : []),
         ...(destinationAccountId !== earlier.request.destinationAccountId ? ['destinationAccountId'] : []),
         ...(amount !== earlier.request.amount ? ['amount'] : []),
+        ...(isOther(destination) ? ['currency'] : []),
       ]
       if (differing.length > 0) return no('IDEMPOTENCY_CONFLICT', differing)
       return { replayed: true, sequences: earlier.sequences, balancesAfter: undefined }
     }
-    if (sourceAccountId === destinationAccountId) return no('SAME_ACCOUNT')
-    const source = sourceAccountId === null ? null : this.#accounts.get(sourceAccountId)
-    const destination = this.#accounts.get(destinationAccountId)
+    if (sourceAccountId === destinationAccountId) return no('SAME_ACCOUNT', sourceAccountId)
     if (source === undefined) return no('ACCOUNT_NOT_FOUND', sourceAccountId)
     if (destination === undefined) return no('ACCOUNT_NOT_FOUND', destinationAccountId)
+    if (source?.status === 'CLOSED') return no('ACCOUNT_CLOSED', sourceAccountId)
+    if (source?.status === 'FROZEN' && !ignoreFreeze) return no('ACCOUNT_FROZEN', sourceAccountId)
+    if (destination.status === 'CLOSED') return no('ACCOUNT_CLOSED', destinationAccountId)
+    if (source && source.currency !== destination.currency) return no('CURRENCY_MISMATCH')
+    if (isOther(destination)) return no('CURRENCY_MISMATCH')
     if (source && source.balance < amount) return no('INSUFFICIENT_FUNDS', source.balance)
-    if (destination.balance + amount > AMOUNT_MAX) return no('BALANCE_LIMIT')
+    if (destination.balance + amount > AMOUNT_MAX) return no('BALANCE_LIMIT', destinationAccountId)
     if (source) {
       source.balance -= amount
       source.entries++
@@ -91,11 +131,11 @@ export function toExpected(outcome: CallOutcome): Expected[] {
     const details =
       refusal.code === 'IDEMPOTENCY_CONFLICT'
         ? refusal.differingFields
-        : refusal.code === 'ACCOUNT_NOT_FOUND'
-          ? refusal.accountId
-          : refusal.code === 'INSUFFICIENT_FUNDS'
-            ? refusal.available
-            : undefined
+        : refusal.code === 'INSUFFICIENT_FUNDS'
+          ? refusal.available
+          : refusal.code === 'CURRENCY_MISMATCH'
+            ? undefined
+            : refusal.accountId
     return [{ refused: refusal.code, index, details }]
   }
   return outcome.posted.map(({ transaction, replayed, balancesAfter }) => ({
