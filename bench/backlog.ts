@@ -66,7 +66,7 @@ try {
     for (const end = performance.now() + ms; performance.now() < end; ) {
       const sentAt = performance.now()
       const { data } = await ask(DEPOSIT, {
-        input: { idempotencyKey: randomUUID(), userId: accounts[latencies.length % 500], amount: 1 },
+        input: { idempotencyKey: randomUUID(), accountId: accounts[latencies.length % 500], amount: 1 },
       })
       if (data.deposit.__typename !== 'DepositSuccess') throw new Error(JSON.stringify(data))
       latencies.push(performance.now() - sentAt)
@@ -115,17 +115,17 @@ try {
   let lastSequence = 0
   await catchUp(
     'an account from its first entry',
-    'subscription ($userId: ID!, $since: String) { entryPosted(userId: $userId, since: $since) { sequence change balanceAfter } }',
+    'subscription ($accountId: ID!, $since: String) { entryPosted(accountId: $accountId, since: $since) { sequence change balanceAfter } }',
     {
-      userId: accounts[0],
+      accountId: accounts[0],
       since: await (async () => {
         const { data } = await ask(
-          'query ($id: ID!) { user(id: $id) { transactions(last: 1) { edges { cursor } } } }',
+          'query ($id: ID!) { account(id: $id) { transactions(last: 1) { edges { cursor } } } }',
           {
             id: accounts[0],
           },
         )
-        return data.user.transactions.edges[0].cursor
+        return data.account.transactions.edges[0].cursor
       })(),
     },
     ({ entryPosted }: { entryPosted: { sequence: number } }) => {

@@ -22,7 +22,7 @@ const schema = buildSchema(`
   type User { balance: Balance }
   type Balance { amount: String! }
   type Mutation { transfer(input: TransferInput!): TransferResult }
-  input TransferInput { idempotencyKey: ID!  sourceUserId: ID!  destinationUserId: ID!  amount: String! }
+  input TransferInput { idempotencyKey: ID!  sourceAccountId: ID!  destinationAccountId: ID!  amount: String! }
   union TransferResult = TransferSuccess | TransferError
   type TransferSuccess { replayed: Boolean!  transaction: Transaction! }
   type Transaction { id: ID! }
@@ -32,8 +32,8 @@ const schema = buildSchema(`
 
 interface TransferInput {
   idempotencyKey: string
-  sourceUserId: string
-  destinationUserId: string
+  sourceAccountId: string
+  destinationAccountId: string
   amount: string
 }
 
@@ -87,8 +87,8 @@ const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
 /** @returns the id of the transaction, or why there is none. */
 async function transfer(input: TransferInput): Promise<{ id: string } | { code: string }> {
   const id = randomUUID()
-  const sourceId = input.sourceUserId.slice('user_'.length)
-  const destinationId = input.destinationUserId.slice('user_'.length)
+  const sourceId = input.sourceAccountId.slice('account_'.length)
+  const destinationId = input.destinationAccountId.slice('account_'.length)
   const ids = [sourceId, destinationId]
   const client = await pool.connect()
   try {
@@ -130,7 +130,7 @@ async function transfer(input: TransferInput): Promise<{ id: string } | { code: 
 const root = {
   user: ({ id }: { id: string }) => ({
     async balance() {
-      const { rows } = await pool.query({ ...BALANCE, values: [id.slice('user_'.length)] })
+      const { rows } = await pool.query({ ...BALANCE, values: [id.slice('account_'.length)] })
       return { amount: rows[0].balance }
     },
   }),

@@ -36,11 +36,11 @@ const agent = new Agent({ keepAlive: true, maxSockets: 100, timeout: 3_000 })
 /** All subscribers are one viewer's. */
 const LIMITS = { SOCKETS_PER_VIEWER_MAX: '10000', SUBSCRIPTIONS_PER_VIEWER_MAX: '10000' }
 
-function deposit(address: string, userId: string): Promise<number> {
+function deposit(address: string, accountId: string): Promise<number> {
   const body = JSON.stringify({
     query:
       'mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { replayed } ... on Error { code } } }',
-    variables: { input: { idempotencyKey: randomUUID(), userId, amount: 1 } },
+    variables: { input: { idempotencyKey: randomUUID(), accountId, amount: 1 } },
   })
   const start = performance.now()
   return new Promise((resolve, reject) => {
@@ -68,19 +68,20 @@ function deposit(address: string, userId: string): Promise<number> {
 }
 
 /** Deposits at a steady rate, whatever the answers take; the milliseconds of each. */
-async function postSteadily(address: string, perSecond: number, userId: () => string): Promise<number[]> {
+async function postSteadily(address: string, perSecond: number, accountId: () => string): Promise<number[]> {
   const answers: Promise<number>[] = []
   const start = performance.now()
   for (;;) {
     const elapsedMs = performance.now() - start
     if (elapsedMs >= SLICE_MS) return Promise.all(answers)
-    for (const due = (elapsedMs * perSecond) / 1_000; answers.length < due; ) answers.push(deposit(address, userId()))
+    for (const due = (elapsedMs * perSecond) / 1_000; answers.length < due; )
+      answers.push(deposit(address, accountId()))
     await sleep(2)
   }
 }
 
 interface Subscriber {
-  subscribe(userId: string): void
+  subscribe(accountId: string): void
   unsubscribe(): void
   close(): void
 }
@@ -105,10 +106,10 @@ async function openSubscriber(address: string): Promise<Subscriber> {
   say({ type: 'connection_init', payload: { authorization } })
   await acknowledged
   return {
-    subscribe(userId) {
+    subscribe(accountId) {
       const query =
-        'subscription ($userId: ID!) { entryPosted(userId: $userId) { cursor sequence change balanceAfter createdAt } }'
-      say({ type: 'subscribe', id: String(++id), payload: { query, variables: { userId } } })
+        'subscription ($accountId: ID!) { entryPosted(accountId: $accountId) { cursor sequence change balanceAfter createdAt } }'
+      say({ type: 'subscribe', id: String(++id), payload: { query, variables: { accountId } } })
     },
     unsubscribe: () => say({ type: 'complete', id: String(id) }),
     close: () => socket.terminate(),
@@ -171,14 +172,14 @@ async function measure(
 }
 
 /** Posts through one server and takes the frames of another; milliseconds from `createdAt`. */
-async function measureBetween(from: string, to: string, userId: string): Promise<number[]> {
+async function measureBetween(from: string, to: string, accountId: string): Promise<number[]> {
   const subscriber = await openSubscriber(to)
-  subscriber.subscribe(userId)
+  subscriber.subscribe(accountId)
   await sleep(1_000)
   const latencies: number[] = []
   onFrame = (latencyMs) => latencies.push(latencyMs)
   for (let count = 0; count < 300; count++) {
-    await deposit(from, userId)
+    await deposit(from, accountId)
     await sleep(20)
   }
   subscriber.close()

@@ -17,7 +17,7 @@ export interface SliceRequest {
   operation: OperationName
   connections: number
   seconds: number
-  userIds: readonly string[]
+  accountIds: readonly string[]
 }
 
 export interface SliceResult {
@@ -33,7 +33,7 @@ export interface SliceResult {
 }
 
 async function runSlice(request: SliceRequest): Promise<SliceResult> {
-  const { address, token, operation, connections, seconds, userIds } = request
+  const { address, token, operation, connections, seconds, accountIds } = request
   const { body, isSuccess } = OPERATIONS[operation]
   const open = await Promise.all(Array.from({ length: connections }, () => Connection.open(address, token)))
   const latenciesMs: number[] = []
@@ -48,7 +48,7 @@ async function runSlice(request: SliceRequest): Promise<SliceResult> {
         new Promise<void>((resolve) => {
           const next = (askedAt: number) => {
             if (askedAt >= end) return resolve()
-            connection.ask(body(userIds), (answer) => {
+            connection.ask(body(accountIds), (answer) => {
               const answeredAt = performance.now()
               if (answer.status === 200 && isSuccess(answer.body)) latenciesMs.push(answeredAt - askedAt)
               else {

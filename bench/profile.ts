@@ -48,8 +48,8 @@ try {
   const generator = startGenerator()
   closers.unshift(() => generator.close())
   const { address, token } = server
-  const userIds = ids.map((id) => `user_${id}`)
-  const load = (seconds: number) => generator.run({ address, token, operation, connections: 100, seconds, userIds })
+  const accountIds = ids.map((id) => `account_${id}`)
+  const load = (seconds: number) => generator.run({ address, token, operation, connections: 100, seconds, accountIds })
 
   await load(WARM_SECONDS)
   await statements?.reset()

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 
 /** What is asked, and how an answer is known to be a success. */
 export interface Operation {
-  body(userIds: readonly string[]): string
+  body(accountIds: readonly string[]): string
   isSuccess(body: string): boolean
 }
 
@@ -12,18 +12,18 @@ const TRIVIAL = JSON.stringify({ query: '{ __typename }' })
 const TRANSFER = JSON.stringify(
   'mutation Transfer($input: TransferInput!) { transfer(input: $input) { ... on TransferSuccess { replayed transaction { id } } ... on Error { code } } }',
 )
-const BALANCE = JSON.stringify('query Balance($id: ID!) { user(id: $id) { balance { amount } } }')
+const BALANCE = JSON.stringify('query Balance($id: ID!) { account(id: $id) { balance { amount } } }')
 
-const random = (userIds: readonly string[]) => userIds[Math.floor(Math.random() * userIds.length)] as string
+const random = (accountIds: readonly string[]) => accountIds[Math.floor(Math.random() * accountIds.length)] as string
 
 /** As text, since JSON.stringify of so little that changes would be most of what the generator does. */
 const transferOf = (source: string, destination: string) =>
-  `{"query":${TRANSFER},"variables":{"input":{"idempotencyKey":"${randomUUID()}","sourceUserId":"${source}","destinationUserId":"${destination}","amount":"1"}}}`
+  `{"query":${TRANSFER},"variables":{"input":{"idempotencyKey":"${randomUUID()}","sourceAccountId":"${source}","destinationAccountId":"${destination}","amount":"1"}}}`
 
-function randomBut(userIds: readonly string[], not: string): string {
+function randomBut(accountIds: readonly string[], not: string): string {
   for (;;) {
-    const userId = random(userIds)
-    if (userId !== not) return userId
+    const accountId = random(accountIds)
+    if (accountId !== not) return accountId
   }
 }
 
@@ -36,21 +36,21 @@ export const OPERATIONS: Readonly<Record<OperationName, Operation>> = {
     isSuccess: (body) => body === '{"data":{"__typename":"Query"}}',
   },
   transfer: {
-    body(userIds) {
-      const source = random(userIds)
-      return transferOf(source, randomBut(userIds, source))
+    body(accountIds) {
+      const source = random(accountIds)
+      return transferOf(source, randomBut(accountIds, source))
     },
     isSuccess: isPosted,
   },
   hot: {
-    body(userIds) {
-      const payer = userIds[0] as string
-      return transferOf(payer, randomBut(userIds, payer))
+    body(accountIds) {
+      const payer = accountIds[0] as string
+      return transferOf(payer, randomBut(accountIds, payer))
     },
     isSuccess: isPosted,
   },
   balance: {
-    body: (userIds) => `{"query":${BALANCE},"variables":{"id":"${random(userIds)}"}}`,
-    isSuccess: (body) => /^\{"data":\{"user":\{"balance":\{"amount":"\d+"\}\}\}\}$/.test(body),
+    body: (accountIds) => `{"query":${BALANCE},"variables":{"id":"${random(accountIds)}"}}`,
+    isSuccess: (body) => /^\{"data":\{"account":\{"balance":\{"amount":"\d+"\}\}\}\}$/.test(body),
   },
 }

@@ -116,10 +116,10 @@ async function runSlice(
   generator: GeneratorProcess,
   { address, token, cpuSeconds }: ServerProcess,
   { operation, connections }: Measure,
-  userIds: readonly string[],
+  accountIds: readonly string[],
 ): Promise<Slice> {
   const before = cpuSeconds()
-  const slice = await generator.run({ address, token, operation, connections, seconds: SECONDS, userIds })
+  const slice = await generator.run({ address, token, operation, connections, seconds: SECONDS, accountIds })
   if (operation === 'transfer' || operation === 'hot') {
     acknowledged += slice.answered
     failed += slice.failed
@@ -133,13 +133,13 @@ async function run(
   measure: Measure,
   servers: Readonly<Record<ServerName, ServerProcess>>,
   generator: GeneratorProcess,
-  userIds: readonly string[],
+  accountIds: readonly string[],
 ): Promise<string[][]> {
   const rounds: Record<ServerName, Slice>[] = []
   for (let round = 0; round <= ROUNDS; round++) {
     const slices: Partial<Record<ServerName, Slice>> = {}
     for (const name of orderOf(round)) {
-      slices[name] = await runSlice(generator, servers[name], measure, userIds)
+      slices[name] = await runSlice(generator, servers[name], measure, accountIds)
     }
     if (round > 0) rounds.push(slices as Record<ServerName, Slice>)
   }
@@ -171,7 +171,7 @@ const closers: (() => Promise<void>)[] = [() => bench.close()]
 try {
   const url = await bench.createDatabase('bench_server')
   const ids = await fillLedger(url, { accounts: ACCOUNTS, transfers: 0 })
-  const userIds = ids.map((id) => `user_${id}`)
+  const accountIds = ids.map((id) => `account_${id}`)
   const start = async (file: string, environment: Record<string, string> = {}) => {
     const server = await startServer(file, {
       NODE_ENV: 'production',
@@ -199,7 +199,7 @@ try {
   const rows: string[][] = []
   for (const measure of MEASURES.filter(({ title }) => title.includes(ONLY))) {
     console.error(`  ${measure.title} …`)
-    rows.push(...(await run(measure, servers, generator, userIds)))
+    rows.push(...(await run(measure, servers, generator, accountIds)))
   }
   console.log(
     table(

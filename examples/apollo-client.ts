@@ -22,7 +22,7 @@ import {
 // Apollo's link reads the browser's global when a connection fails; Node has one from 22 on.
 if (!('WebSocket' in globalThis)) Object.assign(globalThis, { WebSocket })
 
-export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
+export async function watchAccount({ endpoint, accountId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const socket = createClient({
     url: endpoint.replace(/^http/, 'ws'),
     webSocketImpl: WebSocket,
@@ -38,14 +38,14 @@ export async function watchAccount({ endpoint, userId, token, onBalance, onEntry
     ),
   })
 
-  const { data } = await client.query<{ user: { balance: { amount: string; cursor: string } } | null }>({
+  const { data } = await client.query<{ account: { balance: { amount: string; cursor: string } } | null }>({
     query: gql(BALANCE),
-    variables: { userId },
+    variables: { accountId },
     fetchPolicy: 'no-cache',
   })
-  if (!data?.user) throw new RefusedError('there is no such user')
-  onBalance(data.user.balance)
-  let since = data.user.balance.cursor
+  if (!data?.account) throw new RefusedError('there is no such account')
+  onBalance(data.account.balance)
+  let since = data.account.balance.cursor
 
   let end = () => {}
   signal.addEventListener('abort', () => end())
@@ -54,7 +54,7 @@ export async function watchAccount({ endpoint, userId, token, onBalance, onEntry
       const subscription = client
         .subscribe<{ entryPosted: Entry }>({
           query: gql(ENTRIES),
-          variables: { userId, since },
+          variables: { accountId, since },
           fetchPolicy: 'no-cache',
         })
         .subscribe({

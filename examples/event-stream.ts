@@ -17,7 +17,7 @@ interface Answer<Data> {
   errors?: { message: string; extensions?: { retryable?: boolean } }[]
 }
 
-export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
+export async function watchAccount({ endpoint, accountId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const post = (accept: string, query: string, variables: object) =>
     fetch(endpoint, {
       method: 'POST',
@@ -26,17 +26,17 @@ export async function watchAccount({ endpoint, userId, token, onBalance, onEntry
       signal,
     })
 
-  const response = await post('application/json', BALANCE, { userId })
+  const response = await post('application/json', BALANCE, { accountId })
   const { data, errors } = (await response.json()) as Answer<{
-    user: { balance: { amount: string; cursor: string } } | null
+    account: { balance: { amount: string; cursor: string } } | null
   }>
-  if (!data?.user) throw new RefusedError(errors?.[0]?.message ?? 'there is no such user')
-  onBalance(data.user.balance)
-  let since = data.user.balance.cursor
+  if (!data?.account) throw new RefusedError(errors?.[0]?.message ?? 'there is no such account')
+  onBalance(data.account.balance)
+  let since = data.account.balance.cursor
 
   while (!signal.aborted) {
     try {
-      const stream = await post('text/event-stream', ENTRIES, { userId, since })
+      const stream = await post('text/event-stream', ENTRIES, { accountId, since })
       for await (const { data, errors } of readEvents<{ entryPosted: Entry | null }>(stream)) {
         if (errors && !errors[0]?.extensions?.retryable) throw new RefusedError(errors[0]?.message)
         if (!data?.entryPosted) continue

@@ -18,7 +18,7 @@ import {
  * again by itself and sends its payload once more, so the payload has to know how far it has come.
  */
 
-export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
+export async function watchAccount({ endpoint, accountId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const client = createClient({
     url: endpoint.replace(/^http/, 'ws'),
     webSocketImpl: WebSocket,
@@ -30,17 +30,17 @@ export async function watchAccount({ endpoint, userId, token, onBalance, onEntry
   signal.addEventListener('abort', () => void client.dispose())
 
   let since: string | undefined
-  for await (const { data, errors } of client.iterate<{ user: { balance: { amount: string; cursor: string } } }>({
+  for await (const { data, errors } of client.iterate<{ account: { balance: { amount: string; cursor: string } } }>({
     query: BALANCE,
-    variables: { userId },
+    variables: { accountId },
   })) {
     if (errors) throw new RefusedError(errors[0]?.message)
-    if (!data?.user) throw new RefusedError('there is no such user')
-    onBalance(data.user.balance)
-    since = data.user.balance.cursor
+    if (!data?.account) throw new RefusedError('there is no such account')
+    onBalance(data.account.balance)
+    since = data.account.balance.cursor
   }
 
-  const payload = { query: ENTRIES, variables: { userId, since } }
+  const payload = { query: ENTRIES, variables: { accountId, since } }
   while (!signal.aborted) {
     for await (const { data, errors } of client.iterate<{ entryPosted: Entry }>(payload)) {
       // One who reads too slowly is sent away, and may come back: with the cursor nothing is lost.

@@ -19,7 +19,7 @@ import {
  * graphql-ws, whose retry sends the same payload once more: here the payload takes down how far it has come.
  */
 
-export async function watchAccount({ endpoint, userId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
+export async function watchAccount({ endpoint, accountId, token, onBalance, onEntry, signal }: Watch): Promise<void> {
   const socket = createClient({
     url: endpoint.replace(/^http/, 'ws'),
     webSocketImpl: WebSocket,
@@ -55,18 +55,18 @@ export async function watchAccount({ endpoint, userId, token, onBalance, onEntry
   })
 
   const { data, error } = await client
-    .query<{ user: { balance: { amount: string; cursor: string } } | null }>(BALANCE, { userId })
+    .query<{ account: { balance: { amount: string; cursor: string } } | null }>(BALANCE, { accountId })
     .toPromise()
-  if (!data?.user) throw error ?? new RefusedError('there is no such user')
-  onBalance(data.user.balance)
-  let since = data.user.balance.cursor
+  if (!data?.account) throw error ?? new RefusedError('there is no such account')
+  onBalance(data.account.balance)
+  let since = data.account.balance.cursor
 
   let end = () => {}
   signal.addEventListener('abort', () => end())
   while (!signal.aborted) {
     await new Promise<void>((resolve, reject) => {
       const { unsubscribe } = client
-        .subscription<{ entryPosted: Entry }>(ENTRIES, { userId, since })
+        .subscription<{ entryPosted: Entry }>(ENTRIES, { accountId, since })
         .subscribe(({ data, error }) => {
           if (data?.entryPosted) {
             since = data.entryPosted.cursor

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 export interface Watch {
   /** As in `http://localhost:4000/graphql`. */
   endpoint: string
-  userId: string
+  accountId: string
   /** Of whose account it is, of an operator, or of a service. */
   token: string
   /** The balance that the entries follow on. */
@@ -24,10 +24,10 @@ export interface Entry {
   balanceAfter: string
 }
 
-export const BALANCE = 'query Balance($userId: ID!) { user(id: $userId) { balance { amount cursor } } }'
+export const BALANCE = 'query Balance($accountId: ID!) { account(id: $accountId) { balance { amount cursor } } }'
 
-export const ENTRIES = `subscription Entries($userId: ID!, $since: String) {
-  entryPosted(userId: $userId, since: $since) { cursor sequence change balanceAfter }
+export const ENTRIES = `subscription Entries($accountId: ID!, $since: String) {
+  entryPosted(accountId: $accountId, since: $since) { cursor sequence change balanceAfter }
 }`
 
 /** The server refused, and would refuse again. */
@@ -45,16 +45,17 @@ export const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 20
 /** Where a server in development, started in this folder, keeps the token of its demo operator. */
 const TOKEN_FILE = '.data/operator-token'
 
-/** Runs a program with the endpoint and the user from its arguments, until Ctrl-C. An error is printed, with exit code 1. */
+/** Runs a program with the endpoint and the account from its arguments, until Ctrl-C. An error is printed, with exit code 1. */
 export async function runFromCommandLine(watchAccount: (watch: Watch) => Promise<void>): Promise<void> {
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
   try {
-    const [endpoint, userId] = process.argv.slice(2)
-    if (!endpoint || !userId) throw new Error('Give the endpoint (http://localhost:4000/graphql) and the id of a user.')
+    const [endpoint, accountId] = process.argv.slice(2)
+    if (!endpoint || !accountId)
+      throw new Error('Give the endpoint (http://localhost:4000/graphql) and the id of an account.')
     await watchAccount({
       endpoint,
-      userId,
+      accountId,
       token: process.env.THESAURUM_TOKEN ?? readToken(),
       signal: stop.signal,
       onBalance: ({ amount }) => console.log('balance', amount),

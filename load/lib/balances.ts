@@ -20,7 +20,7 @@ export function askBalances(
 ): Balance[] | undefined {
   const names = Array.from({ length: Math.ceil(of.length / USER_IDS_MAX) }, (_, index) => `ids${index}`)
   const query = `query Balances($asOf: DateTime ${names.map((name) => `$${name}: [ID!]!`).join(' ')}) {
-    ${names.map((name) => `${name}: balances(userIds: $${name}, asOf: $asOf) { amount asOf sequence cursor }`).join('\n')}
+    ${names.map((name) => `${name}: balances(accountIds: $${name}, asOf: $asOf) { amount asOf sequence cursor }`).join('\n')}
   }`
   const ids = of.map(({ id }) => id)
   const lists = names.map((name, index) => [name, ids.slice(index * USER_IDS_MAX, (index + 1) * USER_IDS_MAX)])

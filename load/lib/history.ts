@@ -3,7 +3,7 @@ import { type Account, anyAccount } from './accounts.ts'
 import { ask } from './ledger-api.ts'
 
 const PAGE = `query History($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
-  user(id: $id) {
+  account(id: $id) {
     transactions(first: $first, after: $after, last: $last, before: $before) {
       edges { cursor sequence change balanceAfter createdAt }
       pageInfo { hasNextPage endCursor }
@@ -30,7 +30,7 @@ interface Page {
 /** All of an account, newest first, page by page, while others may post to it. */
 export function walkHistory(account: Account = anyAccount()): void {
   const ask100 = (page: Record<string, unknown>): Page | undefined =>
-    ask('history', PAGE, { id: account.id, ...page })?.user?.transactions
+    ask('history', PAGE, { id: account.id, ...page })?.account?.transactions
   let page = ask100({ first: PAGE_SIZE })
   const first = page?.edges ?? []
   const entries = [...first]

@@ -30,8 +30,8 @@ const MORE_THAN_ANYBODY_HAS = 1_000_000_000_000_000
 export function transfer(source: Account, destination: Account, amount: number): void {
   const input = {
     idempotencyKey: crypto.randomUUID(),
-    sourceUserId: source.id,
-    destinationUserId: destination.id,
+    sourceAccountId: source.id,
+    destinationAccountId: destination.id,
     amount,
   }
   const outcome = ask('transfer', TRANSFER, { input })?.transfer
@@ -71,7 +71,7 @@ export function transferTooMuch(source: Account, destination: Account): void {
 }
 
 export function deposit({ id }: Account, amount: number): void {
-  const input = { idempotencyKey: crypto.randomUUID(), userId: id, amount }
+  const input = { idempotencyKey: crypto.randomUUID(), accountId: id, amount }
   const outcome = ask('deposit', DEPOSIT, { input })?.deposit
   if (!outcome) return
   if (outcome.__typename !== 'DepositSuccess') {

@@ -3,8 +3,8 @@ import type { Account } from './accounts.ts'
 import { credentials, SOCKET_ENDPOINT } from './ledger-api.ts'
 import { failed, frames, frameTime } from './metrics.ts'
 
-const WATCH = `subscription Watch($userId: ID!, $since: String) {
-  entryPosted(userId: $userId, since: $since) { cursor sequence createdAt }
+const WATCH = `subscription Watch($accountId: ID!, $since: String) {
+  entryPosted(accountId: $accountId, since: $since) { cursor sequence createdAt }
 }`
 
 export interface Watched {
@@ -56,7 +56,7 @@ export function openSubscriptions(watched: Watched[]): Subscriptions {
 
   function subscribeAll(): void {
     for (const [id, { account, cursor }] of watched.entries()) {
-      const payload = { query: WATCH, variables: { userId: account.id, since: cursor } }
+      const payload = { query: WATCH, variables: { accountId: account.id, since: cursor } }
       socket.send(JSON.stringify({ id: String(id), type: 'subscribe', payload }))
     }
     liveFrom = Date.now()

@@ -49,14 +49,14 @@ const between = (min: number, max: number) => min + Math.floor(Math.random() * (
 function depositTo(account: Account, amount: number) {
   account.balance += amount
   account.entries += 1
-  return { deposit: { idempotencyKey: randomUUID(), userId: account.id, amount } }
+  return { deposit: { idempotencyKey: randomUUID(), accountId: account.id, amount } }
 }
 
 function payOut(account: Account, till: string, amount: number) {
   account.balance -= amount
   account.entries += 1
   return {
-    transfer: { idempotencyKey: randomUUID(), sourceUserId: account.id, destinationUserId: till, amount },
+    transfer: { idempotencyKey: randomUUID(), sourceAccountId: account.id, destinationAccountId: till, amount },
   }
 }
 

@@ -45,19 +45,19 @@ async function post(token: string, mutation: string, variables: Record<string, u
   const [answer] = Object.values((data ?? {}) as Record<string, { __typename: string } | null>)
   return { kind: answer?.__typename ?? errors?.[0]?.extensions.code, answer }
 }
-const deposit = (token: string, userId: string, amount = '1') =>
+const deposit = (token: string, accountId: string, amount = '1') =>
   post(
     token,
-    `mutation ($key: UUID!, $userId: ID!, $amount: Cents!) {
-      deposit(input: { idempotencyKey: $key, userId: $userId, amount: $amount }) { __typename }
+    `mutation ($key: UUID!, $accountId: ID!, $amount: Amount!) {
+      deposit(input: { idempotencyKey: $key, accountId: $accountId, amount: $amount }) { __typename }
     }`,
-    { userId, amount },
+    { accountId, amount },
   )
 const transfer = (token: string, source: string, destination: string, amount = '1') =>
   post(
     token,
-    `mutation ($key: UUID!, $source: ID!, $destination: ID!, $amount: Cents!) {
-      transfer(input: { idempotencyKey: $key, sourceUserId: $source, destinationUserId: $destination, amount: $amount }) { __typename }
+    `mutation ($key: UUID!, $source: ID!, $destination: ID!, $amount: Amount!) {
+      transfer(input: { idempotencyKey: $key, sourceAccountId: $source, destinationAccountId: $destination, amount: $amount }) { __typename }
     }`,
     { source, destination, amount },
   )
@@ -67,7 +67,7 @@ async function read(token: string, query: string, variables = {}) {
   return errors ? errors[0]?.extensions.code : Object.values(data)[0]
 }
 const balanceOf = (token: string, id: string) =>
-  read(token, 'query ($id: ID!) { user(id: $id) { balance { amount } } }', { id })
+  read(token, 'query ($id: ID!) { account(id: $id) { balance { amount } } }', { id })
 
 describe('an API token is made', () => {
   test('by an operator who is signed in, and shows itself this once', async () => {
@@ -132,21 +132,21 @@ describe('a user’s token for two accounts', () => {
     expect((await transfer(token, anna.id, carl.id)).kind).toBe('TransferSuccess')
     expect((await transfer(token, bert.id, anna.id)).kind).toBe('TransferSuccess')
     expect(
-      await read(token, 'query ($ids: [ID!]!) { balances(userIds: $ids) { user { id } } }', {
+      await read(token, 'query ($ids: [ID!]!) { balances(accountIds: $ids) { user { id } } }', {
         ids: [carl.id, anna.id],
       }),
     ).toEqual([null, { user: { id: anna.id } }])
     const client = await openClient(server.socketEndpoint, { token })
     client.subscribe('watch', {
-      query: 'subscription ($id: ID!) { entryPosted(userId: $id, since: null) { change } }',
+      query: 'subscription ($id: ID!) { entryPosted(accountId: $id, since: null) { change } }',
       variables: { id: bert.id },
     })
     const stranger = await openStream(
       server.endpoint,
-      { query: 'subscription ($id: ID!) { entryPosted(userId: $id) { change } }', variables: { id: carl.id } },
+      { query: 'subscription ($id: ID!) { entryPosted(accountId: $id) { change } }', variables: { id: carl.id } },
       token,
     )
-    expect(JSON.stringify((await stranger.waitForEnd()).left)).toContain('USER_NOT_FOUND')
+    expect(JSON.stringify((await stranger.waitForEnd()).left)).toContain('ACCOUNT_NOT_FOUND')
   })
 
   test('is no user, and sees and moves nothing else', async () => {
@@ -156,7 +156,7 @@ describe('a user’s token for two accounts', () => {
     expect(
       await read(token, 'query ($email: String!) { user(email: $email) { id } }', { email: carl.email }),
     ).toBeNull()
-    expect((await transfer(token, carl.id, anna.id)).kind).toBe('UserNotFoundError')
+    expect((await transfer(token, carl.id, anna.id)).kind).toBe('AccountNotFoundError')
     expect((await deposit(token, anna.id)).kind).toBe('FORBIDDEN')
     for (const query of [
       '{ users { totalCount } }',
@@ -179,26 +179,26 @@ describe('an operator’s token for one account', () => {
 
   test('deposits there and not elsewhere, one by one and in bulk', async () => {
     expect((await deposit(token, anna.id)).kind).toBe('DepositSuccess')
-    expect((await deposit(token, bert.id)).kind).toBe('UserNotFoundError')
+    expect((await deposit(token, bert.id)).kind).toBe('AccountNotFoundError')
     const before = await balanceOf(server.token, bert.id)
     const { data } = await askWith(
       server,
       token,
       `mutation ($a: UUID!, $b: UUID!, $anna: ID!, $bert: ID!) {
         postTransactions(input: { atomic: false, transactions: [
-          { deposit: { idempotencyKey: $a, userId: $anna, amount: 1 } },
-          { deposit: { idempotencyKey: $b, userId: $bert, amount: 1 } },
+          { deposit: { idempotencyKey: $a, accountId: $anna, amount: 1 } },
+          { deposit: { idempotencyKey: $b, accountId: $bert, amount: 1 } },
         ] }) { ... on PostTransactionsSuccess { results { __typename } } }
       }`,
       { a: randomUUID(), b: randomUUID(), anna: anna.id, bert: bert.id },
     )
     expect(data.postTransactions.results.map(({ __typename }: { __typename: string }) => __typename)).toEqual([
       expect.stringMatching(/Success$/),
-      'UserNotFoundError',
+      'AccountNotFoundError',
     ])
     expect(await balanceOf(server.token, bert.id)).toEqual(before)
     expect((await transfer(token, anna.id, bert.id)).kind).toBe('TransferSuccess')
-    expect((await transfer(token, bert.id, anna.id)).kind).toBe('UserNotFoundError')
+    expect((await transfer(token, bert.id, anna.id)).kind).toBe('AccountNotFoundError')
   })
 
   test('has nothing of the ledger as a whole, and nobody else', async () => {
@@ -233,7 +233,7 @@ describe('an API token ends', () => {
     const { token } = await makeToken({ role: 'USER', accountIds: [anna.id], expiresAt })
     const client = await openClient(server.socketEndpoint, { token })
     client.subscribe('watch', {
-      query: 'subscription ($id: ID!) { entryPosted(userId: $id) { id } }',
+      query: 'subscription ($id: ID!) { entryPosted(accountId: $id) { id } }',
       variables: { id: anna.id },
     })
     expect(await client.drain()).toEqual([])

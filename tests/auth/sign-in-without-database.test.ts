@@ -16,7 +16,7 @@ test('a database that is away for a moment signs nobody out, and fails no reques
   const token = await logIn(far, anna)
   const client = await openClient(far.socketEndpoint, { token })
   client.subscribe('watch', {
-    query: 'subscription ($id: ID!) { entryPosted(userId: $id) { change } }',
+    query: 'subscription ($id: ID!) { entryPosted(accountId: $id) { change } }',
     variables: { id: anna.id },
   })
   await vi.waitFor(() => expect(inside.counts()).toMatchObject({ entries: 1 }))
@@ -37,7 +37,7 @@ test('a database that is away for a moment signs nobody out, and fails no reques
   const statuses = (await Promise.all(answers)).map(({ status }) => status)
   expect(new Set(statuses)).toEqual(new Set([200]))
   const deposited = await server.ask(
-    `mutation ($key: UUID!, $id: ID!) { deposit(input: { idempotencyKey: $key, userId: $id, amount: 7 }) { __typename } }`,
+    `mutation ($key: UUID!, $id: ID!) { deposit(input: { idempotencyKey: $key, accountId: $id, amount: 7 }) { __typename } }`,
     { key: randomUUID(), id: anna.id },
   )
   expect(deposited.data.deposit.__typename).toBe('DepositSuccess')

@@ -226,7 +226,7 @@ test('a storm of sign-ins is told to come again, is not held against anybody, an
   }
   expect(
     await post(
-      'mutation ($key: UUID!, $anna: ID!) { deposit(input: { idempotencyKey: $key, userId: $anna, amount: 100000 }) { __typename } }',
+      'mutation ($key: UUID!, $anna: ID!) { deposit(input: { idempotencyKey: $key, accountId: $anna, amount: 100000 }) { __typename } }',
     ),
   ).toBe('DepositSuccess')
   const homes = Array.from({ length: 200 }, somewhere)
@@ -238,7 +238,7 @@ test('a storm of sign-ins is told to come again, is not held against anybody, an
   await vi.waitFor(() => expect(codes).toEqual({ OVERLOADED: 99 }))
   for (let transfers = 0; transfers < 25; transfers++) {
     const TRANSFER = `mutation ($key: UUID!, $anna: ID!, $bert: ID!) {
-      transfer(input: { idempotencyKey: $key, sourceUserId: $anna, destinationUserId: $bert, amount: 1 }) { __typename }
+      transfer(input: { idempotencyKey: $key, sourceAccountId: $anna, destinationAccountId: $bert, amount: 1 }) { __typename }
     }`
     expect(await post(TRANSFER)).toBe('TransferSuccess')
   }

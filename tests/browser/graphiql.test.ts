@@ -91,14 +91,14 @@ test('the other operations of the welcome watch her account and pay into it', as
 })
 
 test('shows the entries of a subscription as they come, over SSE, until it is stopped', async () => {
-  const userId = await idOf('linus@example.com')
+  const accountId = await idOf('linus@example.com')
   const visit = await visitServer()
   await visit.open()
-  await visit.write(`subscription Own { entryPosted(userId: "${userId}") { sequence change } }`)
+  await visit.write(`subscription Own { entryPosted(accountId: "${accountId}") { sequence change } }`)
   await visit.run()
   await vi.waitFor(() => expect(streams()).toHaveLength(1), WAIT)
   for (const amount of [41, 42, 43]) {
-    await deposit(userId, amount)
+    await deposit(accountId, amount)
     await vi.waitFor(async () => expect(await visit.read('Response')).toContain(`"change": "${amount}"`), WAIT)
   }
   await saveScreenshot(visit, 'subscribed')
@@ -169,9 +169,9 @@ test('a token in the header editor is sent with queries and subscriptions, and n
   await visit.write('query Mine { ledger { userCount } }')
   await visit.run()
   await vi.waitFor(async () => expect(await visit.read('Response')).toContain('"userCount": 0'), WAIT)
-  await visit.write(`subscription Own { entryPosted(userId: "user_${randomUUID()}") { sequence } }`)
+  await visit.write(`subscription Own { entryPosted(accountId: "user_${randomUUID()}") { sequence } }`)
   await visit.run()
-  await vi.waitFor(async () => expect(await visit.read('Response')).toContain('USER_NOT_FOUND'), WAIT)
+  await vi.waitFor(async () => expect(await visit.read('Response')).toContain('ACCOUNT_NOT_FOUND'), WAIT)
 
   const stored = () => visit.page.evaluate<Record<string, string>>('({ ...localStorage })')
   await vi.waitFor(async () => expect(JSON.stringify(await stored())).toContain('subscription Own'), WAIT)
@@ -226,10 +226,10 @@ async function idOf(email: string): Promise<string> {
   return data.user.id
 }
 
-async function deposit(userId: string, amount: number): Promise<void> {
+async function deposit(accountId: string, amount: number): Promise<void> {
   const { data } = await server.ask(
     'mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { replayed } } }',
-    { input: { idempotencyKey: randomUUID(), userId, amount } },
+    { input: { idempotencyKey: randomUUID(), accountId, amount } },
   )
   expect(data.deposit).toEqual({ replayed: false })
 }

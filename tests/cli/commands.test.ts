@@ -16,7 +16,7 @@ test('serves the database of DATABASE_URL, and keeps nothing but the token of th
   const folder = join(DATA_DIR, 'fresh')
   const run = serve({ DATABASE_URL: database.url, DATA_DIR: folder })
   const endpoint = await endpointOf(run)
-  expect((await askAt(endpoint, WELCOME_QUERY, {}, 'Account')).data.user.balance.amount).toBe('178755')
+  expect((await askAt(endpoint, WELCOME_QUERY, {}, 'Account')).data.account.balance.amount).toBe('178755')
   run.child.kill('SIGINT')
   expect(await run.waitForExit()).toBe(0)
   expect(await readdir(folder)).toEqual(['operator-token'])

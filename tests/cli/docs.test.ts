@@ -327,7 +327,7 @@ describe('the README and the docs', { shuffle: false }, async () => {
         })),
       },
     })
-    expect(months?.data.user.balanceHistory.at(-1)).toMatchObject({ closing: '178755' })
+    expect(months?.data.account.balanceHistory.at(-1)).toMatchObject({ closing: '178755' })
     expect(sound?.data).toEqual({ ledger: { verification: { sound: true, findings: [] } } })
   })
 

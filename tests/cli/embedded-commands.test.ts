@@ -41,8 +41,8 @@ async function expectStop(run: Run, signal: NodeJS.Signals): Promise<void> {
   expect(isRunning(postmaster)).toBe(false)
 }
 
-const DEPOSIT = `mutation ($key: UUID!, $userId: ID!) {
-  deposit(input: { idempotencyKey: $key, userId: $userId, amount: 1 }) { ... on DepositSuccess { replayed } }
+const DEPOSIT = `mutation ($key: UUID!, $accountId: ID!) {
+  deposit(input: { idempotencyKey: $key, accountId: $accountId, amount: 1 }) { ... on DepositSuccess { replayed } }
 }`
 
 /** The process id that PostgreSQL has written down, while it runs. */
@@ -62,8 +62,8 @@ test('a start prints its address and answers the first query; SIGINT stops serve
   const endpoint = await endpointOf(run)
   const { data, errors } = await askAt(endpoint, WELCOME_QUERY, {}, 'Account')
   expect(errors).toBeUndefined()
-  expect(data.user.balance.amount).toBe('178755')
-  expect(data.user.transactions.edges).toHaveLength(5)
+  expect(data.account.balance.amount).toBe('178755')
+  expect(data.account.transactions.edges).toHaveLength(5)
   const postmaster = (await postmasterOf(dataDir)) as number
   expect(isRunning(postmaster)).toBe(true)
   await expectStop(run, 'SIGINT')
@@ -75,7 +75,7 @@ test('at SIGHUP subscribers are sent away to come back, and do not hold up the s
   const endpoint = await endpointOf(run)
   const { data } = await askAt(endpoint, '{ user(email: "ada@example.com") { id } }')
   const client = await openClient(endpoint.replace('http', 'ws'))
-  client.subscribe('watch', { query: `subscription { entryPosted(userId: "${data.user.id}") { sequence } }` })
+  client.subscribe('watch', { query: `subscription { entryPosted(accountId: "${data.user.id}") { sequence } }` })
   expect(await client.drain()).toEqual([])
   const stopped = expectStop(run, 'SIGHUP')
   expect(await client.waitForClose()).toMatchObject({ code: 1012 })
@@ -95,13 +95,13 @@ test.each([
       'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
       { email: `${randomUUID()}@example.com` },
     )
-    const userId = data.createUser.user.id
+    const accountId = data.createUser.user.id
     const acknowledged: string[] = []
     const unknown: string[] = []
     const post = async () => {
       while (unknown.length === 0) {
         const key = randomUUID()
-        const answer = await askAt(endpoint, DEPOSIT, { key, userId }).catch(() => undefined)
+        const answer = await askAt(endpoint, DEPOSIT, { key, accountId }).catch(() => undefined)
         if (answer?.data?.deposit.replayed === false) acknowledged.push(key)
         else unknown.push(key)
       }
@@ -118,13 +118,17 @@ test.each([
     const second = serve()
     const again = await endpointOf(second)
     const outcomes = await Promise.all(
-      acknowledged.map(async (key) => (await askAt(again, DEPOSIT, { key, userId })).data.deposit.replayed),
+      acknowledged.map(async (key) => (await askAt(again, DEPOSIT, { key, accountId })).data.deposit.replayed),
     )
     expect(outcomes.filter((replayed) => !replayed)).toEqual([])
-    for (const key of unknown) await askAt(again, DEPOSIT, { key, userId })
-    const { data: after } = await askAt(again, 'query ($id: ID!) { user(id: $id) { balance { amount sequence } } }', {
-      id: userId,
-    })
+    for (const key of unknown) await askAt(again, DEPOSIT, { key, accountId })
+    const { data: after } = await askAt(
+      again,
+      'query ($id: ID!) { account(id: $id) { balance { amount sequence } } }',
+      {
+        id: accountId,
+      },
+    )
     const count = acknowledged.length + unknown.length
     expect(after.user.balance).toEqual({ amount: String(count), sequence: count })
 

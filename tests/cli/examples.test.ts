@@ -33,9 +33,9 @@ async function createUser(): Promise<string> {
   return data.createUser.user.id
 }
 
-const deposit = (userId: string, amount = 1) =>
+const deposit = (accountId: string, amount = 1) =>
   server.ask(
-    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${userId}", amount: ${amount} }) { __typename } }`,
+    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${accountId}", amount: ${amount} }) { __typename } }`,
   )
 
 async function restart(meanwhile: () => Promise<unknown>): Promise<void> {
@@ -47,14 +47,14 @@ async function restart(meanwhile: () => Promise<unknown>): Promise<void> {
 
 describe.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))('%s', (_name, { watchAccount }) => {
   test('has each entry once and in order, from the balance it began at on, through three restarts', async () => {
-    const userId = await createUser()
-    await deposit(userId, 500)
+    const accountId = await createUser()
+    await deposit(accountId, 500)
     const stop = new AbortController()
     const balances: string[] = []
     const entries: Entry[] = []
     const watching = watchAccount({
       endpoint: server.endpoint,
-      userId,
+      accountId,
       token: server.token,
       signal: stop.signal,
       onBalance: ({ amount }) => balances.push(amount),
@@ -69,7 +69,7 @@ describe.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))('%
     await vi.waitFor(() => expect(balances).toEqual(['500']))
     let count = 0
     for (let round = 0; round < 3; round++) {
-      for (let at = 0; at < 5; at++) await deposit(userId)
+      for (let at = 0; at < 5; at++) await deposit(accountId)
       count += 5
       await seen(count)
       // What is posted while it is away is there when it comes back.
@@ -77,7 +77,7 @@ describe.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))('%
       await restart(async () => {
         for (let at = 0; at < 5; at++)
           await other.ask(
-            `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${userId}", amount: 1 }) { __typename } }`,
+            `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${accountId}", amount: 1 }) { __typename } }`,
           )
       })
       await other.close()
@@ -95,14 +95,14 @@ describe.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))('%
 test.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))(
   '%s gives up when its cursor is void, and says why',
   async (_name, { watchAccount }) => {
-    const userId = await createUser()
+    const accountId = await createUser()
     const stop = new AbortController()
     onTestFinished(() => stop.abort())
     let begun = false
     const entries: Entry[] = []
     const watching = watchAccount({
       endpoint: server.endpoint,
-      userId,
+      accountId,
       token: server.token,
       signal: stop.signal,
       onBalance: () => {
@@ -115,7 +115,7 @@ test.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))(
       (error) => error,
     )
     await vi.waitFor(() => expect(begun).toBe(true))
-    await deposit(userId)
+    await deposit(accountId)
     await vi.waitFor(() => expect(entries).toHaveLength(1))
     await restart(() => database.pool.query('update private.ledger set era = gen_random_uuid()'))
     expect(await failure).toMatchObject({ message: expect.stringContaining('before the ledger was restored') })
@@ -123,15 +123,15 @@ test.each(Object.entries({ graphqlWs, apolloClient, urql, eventStream }))(
 )
 
 test.each(['graphql-ws', 'apollo-client', 'urql', 'event-stream'])('%s runs from the command line', async (name) => {
-  const userId = await createUser()
-  await deposit(userId, 7)
-  const run = runCommand([server.endpoint, userId], { THESAURUM_TOKEN: server.token }, [
+  const accountId = await createUser()
+  await deposit(accountId, 7)
+  const run = runCommand([server.endpoint, accountId], { THESAURUM_TOKEN: server.token }, [
     '--import',
     'tsx',
     `examples/${name}.ts`,
   ])
   await run.waitFor(/balance 7/)
-  await deposit(userId, 3)
+  await deposit(accountId, 3)
   await run.waitFor(/entry 2 3 balance 10/)
   run.child.kill('SIGINT')
   expect(await run.waitForExit()).toBe(0)

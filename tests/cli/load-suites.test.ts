@@ -75,7 +75,7 @@ test('a ledger that is not sound in the end fails the suite', async () => {
     'mutation { createUser(input: { email: "a@example.org" }) { ... on CreateUserSuccess { user { id } } } }',
   )
   await server.ask('mutation ($input: DepositInput!) { deposit(input: $input) { __typename } }', {
-    input: { idempotencyKey: randomUUID(), userId: data.createUser.user.id, amount: 5 },
+    input: { idempotencyKey: randomUUID(), accountId: data.createUser.user.id, amount: 5 },
   })
   await server.database.pool.query(
     `insert into private.balance_checkpoints (account_id, sequence, balance, through, transaction_id)

@@ -98,8 +98,8 @@ describe('on a PostgreSQL of its own', () => {
   })
 })
 
-const DEPOSIT = `mutation ($key: UUID!, $userId: ID!) {
-  deposit(input: { idempotencyKey: $key, userId: $userId, amount: 1 }) { ... on DepositSuccess { replayed } }
+const DEPOSIT = `mutation ($key: UUID!, $accountId: ID!) {
+  deposit(input: { idempotencyKey: $key, accountId: $accountId, amount: 1 }) { ... on DepositSuccess { replayed } }
 }`
 
 describe('while an operation is under way', () => {
@@ -112,7 +112,7 @@ describe('while an operation is under way', () => {
     const holder = await database.pool.connect()
     onTestFinished(() => holder.release(true))
     await holder.query('begin; select from accounts for update')
-    const answer = askAt(endpoint, DEPOSIT, { key: randomUUID(), userId: data.user.id }).catch(() => 'cut')
+    const answer = askAt(endpoint, DEPOSIT, { key: randomUUID(), accountId: data.user.id }).catch(() => 'cut')
     await vi.waitFor(async () => {
       const { rows } = await database.pool.query(
         "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",

@@ -43,7 +43,7 @@ beforeEach(async () => {
 afterEach(() => server.close())
 
 /** An answer of 0.9 MB, most of which is names. */
-const FAT = `query ($id: ID!) { user(id: $id) { transactions(first: 100) { edges { ${Array.from(
+const FAT = `query ($id: ID!) { account(id: $id) { transactions(first: 100) { edges { ${Array.from(
   { length: 55 },
   (_, at) => `${'x'.repeat(95)}${at}: id`,
 ).join(' ')} } } } }`
@@ -51,7 +51,7 @@ const FAT = `query ($id: ID!) { user(id: $id) { transactions(first: 100) { edges
 async function post(count: number): Promise<void> {
   const query = 'mutation ($input: PostTransactionsInput!) { postTransactions(input: $input) { __typename } }'
   const transactions = Array.from({ length: count }, () => ({
-    deposit: { idempotencyKey: randomUUID(), userId: account, amount: 1 },
+    deposit: { idempotencyKey: randomUUID(), accountId: account, amount: 1 },
   }))
   const { data } = await server.ask(query, { input: { atomic: true, transactions } }, server.token)
   expect(data.postTransactions.__typename).toBe('PostTransactionsSuccess')
@@ -105,8 +105,8 @@ async function gauge(name: string): Promise<number> {
 }
 
 const watch = (fields = 'sequence') => ({
-  query: `subscription ($userId: ID!, $since: String) { entryPosted(userId: $userId, since: $since) { ${fields} } }`,
-  variables: { userId: account },
+  query: `subscription ($accountId: ID!, $since: String) { entryPosted(accountId: $accountId, since: $since) { ${fields} } }`,
+  variables: { accountId: account },
 })
 
 /** Attacks, while the server answers others; then nothing of the attack is left within a minute. */
@@ -231,9 +231,9 @@ test('answers that nobody reads, asked for by 100 operations of one WebSocket', 
 
 test('event streams that nobody reads', () =>
   attack(async () => {
-    const { data } = await server.ask(`{ user(id: "${account}") { balance { cursor } } }`, {}, server.token)
+    const { data } = await server.ask(`{ account(id: "${account}") { balance { cursor } } }`, {}, server.token)
     const { query } = watch(`sequence ${Array.from({ length: 100 }, (_, at) => `f${at}: id`).join(' ')}`)
-    const variables = { userId: account, since: data.user.balance.cursor }
+    const variables = { accountId: account, since: data.account.balance.cursor }
     const streams: Socket[] = []
     for (let count = 0; count < 50; count++) {
       streams.push(await pipeline([request({ query, variables }, { accept: 'text/event-stream' })]))

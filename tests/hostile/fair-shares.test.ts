@@ -33,7 +33,7 @@ beforeAll(async () => {
   const ids = people.map(({ id }) => id.replace('user_', '')) as [string, string, string, string]
   ;[alone, friend, crowd, stranger] = ids
   const { data } = await ask('mutation ($input: DepositInput!) { deposit(input: $input) { __typename } }', {
-    input: { idempotencyKey: '0b9ee2b5-6a2f-4f0c-9a57-0c5f2f6f3a01', userId: alone, amount: 10 ** 9 },
+    input: { idempotencyKey: '0b9ee2b5-6a2f-4f0c-9a57-0c5f2f6f3a01', accountId: alone, amount: 10 ** 9 },
   })
   expect(data).toEqual({ deposit: { __typename: 'DepositSuccess' } })
 })
@@ -47,8 +47,8 @@ const tokenOf = async (accountId: string) => {
 
 const transfer = (source: string, destination: string, amount: number) => ({
   idempotencyKey: 'KEY',
-  sourceUserId: source,
-  destinationUserId: destination,
+  sourceAccountId: source,
+  destinationAccountId: destination,
   amount,
 })
 const ONE = `mutation ($input: TransferInput!) {
@@ -140,7 +140,7 @@ test('beside 40 such calls to the account that the one alone pays', async () => 
 })
 
 test('beside calls of a thousand transfers from an account that is not theirs', async () => {
-  await attack('12 × 1,000 of others', thousand(friend, stranger), 12, 'USER_NOT_FOUND')
+  await attack('12 × 1,000 of others', thousand(friend, stranger), 12, 'ACCOUNT_NOT_FOUND')
 })
 
 test('beside single transfers that another one sends side by side', async () => {

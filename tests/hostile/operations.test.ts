@@ -60,10 +60,10 @@ interface Operation {
 }
 
 const invalid = () => ({
-  transfer: { idempotencyKey: randomUUID(), sourceUserId: 'x', destinationUserId: 'y', amount: -1 },
+  transfer: { idempotencyKey: randomUUID(), sourceAccountId: 'x', destinationAccountId: 'y', amount: -1 },
 })
 const refused = () => ({
-  transfer: { idempotencyKey: randomUUID(), sourceUserId: user.id, destinationUserId: randomUUID(), amount: 1 },
+  transfer: { idempotencyKey: randomUUID(), sourceAccountId: user.id, destinationAccountId: randomUUID(), amount: 1 },
 })
 const POST = (calls: number) =>
   `mutation ($input: PostTransactionsInput!) { ${times(calls, (i) => `a${i}: postTransactions(input: $input) { ... on Error { code message } ... on ValidationError { fields { path message } } }`)} }`
@@ -90,7 +90,7 @@ const OPERATIONS: Readonly<Record<string, () => Operation>> = {
     variables: { input: { atomic: false, transactions: Array.from({ length: 1_000 }, invalid) } },
   }),
   'one call of 1,000 refused postings': () => ({
-    query: `mutation ($input: PostTransactionsInput!) { postTransactions(input: $input) { ... on PostTransactionsSuccess { results { ... on Error { code message retryable } ... on UserNotFoundError { userId } } } } }`,
+    query: `mutation ($input: PostTransactionsInput!) { postTransactions(input: $input) { ... on PostTransactionsSuccess { results { ... on Error { code message retryable } ... on AccountNotFoundError { accountId } } } } }`,
     variables: { input: { atomic: false, transactions: Array.from({ length: 1_000 }, refused) } },
   }),
   'lists of ids that are none': () => ({
@@ -98,7 +98,7 @@ const OPERATIONS: Readonly<Record<string, () => Operation>> = {
     variables: { ids: Array(100).fill('x') },
   }),
   'balances of ids that are none': () => ({
-    query: `query ($ids: [ID!]!) { ${times(100, (i) => `a${i}: balances(userIds: $ids) { amount }`)} }`,
+    query: `query ($ids: [ID!]!) { ${times(100, (i) => `a${i}: balances(accountIds: $ids) { amount }`)} }`,
     variables: { ids: Array(100).fill('x') },
   }),
   'lists of users who are not there': () => ({
@@ -106,11 +106,11 @@ const OPERATIONS: Readonly<Record<string, () => Operation>> = {
     variables: { ids: Array.from({ length: 100 }, () => `user_${randomUUID()}`) },
   }),
   'one balance, thousands of times': () => ({
-    query: `query ($ids: [ID!]!) { ${times(100, (i) => `a${i}: balances(userIds: $ids) { amount }`)} }`,
+    query: `query ($ids: [ID!]!) { ${times(100, (i) => `a${i}: balances(accountIds: $ids) { amount }`)} }`,
     variables: { ids: Array(100).fill(user.id) },
   }),
   'one balance at thousands of moments': () => ({
-    query: `query ($ids: [ID!]!) { ${times(22, (i) => `a${i}: balances(userIds: $ids, asOf: "2024-02-01T00:00:${10 + i}Z") { amount }`)} }`,
+    query: `query ($ids: [ID!]!) { ${times(22, (i) => `a${i}: balances(accountIds: $ids, asOf: "2024-02-01T00:00:${10 + i}Z") { amount }`)} }`,
     variables: { ids: Array(100).fill(user.id) },
   }),
   'balances of many, for an operator': () => ({
@@ -121,7 +121,7 @@ const OPERATIONS: Readonly<Record<string, () => Operation>> = {
     query: `{ viewer { ${times(95, (i) => `a${i}: transactions(after: "x${i}") { edges { sequence } }`)} } }`,
   }),
   'variables of 20,000 wrong values': () => ({
-    query: 'query ($ids: [ID!]!) { balances(userIds: $ids) { amount } }',
+    query: 'query ($ids: [ID!]!) { balances(accountIds: $ids) { amount } }',
     variables: { ids: Array(19_900).fill({}) },
   }),
   'long pages': () => ({

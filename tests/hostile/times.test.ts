@@ -11,7 +11,7 @@ import { type MeasuredServer, openMeasuredServer } from './support/measured-serv
 
 const SECOND_MS = 1_000
 const LOGOUT = 'mutation { logout { __typename } }'
-const WATCH = 'subscription ($id: ID!) { entryPosted(userId: $id) { sequence } }'
+const WATCH = 'subscription ($id: ID!) { entryPosted(accountId: $id) { sequence } }'
 const environment = { ...PRODUCTION, TRUSTED_PROXY_COUNT: '1' }
 
 let database: TestDatabase
@@ -68,7 +68,7 @@ test('an entry posted through another server arrives within a second', async () 
   expect(await client.drain()).toEqual([])
   const start = performance.now()
   await here.ask(
-    'mutation ($key: UUID!, $id: ID!) { deposit(input: { idempotencyKey: $key, userId: $id, amount: 1 }) { __typename } }',
+    'mutation ($key: UUID!, $id: ID!) { deposit(input: { idempotencyKey: $key, accountId: $id, amount: 1 }) { __typename } }',
     { key: crypto.randomUUID(), id: anna.id },
     here.token,
   )

@@ -15,9 +15,9 @@ const { ledger, server } = useLedgerAndServer()
 
 /** All accounts three ways: two lists, and a user each; what stands on one level is of one moment. */
 const readAll = (accounts: string[]) => `query($ids: [ID!]!) {
-  balances(userIds: $ids) { amount }
-  again: balances(userIds: $ids) { amount }
-  ${accounts.map((account, index) => `user${index}: user(id: "${account}") { balance { amount } }`).join('\n')}
+  balances(accountIds: $ids) { amount }
+  again: balances(accountIds: $ids) { amount }
+  ${accounts.map((account, index) => `user${index}: account(id: "${account}") { balance { amount } }`).join('\n')}
 }`
 const TRANSFER = `mutation($input: TransferInput!) { transfer(input: $input) { __typename } }`
 
@@ -58,8 +58,8 @@ test('a bank at work: every read of all accounts sums to the total, and no balan
       const { data, errors } = await server.ask(TRANSFER, {
         input: {
           idempotencyKey,
-          sourceUserId: sourceAccountId,
-          destinationUserId: destinationAccountId,
+          sourceAccountId: sourceAccountId,
+          destinationAccountId: destinationAccountId,
           amount: amount.toString(),
         },
       })

@@ -22,12 +22,12 @@ const page = async (variables: object) => (await server.ask(PAGE, { ...variables
 const nodes = async (filter: object) =>
   (await page({ first: 100, filter })).edges.map(({ node }: { node: object }) => node)
 
-const rowsOf = async (userId: string) => {
+const rowsOf = async (accountId: string) => {
   const { rows } = await ledger.test.pool.query(
     `select idempotency_key, source_account_id, destination_account_id, amount::int, code, message, attempts, addressed_at,
        failed_at between now() - interval '1 minute' and now() as is_recent
      from private.failed_transactions where $1 in (source_account_id, destination_account_id) order by id`,
-    [userId],
+    [accountId],
   )
   return rows
 }
@@ -224,31 +224,31 @@ describe('failedTransactions', () => {
     await ledger.posting.post(transfer(one, one, 6n))
     await ledger.posting.post(deposit(nobody, 7n))
     await ledger.attempts.flush()
-    const userId = `user_${one}`
-    const all = await nodes({ userId })
+    const accountId = `user_${one}`
+    const all = await nodes({ accountId })
     expect(all.map(({ amount }: { amount: string }) => amount)).toEqual(['6', '5', '4', '3', '2', '1'])
     expect(all[1]).toMatchObject({
       id: expect.stringMatching(/^attempt_[0-9a-f-]{36}$/),
       code: 'INSUFFICIENT_FUNDS',
-      source: { id: userId },
+      source: { id: accountId },
       destination: { id: `user_${other}` },
       attempts: 1,
       addressedAt: null,
     })
-    expect(await nodes({ userId: nobody })).toMatchObject([{ source: null, destination: null, amount: '7' }])
-    expect(await nodes({ userId, code: 'SAME_ACCOUNT' })).toMatchObject([{ amount: '6' }])
-    expect(await nodes({ userId, code: 'RETRIES_EXHAUSTED' })).toEqual([])
+    expect(await nodes({ accountId: nobody })).toMatchObject([{ source: null, destination: null, amount: '7' }])
+    expect(await nodes({ accountId, code: 'SAME_ACCOUNT' })).toMatchObject([{ amount: '6' }])
+    expect(await nodes({ accountId, code: 'RETRIES_EXHAUSTED' })).toEqual([])
 
     const seen: string[] = []
     for (let after: string | null = null, more = true; more; ) {
-      const { edges, pageInfo } = await page({ first: 2, after, filter: { userId } })
+      const { edges, pageInfo } = await page({ first: 2, after, filter: { accountId } })
       expect(pageInfo.hasPreviousPage).toBe(after !== null)
       seen.push(...edges.map(({ node }: { node: { amount: string } }) => node.amount))
       after = pageInfo.endCursor
       more = pageInfo.hasNextPage
     }
     expect(seen).toEqual(['6', '5', '4', '3', '2', '1'])
-    const { edges } = await page({ last: 2, filter: { userId, code: 'INSUFFICIENT_FUNDS' } })
+    const { edges } = await page({ last: 2, filter: { accountId, code: 'INSUFFICIENT_FUNDS' } })
     expect(edges.map(({ node }: { node: { amount: string } }) => node.amount)).toEqual(['2', '1'])
   })
 
@@ -257,7 +257,7 @@ describe('failedTransactions', () => {
     await ledger.posting.post(transfer(one, one, 1n))
     await ledger.posting.post(transfer(one, one, 2n))
     await ledger.attempts.flush()
-    const [, { id }] = await nodes({ userId: one })
+    const [, { id }] = await nodes({ accountId: one })
     const address = (id: string) =>
       server.ask(
         `mutation ($id: ID!) { addressFailedTransaction(input: { id: $id }) { __typename
@@ -268,8 +268,8 @@ describe('failedTransactions', () => {
     const { addressedAt } = data.addressFailedTransaction.failedTransaction
     expect(addressedAt).toMatch(/Z$/)
     expect((await address(id.replace('attempt_', ''))).data).toEqual(data)
-    expect(await nodes({ userId: one, addressed: true })).toMatchObject([{ id, addressedAt, amount: '1' }])
-    expect(await nodes({ userId: one, addressed: false })).toMatchObject([{ amount: '2' }])
+    expect(await nodes({ accountId: one, addressed: true })).toMatchObject([{ id, addressedAt, amount: '1' }])
+    expect(await nodes({ accountId: one, addressed: false })).toMatchObject([{ amount: '2' }])
     expect(
       (await server.ask('query ($id: ID!) { node(id: $id) { id ... on FailedTransaction { amount } } }', { id })).data,
     ).toEqual({
@@ -284,8 +284,8 @@ describe('failedTransactions', () => {
   test('are there a moment after the answer', async () => {
     const [one] = await makeAccounts(ledger, 1)
     const transferToSelf = `mutation ($input: TransferInput!) { transfer(input: $input) { ... on Error { code } } }`
-    const input = { idempotencyKey: randomUUID(), sourceUserId: one, destinationUserId: one, amount: 5 }
+    const input = { idempotencyKey: randomUUID(), sourceAccountId: one, destinationAccountId: one, amount: 5 }
     expect((await server.ask(transferToSelf, { input })).data).toEqual({ transfer: { code: 'SAME_ACCOUNT' } })
-    await vi.waitFor(async () => expect(await nodes({ userId: one })).toHaveLength(1), { interval: 10 })
+    await vi.waitFor(async () => expect(await nodes({ accountId: one })).toHaveLength(1), { interval: 10 })
   })
 })

@@ -308,11 +308,11 @@ describe('through the API', () => {
       const load = async (filter: Record<string, unknown> | null, page: Record<string, unknown> = {}) => {
         const { data, errors } = await server.ask(
           `query ($id: ID!, $filter: LedgerEntryFilter, $first: Int, $after: String) {
-            user(id: $id) { transactions(filter: $filter, first: $first, after: $after) { ${NODES} } } }`,
+            account(id: $id) { transactions(filter: $filter, first: $first, after: $after) { ${NODES} } } }`,
           { id: accountId, filter, first: 100, ...page },
         )
         expect(errors).toBeUndefined()
-        return data.user.transactions
+        return data.account.transactions
       }
       const collect = async (filter: Record<string, unknown> | null) => {
         const met: number[] = []

@@ -146,8 +146,8 @@ const TRANSFER = `mutation ($input: TransferInput!) {
 /** A transfer as a client sends it. */
 const inputOf = ({ idempotencyKey, sourceAccountId, destinationAccountId, amount }: PostingRequest) => ({
   idempotencyKey,
-  sourceUserId: sourceAccountId,
-  destinationUserId: destinationAccountId,
+  sourceAccountId: sourceAccountId,
+  destinationAccountId: destinationAccountId,
   amount: String(amount),
 })
 

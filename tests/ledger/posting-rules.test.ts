@@ -207,7 +207,7 @@ describe('an insert that PostgreSQL refuses', () => {
     try {
       const injected = await failInserts(ledger.test, '23514', 1)
       const post = `mutation($input: DepositInput!) { deposit(input: $input) { __typename } }`
-      const input = { idempotencyKey: randomUUID(), userId: account, amount: '9' }
+      const input = { idempotencyKey: randomUUID(), accountId: account, amount: '9' }
       const answer = await server.ask(post, { input })
       expect(answer.data).toEqual({ deposit: null })
       expect(answer.errors).toMatchObject([{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }])

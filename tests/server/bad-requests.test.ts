@@ -246,9 +246,9 @@ test('a socket refuses the same documents one by one, and lives', async () => {
 })
 
 test('a subscription is answered over POST by server-sent events, and to who takes none by 406', async () => {
-  const body = JSON.stringify({ query: `subscription { entryPosted(userId: "${randomUUID()}") { id } }` })
+  const body = JSON.stringify({ query: `subscription { entryPosted(accountId: "${randomUUID()}") { id } }` })
   const post = (accept: string) => send({ headers: { 'content-type': 'application/json', accept }, body })
-  expect((await post('text/event-stream')).text).toMatch(/"code":"USER_NOT_FOUND".*\s+event: complete/)
+  expect((await post('text/event-stream')).text).toMatch(/"code":"ACCOUNT_NOT_FOUND".*\s+event: complete/)
   expect((await post('image/png')).status).toBe(406)
 })
 
@@ -293,8 +293,8 @@ test.each([
     'input',
   ],
   ['nodes', `query ($e: ID = "x") { nodes(ids: [$e, "${CANARY}"]) { id } }`, 'ids'],
-  ['balances', `query ($e: ID = "x") { balances(userIds: ["${CANARY}", $e]) { amount } }`, 'userIds'],
-  ['entryPosted', `subscription ($e: ID = "x") { entryPosted(userId: $e) { id } }`, 'userId'],
+  ['balances', `query ($e: ID = "x") { balances(accountIds: ["${CANARY}", $e]) { amount } }`, 'accountIds'],
+  ['entryPosted', `subscription ($e: ID = "x") { entryPosted(accountId: $e) { id } }`, 'accountId'],
 ])('a literal with a variable in it that is null is not repeated: %s', async (_field, query, path) => {
   const { json } = await sendJson({ query, variables: { e: null } })
   expect(json.errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', fields: [{ path }] } }])
@@ -303,7 +303,7 @@ test.each([
 test.each(['@skip(if: true)', '@include(if: false)', '@include(if: true)'])(
   'the field of a subscription takes no condition: %s',
   async (directive) => {
-    const query = `subscription { entryPosted(userId: "${randomUUID()}") ${directive} { sequence } }`
+    const query = `subscription { entryPosted(accountId: "${randomUUID()}") ${directive} { sequence } }`
     const { json } = await sendJson({ query })
     expect(json.errors?.[0]?.message).toMatch(/cannot have @skip/)
   },

@@ -40,7 +40,7 @@ async function post(kind: 'deposit' | 'transfer', input: Record<string, unknown>
 }
 
 const transfer = (source: Person, destination: Person) =>
-  post('transfer', { sourceUserId: source.id, destinationUserId: destination.id })
+  post('transfer', { sourceAccountId: source.id, destinationAccountId: destination.id })
 
 /** The server's connections. Its pools keep those that they opened for a minute. */
 async function countConnections({ pool }: TestDatabase): Promise<number> {
@@ -60,9 +60,9 @@ async function readEverything(people: readonly Person[]): Promise<void> {
   const asOf = await databaseClock(server.database)
   const data = await ask(
     `query ($ids: [ID!]!, $id: ID!, $from: DateTime!, $asOf: DateTime!) {
-      now: balances(userIds: $ids) { amount }
-      then: balances(userIds: $ids, asOf: $asOf) { amount }
-      user(id: $id) {
+      now: balances(accountIds: $ids) { amount }
+      then: balances(accountIds: $ids, asOf: $asOf) { amount }
+      account(id: $id) {
         balanceHistory(from: $from, to: $asOf, bucket: MONTH) { closing }
         transactions(first: 10, filter: { amountMin: 1 }) { totalCount edges { cursor } }
       }
@@ -87,14 +87,14 @@ test('the fewest connections are enough for everything at once, and there are ne
   const people = await Promise.all(Array.from({ length: 8 }, () => makePerson(server)))
   const [payer, payee, ...others] = people as [Person, Person, ...Person[]]
   const [first, second, third] = others as [Person, Person, Person]
-  for (const { id } of people) await post('deposit', { userId: id, amount: 1_000 })
+  for (const { id } of people) await post('deposit', { accountId: id, amount: 1_000 })
 
-  const { user, ledger } = await ask('query ($id: ID!) { user(id: $id) { balance { cursor } } ledger { cursor } }', {
+  const { user, ledger } = await ask('query ($id: ID!) { account(id: $id) { balance { cursor } } ledger { cursor } }', {
     id: payee.id,
   })
   const entries = await openClient(server.socketEndpoint)
   entries.subscribe('entries', {
-    query: 'subscription ($id: ID!, $since: String!) { entryPosted(userId: $id, since: $since) { sequence } }',
+    query: 'subscription ($id: ID!, $since: String!) { entryPosted(accountId: $id, since: $since) { sequence } }',
     variables: { id: payee.id, since: user.balance.cursor },
   })
   const transactions = await openClient(server.socketEndpoint)
@@ -118,7 +118,12 @@ test('the fewest connections are enough for everything at once, and there are ne
     ...free.map((person) => logIn(server, person)),
     ...Array.from({ length: 50 }, () =>
       ask('mutation ($input: TransferInput!) { transfer(input: $input) { ... on Error { code } } }', {
-        input: { idempotencyKey: randomUUID(), sourceUserId: payee.id, destinationUserId: payer.id, amount: 999_999 },
+        input: {
+          idempotencyKey: randomUUID(),
+          sourceAccountId: payee.id,
+          destinationAccountId: payer.id,
+          amount: 999_999,
+        },
       }).then(({ transfer }) => expect(transfer.code).toBe('INSUFFICIENT_FUNDS')),
     ),
   ])

@@ -14,22 +14,22 @@ beforeAll(async () => {
   account = (await makePerson(server, { password: null })).id
   const query = 'mutation ($input: PostTransactionsInput!) { postTransactions(input: $input) { __typename } }'
   const transactions = Array.from({ length: 100 }, () => ({
-    deposit: { idempotencyKey: randomUUID(), userId: account, amount: 1 },
+    deposit: { idempotencyKey: randomUUID(), accountId: account, amount: 1 },
   }))
   const { data } = await server.ask(query, { input: { atomic: true, transactions } })
   expect(data.postTransactions.__typename).toBe('PostTransactionsSuccess')
 })
 
 const watch = () => ({
-  query: 'subscription ($userId: ID!) { entryPosted(userId: $userId) { sequence } }',
-  variables: { userId: account },
+  query: 'subscription ($accountId: ID!) { entryPosted(accountId: $accountId) { sequence } }',
+  variables: { accountId: account },
 })
 
 const NAMES = Array.from({ length: 80 }, (_, at) => 'x'.repeat(95) + at)
 
 /** An answer of a megabyte, most of which is names. */
 const fat = () => ({
-  query: `query ($id: ID!) { user(id: $id) { transactions(first: 100) { edges { ${NAMES.map((name) => `${name}: id`).join(' ')} } } } }`,
+  query: `query ($id: ID!) { account(id: $id) { transactions(first: 100) { edges { ${NAMES.map((name) => `${name}: id`).join(' ')} } } } }`,
   variables: { id: account },
 })
 
@@ -202,7 +202,7 @@ test('an id that is completed and taken again at once is the second operation, a
   await vi.waitFor(async () => expect(await gauge('account_subscribers')).toBe(20))
   await client.drain()
   await server.ask(
-    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${account}", amount: 1 }) { __typename } }`,
+    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${account}", amount: 1 }) { __typename } }`,
   )
   const ids: string[] = []
   for (let count = 0; count < 20; count++) {

@@ -6,12 +6,12 @@ import { openClient } from '../support/graphql-transport.ts'
 import { useServer } from '../support/server.ts'
 
 const server = useServer()
-let userId: string
+let accountId: string
 beforeAll(async () => {
   const { rows } = await server.database.pool.query(
     `insert into users (id, email) values (gen_random_uuid(), 'ada@example.com') returning id`,
   )
-  userId = rows[0].id
+  accountId = rows[0].id
 })
 
 const countPosted = async () => (await server.database.pool.query('select from transactions')).rowCount
@@ -25,7 +25,7 @@ const nest = (depth: number) => {
 
 /** A posting whose answer is asked for so many fields deep. */
 const post = (depth: number) => `mutation {
-  deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${userId}", amount: 1 }) {
+  deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${accountId}", amount: 1 }) {
     ... on DepositSuccess { transaction { destination { balance { ${nest(depth - 4)} } } } }
   }
 }`
@@ -52,7 +52,7 @@ test.each([DEPTH_MAX + 1, 100, 1_100, 1_300, 1_600, 2_000, 20_000])(
     })
     if (post(depth).length > 60_000) return
     const client = await openClient(server.socketEndpoint)
-    client.subscribe('watch', { query: `subscription { entryPosted(userId: "${userId}") { sequence } }` })
+    client.subscribe('watch', { query: `subscription { entryPosted(accountId: "${accountId}") { sequence } }` })
     client.subscribe('deep', { query: post(depth) })
     expect(await client.waitForMessage()).toMatchObject({
       type: 'error',
@@ -66,13 +66,13 @@ test.each([DEPTH_MAX + 1, 100, 1_100, 1_300, 1_600, 2_000, 20_000])(
 
 test('fragments count where they are spread', async () => {
   const deep = `
-    query { user(id: "${userId}") { balance { ...A } } }
+    query { account(id: "${accountId}") { balance { ...A } } }
     fragment A on Balance { ${Array(DEPTH_MAX - 4)
       .fill('user { balance {')
       .slice(0, (DEPTH_MAX - 2) / 2)
       .join(' ')} ...B ${'}}'.repeat((DEPTH_MAX - 2) / 2)} }
     fragment B on Balance { amount }`
   expect((await server.ask(deep)).errors?.[0]?.message).toMatch(/nested too deeply/)
-  const cyclic = `query { user(id: "${userId}") { ...A } } fragment A on User { balance { user { ...A } } }`
+  const cyclic = `query { user(id: "${accountId}") { ...A } } fragment A on User { balance { user { ...A } } }`
   expect((await server.ask(cyclic)).errors?.[0]?.message).toMatch(/Cannot spread fragment/)
 })

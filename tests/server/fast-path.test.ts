@@ -151,7 +151,7 @@ const REQUESTS: readonly (readonly [name: string, sent: () => Sent])[] = [
     'a refusal that is typed',
     () =>
       json({
-        query: `mutation { transfer(input: { idempotencyKey: "018f0000-0000-4000-8000-000000000001", sourceUserId: "${account}", destinationUserId: "${account}", amount: 1 }) { __typename ... on Error { code message } } }`,
+        query: `mutation { transfer(input: { idempotencyKey: "018f0000-0000-4000-8000-000000000001", sourceAccountId: "${account}", destinationAccountId: "${account}", amount: 1 }) { __typename ... on Error { code message } } }`,
       }),
   ],
   ['words of the world', () => json({ query: '{ user(email: "ада🙂@example.com") { id } }' })],
@@ -195,12 +195,12 @@ const REQUESTS: readonly (readonly [name: string, sent: () => Sent])[] = [
   ['a page that is not on it', () => json({ query: QUERY }, { origin: 'https://evil.example' })],
   ['a query string beside it', () => ({ ...json({ query: QUERY }), path: '/graphql?query={__typename}' })],
   ['introspection', () => json({ query: '{ __schema { queryType { name } } }' })],
-  ['too deep', () => json({ query: `${'{ user(id: "a") { balance '.repeat(20)}{ amount }${'}}'.repeat(20)}` })],
+  ['too deep', () => json({ query: `${'{ account(id: "a") { balance '.repeat(20)}{ amount }${'}}'.repeat(20)}` })],
   ['an unknown directive', () => json({ query: '{ ledger @defer { userCount } }' })],
   ['the word subscription in a text', () => json({ query: '{ user(email: "subscription@example.com") { id } }' })],
   [
     'a subscription',
-    () => accept('application/json', { query: `subscription { entryPosted(userId: "${account}") { id } }` }),
+    () => accept('application/json', { query: `subscription { entryPosted(accountId: "${account}") { id } }` }),
   ],
   [
     'GET',

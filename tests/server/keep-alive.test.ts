@@ -56,7 +56,7 @@ test('a server that stops closes idle connections first, and lets what is under 
     await holder.query('begin; select from accounts for update')
     const answer = server.ask(
       'mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { replayed } } }',
-      { input: { idempotencyKey: randomUUID(), userId: data.createUser.user.id, amount: 5 } },
+      { input: { idempotencyKey: randomUUID(), accountId: data.createUser.user.id, amount: 5 } },
     )
     await vi.waitFor(async () => {
       const { rows } = await database.pool.query(

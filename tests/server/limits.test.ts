@@ -25,18 +25,18 @@ const { server, frugal, hasty } = useServers({
   /** It waits for nothing. */
   hasty: { OPERATION_DEADLINE_MS: '300' },
 })
-let userId: string
+let accountId: string
 let userToken: string
 
 beforeAll(async () => {
   const { rows } = await server.database.pool.query(
     `insert into users (id, email) values (gen_random_uuid(), 'ada@example.com') returning id`,
   )
-  userId = rows[0].id
+  accountId = rows[0].id
   const { token } = await createApiToken(databaseOf(server.database.pool), {
     name: 'of a user',
     role: 'USER',
-    accountIds: [accountOfUser(userId)],
+    accountIds: [accountOfUser(accountId)],
     expiresAt: null,
     createdBy: null,
   })
@@ -56,7 +56,7 @@ const times = (count: number, text: (index: number) => string) =>
 /** `user { balance { user { balance …` so many fields deep, the last one a leaf. */
 const nest = (depth: number) => {
   const names: string[] = Array.from({ length: depth - 1 }, (_, index) => (index % 2 ? 'balance' : 'user'))
-  names[0] = `user(id: "${userId}")`
+  names[0] = `user(id: "${accountId}")`
   return `{ ${names.map((name) => `${name} {`).join(' ')} ${depth % 2 ? 'amount' : 'id'} ${'}'.repeat(depth - 1)} }`
 }
 
@@ -66,7 +66,7 @@ function throughFragments(count: number): string {
   const places = 20
   const spreads = Math.floor((count - places) / places / names.length)
   const rest = count - places - places * spreads * names.length
-  return `{ ${times(places, (i) => `u${i}: user(id: "${userId}") { ${times(spreads, () => '...F')} ${i === 0 ? times(rest, () => 'id') : ''} }`)} }
+  return `{ ${times(places, (i) => `u${i}: user(id: "${accountId}") { ${times(spreads, () => '...F')} ${i === 0 ? times(rest, () => 'id') : ''} }`)} }
     fragment F on User { ${names.join(' ')} }`
 }
 
@@ -130,10 +130,10 @@ const LIMITS: Limit[] = [
   {
     limit: 'aliases through fragments',
     accepted: () => ({
-      query: `{ a: user(id: "${userId}") { ...F } b: user(id: "${userId}") { ...F } } fragment F on User { ${times(49, (i) => `a${i}: id`)} }`,
+      query: `{ a: user(id: "${accountId}") { ...F } b: user(id: "${accountId}") { ...F } } fragment F on User { ${times(49, (i) => `a${i}: id`)} }`,
     }),
     refused: () => ({
-      query: `{ c: __typename a: user(id: "${userId}") { ...F } b: user(id: "${userId}") { ...F } } fragment F on User { ${times(49, (i) => `a${i}: id`)} }`,
+      query: `{ c: __typename a: user(id: "${accountId}") { ...F } b: user(id: "${accountId}") { ...F } } fragment F on User { ${times(49, (i) => `a${i}: id`)} }`,
     }),
     message: /more than 100 aliases/,
   },
@@ -163,11 +163,11 @@ const LIMITS: Limit[] = [
     limit: 'a list of ids',
     accepted: () => ({
       query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }',
-      variables: { ids: Array(100).fill(`user_${userId}`) },
+      variables: { ids: Array(100).fill(`user_${accountId}`) },
     }),
     refused: () => ({
       query: 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }',
-      variables: { ids: Array(101).fill(`user_${userId}`) },
+      variables: { ids: Array(101).fill(`user_${accountId}`) },
     }),
     message: /at most 100 ids/,
   },
@@ -222,7 +222,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
     ['a user', 1, () => userToken],
     ['an operator', 2, () => undefined],
   ])('what %s may ask costs as much as that and no more', async (_who, share, token) => {
-    const account = `user(id: "${userId}") { transactions(first: 100) { edges { cursor } } }`
+    const account = `account(id: "${accountId}") { transactions(first: 100) { edges { cursor } } }`
     const query = `{ ${times(share, (i) => `a${i}: ${account}`)} }`
     expect((await ask(frugal, { query }, token())).errors).toBeUndefined()
     const { data, errors } = await ask(frugal, { query: query.replace('{', '{ __typename') }, token())
@@ -342,7 +342,7 @@ test('a call takes a thousand postings', async () => {
       }`,
       {
         transactions: Array.from({ length: count }, () => ({
-          deposit: { idempotencyKey: randomUUID(), userId, amount: 1 },
+          deposit: { idempotencyKey: randomUUID(), accountId, amount: 1 },
         })),
       },
     )
@@ -356,7 +356,7 @@ test('a call takes a thousand postings', async () => {
 
 test('an operation of a user may cost 50,000 points, and one of an operator 500,000', async () => {
   const query = (count: number) =>
-    `{ ${times(count, (i) => `a${i}: user(id: "${userId}") { transactions(filter: { kind: DEPOSIT }) { totalCount } }`)} }`
+    `{ ${times(count, (i) => `a${i}: account(id: "${accountId}") { transactions(filter: { kind: DEPOSIT }) { totalCount } }`)} }`
   const refused = await server.ask(query(5), {}, { authorization: `Bearer ${userToken}` })
   expect(refused.errors?.[0]?.message).toBe(
     'Query cost 52505 exceeds the limit of 50000. Ask for fewer fields or smaller pages.',

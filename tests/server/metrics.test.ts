@@ -40,11 +40,11 @@ async function growth<const Names extends readonly string[]>(names: Names, work:
 
 const deposit = (amount: number, idempotencyKey: string = randomUUID()) =>
   server.ask('mutation Deposit($input: DepositInput!) { deposit(input: $input) { __typename } }', {
-    input: { idempotencyKey, userId: ada.id, amount },
+    input: { idempotencyKey, accountId: ada.id, amount },
   })
-const transfer = (amount: number, destinationUserId = emmy.id) =>
+const transfer = (amount: number, destinationAccountId = emmy.id) =>
   server.ask('mutation Transfer($input: TransferInput!) { transfer(input: $input) { __typename } }', {
-    input: { idempotencyKey: randomUUID(), sourceUserId: ada.id, destinationUserId, amount },
+    input: { idempotencyKey: randomUUID(), sourceAccountId: ada.id, destinationAccountId, amount },
   })
 
 test('every metric is in docs/operations.md, with its type and its labels, and the other way round', async () => {
@@ -122,8 +122,8 @@ test('postings are counted by kind and outcome, and batches by size', async () =
       of('DEPOSIT', 'IDEMPOTENCY_CONFLICT'),
       of('TRANSFER', 'POSTED'),
       of('TRANSFER', 'INSUFFICIENT_FUNDS'),
-      of('TRANSFER', 'SAME_USER'),
-      of('TRANSFER', 'USER_NOT_FOUND'),
+      of('TRANSFER', 'SAME_ACCOUNT'),
+      of('TRANSFER', 'ACCOUNT_NOT_FOUND'),
       'thesaurum_posting_batch_size_count',
       'thesaurum_posting_batch_size_sum',
       'thesaurum_posting_batch_size_bucket{le="1"}',
@@ -173,7 +173,7 @@ test('sockets and subscriptions are counted while they are there', async () => {
     'thesaurum_subscriptions{transport="event-stream"}',
     'thesaurum_account_subscribers',
   ] as const
-  const query = `subscription { entryPosted(userId: "${ada.id}") { sequence } }`
+  const query = `subscription { entryPosted(accountId: "${ada.id}") { sequence } }`
   // Those of other tests are cut when these end, and counted for a moment longer.
   await vi.waitFor(async () => expect(await Promise.all(names.map(readSample))).toEqual([0, 0, 0, 0]))
   let close = () => {}

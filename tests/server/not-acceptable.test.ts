@@ -12,7 +12,7 @@ const present = () => ledger.feed.subscriberCount
 beforeAll(async () => {
   ledger = await openTestLedger()
   const [accountId] = await makeAccounts(ledger, 1)
-  query = `subscription { entryPosted(userId: "${accountId}") { id } }`
+  query = `subscription { entryPosted(accountId: "${accountId}") { id } }`
   const test = await openTestGraphql(ledger)
   graphql = test.graphql
   closeAuth = test.close

@@ -16,7 +16,7 @@ import { TRANSPORTS } from '../support/transports.ts'
 const folder = useFolder()
 const persisted = {
   Name: 'query Name { __typename }',
-  Watch: 'subscription Watch($id: ID!) { entryPosted(userId: $id) { sequence } }',
+  Watch: 'subscription Watch($id: ID!) { entryPosted(accountId: $id) { sequence } }',
 }
 const list = join(folder, 'operations.json')
 writeFileSync(list, JSON.stringify(Object.fromEntries(Object.values(persisted).map((text) => [sha256Of(text), text]))))
@@ -133,7 +133,7 @@ test('a subscription of the list runs by its hash', async () => {
       variables: { id: 'user_01890a5d-ac96-774b-bcce-b302099a8057' },
     },
   })
-  expect(JSON.stringify(await client.waitForMessage())).toContain('USER_NOT_FOUND')
+  expect(JSON.stringify(await client.waitForMessage())).toContain('ACCOUNT_NOT_FOUND')
 })
 
 test('the allow-list of a client is made of its files, fragments included, and is read again', async () => {

@@ -47,7 +47,7 @@ const TRANSFER = `mutation Pay($input: TransferInput!) {
 const transferOf = (amount: number) => ({
   query: TRANSFER,
   variables: {
-    input: { idempotencyKey: randomUUID(), sourceUserId: ada.id, destinationUserId: emmy.id, amount },
+    input: { idempotencyKey: randomUUID(), sourceAccountId: ada.id, destinationAccountId: emmy.id, amount },
   },
 })
 
@@ -278,7 +278,7 @@ describe('a socket', () => {
     await client.waitForMessage()
     expect(await lineOf('watching.2')).toMatchObject({ result: 'refused' })
 
-    const query = `subscription Watch { entryPosted(userId: "${ada.id}") { sequence } }`
+    const query = `subscription Watch { entryPosted(accountId: "${ada.id}") { sequence } }`
     client.subscribe('c', { query })
     expect(await lineOf('watching.3', 'subscription began')).toMatchObject({ operation: 'Watch', type: 'subscription' })
     client.send({ type: 'complete', id: 'c' })
@@ -294,7 +294,7 @@ describe('a socket', () => {
 })
 
 test('an event stream is logged when it begins and when it ends', async () => {
-  const query = `subscription Watch { entryPosted(userId: "${ada.id}") { sequence } }`
+  const query = `subscription Watch { entryPosted(accountId: "${ada.id}") { sequence } }`
   const client = await openStream(server.endpoint, { query })
   const id = idOf(client.response)
   expect(await lineOf(id, 'subscription began')).toMatchObject({ transport: 'event-stream', operation: 'Watch' })

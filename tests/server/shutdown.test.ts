@@ -31,11 +31,11 @@ async function closeAtOnce(server: TestServer): Promise<void> {
 
 test('an event stream is cut and not completed, so that its reader comes back, and nothing waits for it', async () => {
   const server = await openTestServer({}, database)
-  const userId = await createUser(server)
-  const query = 'subscription ($userId: ID!) { entryPosted(userId: $userId) { sequence } }'
+  const accountId = await createUser(server)
+  const query = 'subscription ($accountId: ID!) { entryPosted(accountId: $accountId) { sequence } }'
   const streams = [
-    await openStream(server.endpoint, { query, variables: { userId } }),
-    await openStream(server.endpoint, { query, variables: { userId } }),
+    await openStream(server.endpoint, { query, variables: { accountId } }),
+    await openStream(server.endpoint, { query, variables: { accountId } }),
   ]
   await closeAtOnce(server)
   for (const stream of streams) expect(await stream.waitForEnd()).toEqual({ left: [], cut: true })
@@ -43,7 +43,7 @@ test('an event stream is cut and not completed, so that its reader comes back, a
 
 test('a posting under way is answered, and its connection is not waited for', async () => {
   const server = await openTestServer({}, database)
-  const userId = await createUser(server)
+  const accountId = await createUser(server)
   const holder = await database.pool.connect()
   try {
     await holder.query('begin; select from accounts for update')
@@ -51,7 +51,7 @@ test('a posting under way is answered, and its connection is not waited for', as
       `mutation ($input: DepositInput!) {
         deposit(input: $input) { ... on DepositSuccess { entry { balanceAfter } } }
       }`,
-      { input: { idempotencyKey: randomUUID(), userId, amount: 5 } },
+      { input: { idempotencyKey: randomUUID(), accountId, amount: 5 } },
     )
     await vi.waitFor(async () => {
       const { rows } = await database.pool.query(

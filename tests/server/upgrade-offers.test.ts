@@ -129,7 +129,7 @@ test('an offer behind a request that is still worked on waits for its answer', a
     const read = readAll(socket)
     const body = JSON.stringify({
       query: 'mutation ($input: DepositInput!) { deposit(input: $input) { __typename } }',
-      variables: { input: { idempotencyKey: randomUUID(), userId: data.createUser.user.id, amount: 5 } },
+      variables: { input: { idempotencyKey: randomUUID(), accountId: data.createUser.user.id, amount: 5 } },
     })
     socket.write(
       `POST /graphql HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${server.authorization.authorization}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,

@@ -131,7 +131,7 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
     query('user', '{ id }', { id: { type: 'ID', good: text(ada) }, email: { type: 'String' } }),
     query('users', edges, page),
     query('balances', '{ amount }', {
-      userIds: { type: '[ID!]!', good: `[${text(ada)}]` },
+      accountIds: { type: '[ID!]!', good: `[${text(ada)}]` },
       asOf: { type: 'DateTime' },
     }),
     query('transaction', '{ id }', { id: { type: 'ID', good: text(ada) }, idempotencyKey: { type: 'UUID' } }),
@@ -176,25 +176,25 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
     mutation('createUser', 'CreateUserInput!', { email: text('mary@example.com'), password: text('correct horse') }),
     mutation('deposit', 'DepositInput!', {
       idempotencyKey: text(randomUUID()),
-      userId: text(ada),
+      accountId: text(ada),
       amount: '1',
     }),
     mutation('transfer', 'TransferInput!', {
       idempotencyKey: text(randomUUID()),
-      sourceUserId: text(ada),
-      destinationUserId: text(grace),
+      sourceAccountId: text(ada),
+      destinationAccountId: text(grace),
       amount: '1',
     }),
     query('failedTransactions', edges, {
       ...page,
       filter: {
         type: 'FailedTransactionFilter',
-        good: { userId: text(ada), addressed: 'false' },
+        good: { accountId: text(ada), addressed: 'false' },
       },
     }),
     mutation('postTransactions', 'PostTransactionsInput!', {
       atomic: 'true',
-      transactions: `[{"deposit": {"idempotencyKey": ${text(randomUUID())}, "userId": ${text(ada)}, "amount": 1}}]`,
+      transactions: `[{"deposit": {"idempotencyKey": ${text(randomUUID())}, "accountId": ${text(ada)}, "amount": 1}}]`,
     }),
     mutation('login', 'LoginInput!', { email: text('mary@example.com'), password: text('correct horse') }),
     mutation('createApiToken', 'CreateApiTokenInput!', {
@@ -210,7 +210,7 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
       field: 'entryPosted',
       around: alone,
       selection: '{ id }',
-      arguments: { userId: { type: 'ID!', good: text(ada) }, since: { type: 'String' } },
+      arguments: { accountId: { type: 'ID!', good: text(ada) }, since: { type: 'String' } },
     },
     {
       name: 'Subscription.transactionPosted',

@@ -234,7 +234,7 @@ export const NO_USER_IDS = [...NO_USER_ID.map((id) => `[${id}]`), tooMany(UUID),
 export const NO_NODE_IDS = [...NO_NODE_ID.map((id) => `[${id}]`), tooMany(`user_${UUID}`), '[null]', 'null']
 
 const postings = (...items: string[]): Source => `[${items.join(', ')}]`
-const goodDeposit = `{"idempotencyKey": ${text(UUID)}, "userId": ${text(UUID)}, "amount": 1}`
+const goodDeposit = `{"idempotencyKey": ${text(UUID)}, "accountId": ${text(UUID)}, "amount": 1}`
 export const NO_TRANSACTIONS = [
   ...OF_ANOTHER_KIND,
   'null',

@@ -34,7 +34,7 @@ export async function makeTestOperator({ pool }: TestDatabase): Promise<string> 
 /** A session of somebody who runs the ledger. */
 export async function signInOperator({ pool }: TestDatabase): Promise<string> {
   const database = databaseOf(pool)
-  const userId = await findDemoOperator(database)
-  const { token } = await openSession(database, userId, { idleTimeoutMs: 3_600_000, lifetimeMs: 3_600_000 })
+  const accountId = await findDemoOperator(database)
+  const { token } = await openSession(database, accountId, { idleTimeoutMs: 3_600_000, lifetimeMs: 3_600_000 })
   return token
 }

@@ -49,9 +49,9 @@ export async function openStory(): Promise<ToldStory> {
     const selection = 'transaction { id idempotencyKey createdAt }'
     const { data } = await server.ask(
       source === null
-        ? `mutation { post: deposit(input: { ${input}, userId: "${users[destination]}" }) {
+        ? `mutation { post: deposit(input: { ${input}, accountId: "${users[destination]}" }) {
             ... on DepositSuccess { ${selection} } } }`
-        : `mutation { post: transfer(input: { ${input}, sourceUserId: "${users[source]}", destinationUserId: "${users[destination]}" }) {
+        : `mutation { post: transfer(input: { ${input}, sourceAccountId: "${users[source]}", destinationAccountId: "${users[destination]}" }) {
             ... on TransferSuccess { ${selection} } } }`,
     )
     posted.push(data.post.transaction)

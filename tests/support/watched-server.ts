@@ -8,7 +8,7 @@ import { lookInside } from './sign-in.ts'
 
 export const ENTRY = `id cursor sequence direction change balanceAfter createdAt
   transaction { id kind amount source { id email } destination { id email } }`
-export const WATCH = `subscription Watch($userId: ID!, $since: String) { entryPosted(userId: $userId, since: $since) { ${ENTRY} } }`
+export const WATCH = `subscription Watch($accountId: ID!, $since: String) { entryPosted(accountId: $accountId, since: $since) { ${ENTRY} } }`
 
 /** A server for the tests of a file. Each test ends when nobody is subscribed to an account any more. */
 export function useWatchedServer() {
@@ -32,27 +32,30 @@ export function useWatchedServer() {
     },
 
     /** Answers with the entry, as do the transfers. */
-    async deposit(userId: string, amount: number, through = server) {
+    async deposit(accountId: string, amount: number, through = server) {
       const { data } = await through.ask(
         `mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { entry { ${ENTRY} } } } }`,
-        { input: { idempotencyKey: randomUUID(), userId, amount } },
+        { input: { idempotencyKey: randomUUID(), accountId, amount } },
       )
       return data.deposit.entry
     },
 
-    async transfer(sourceUserId: string, destinationUserId: string, amount: number) {
+    async transfer(sourceAccountId: string, destinationAccountId: string, amount: number) {
       const { data } = await server.ask(
         `mutation ($input: TransferInput!) { transfer(input: $input) { ... on TransferSuccess { entry { ${ENTRY} } } } }`,
-        { input: { idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount } },
+        { input: { idempotencyKey: randomUUID(), sourceAccountId, destinationAccountId, amount } },
       )
       return data.transfer.entry
     },
 
-    async balanceOf(userId: string): Promise<{ amount: string; sequence: number; cursor: string }> {
-      const { data } = await server.ask('query ($id: ID!) { user(id: $id) { balance { amount sequence cursor } } }', {
-        id: userId,
-      })
-      return data.user.balance
+    async balanceOf(accountId: string): Promise<{ amount: string; sequence: number; cursor: string }> {
+      const { data } = await server.ask(
+        'query ($id: ID!) { account(id: $id) { balance { amount sequence cursor } } }',
+        {
+          id: accountId,
+        },
+      )
+      return data.account.balance
     },
   }
 }

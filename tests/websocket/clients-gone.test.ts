@@ -21,7 +21,7 @@ import { serverForTest } from '../support/server.ts'
 
 const { ledger, server } = useLedgerAndServer()
 
-test.each(['entryPosted(userId: "ID") { id }', 'transactionPosted { cursor }'])(
+test.each(['entryPosted(accountId: "ID") { id }', 'transactionPosted { cursor }'])(
   'a client that goes away while %s is being subscribed leaves no subscriber behind',
   async (field) => {
     const [account] = await makeAccounts(ledger, 1)
@@ -103,7 +103,7 @@ const connectionCount = (http: ReturnType<typeof createServer>) =>
 test('an operation that cannot be begun hurts itself alone, in a fragment too', async () => {
   const [account] = await makeAccounts(ledger, 1)
   const client = await openClient(server.socketEndpoint)
-  const field = `entryPosted(userId: "${account}")`
+  const field = `entryPosted(accountId: "${account}")`
   const documents = [
     `subscription { ...F } fragment F on Subscription { ${field} @skip(if: true) { id } }`,
     `subscription { ... on Subscription { ${field} @include(if: false) { id } } }`,

@@ -6,7 +6,7 @@ import { askWith, logIn, PASSWORD, usePerson } from '../support/sign-in.ts'
 
 /* Who a socket is: its token is in the payload of `connection_init` or in the handshake. */
 
-const WATCH = 'subscription ($id: ID!, $since: String) { entryPosted(userId: $id, since: $since) { sequence } }'
+const WATCH = 'subscription ($id: ID!, $since: String) { entryPosted(accountId: $id, since: $since) { sequence } }'
 const LOGOUT = 'mutation { logout { ... on LogoutSuccess { endedAt } } }'
 
 const server = useServer()

@@ -10,7 +10,7 @@ const server = useServer()
 
 const COUNT = '{ ledger { userCount } }'
 const WATCH =
-  'subscription Watch($userId: ID!, $since: String) { entryPosted(userId: $userId, since: $since) { sequence } }'
+  'subscription Watch($accountId: ID!, $since: String) { entryPosted(accountId: $accountId, since: $since) { sequence } }'
 
 async function createUser(on = server): Promise<{ id: string; cursor: string }> {
   const { data } = await on.ask(
@@ -23,10 +23,10 @@ async function createUser(on = server): Promise<{ id: string; cursor: string }> 
   return { id, cursor: balance.cursor }
 }
 
-async function deposit(userId: string, on = server): Promise<void> {
+async function deposit(accountId: string, on = server): Promise<void> {
   const { data } = await on.ask(
     'mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { replayed } } }',
-    { input: { idempotencyKey: randomUUID(), userId, amount: 1 } },
+    { input: { idempotencyKey: randomUUID(), accountId, amount: 1 } },
   )
   expect(data.deposit).toEqual({ replayed: false })
 }
@@ -65,7 +65,7 @@ describe('one bad operation hurts only itself, and is told why without what it s
     [
       'an amount that is none',
       {
-        query: `mutation { deposit(input: { idempotencyKey: "${secret}", userId: "${secret}", amount: "${secret}" }) { __typename } }`,
+        query: `mutation { deposit(input: { idempotencyKey: "${secret}", accountId: "${secret}", amount: "${secret}" }) { __typename } }`,
       },
       /must look like|must be a whole number/,
     ],
@@ -77,11 +77,11 @@ describe('one bad operation hurts only itself, and is told why without what it s
       },
       /^input\.email: .*input\.role: /,
     ],
-    ['a variable that is missing', { query: WATCH, variables: { since: secret } }, /^userId: is required/],
+    ['a variable that is missing', { query: WATCH, variables: { since: secret } }, /^accountId: is required/],
     [
       'a subscription with a variable of the wrong type',
-      { query: WATCH, variables: { userId: { rosebud: secret } } },
-      /^userId: /,
+      { query: WATCH, variables: { accountId: { rosebud: secret } } },
+      /^accountId: /,
     ],
     ['an unknown operation name', { query: `query A { ledger { userCount } }`, operationName: secret }, /operation/],
     [
@@ -92,7 +92,7 @@ describe('one bad operation hurts only itself, and is told why without what it s
     [
       'two fields in a subscription',
       {
-        query: `subscription { a: entryPosted(userId: "${secret}") { sequence } b: entryPosted(userId: "x") { sequence } }`,
+        query: `subscription { a: entryPosted(accountId: "${secret}") { sequence } b: entryPosted(accountId: "x") { sequence } }`,
       },
       /must select only one top level field/,
     ],
@@ -102,7 +102,7 @@ describe('one bad operation hurts only itself, and is told why without what it s
   test.each(operations)('%s', async (_name, operation, message) => {
     const { id, cursor } = await createUser()
     const client = await openClient(server.socketEndpoint)
-    client.subscribe('bystander', { query: WATCH, variables: { userId: id, since: cursor } })
+    client.subscribe('bystander', { query: WATCH, variables: { accountId: id, since: cursor } })
     const errors = await errorsOf(client, operation)
     expect(errors.map((error: Error) => error.message).join('; ')).toMatch(message)
     expect(JSON.stringify(errors)).not.toContain('rosebud')
@@ -159,7 +159,7 @@ describe('what breaks the protocol is closed with its own code', () => {
   test('4409: an id that is in use', async () => {
     const { id } = await createUser()
     const client = await openClient(server.socketEndpoint)
-    client.subscribe('watch', { query: WATCH, variables: { userId: id } })
+    client.subscribe('watch', { query: WATCH, variables: { accountId: id } })
     client.subscribe('watch', { query: COUNT })
     expect(await client.waitForClose()).toEqual({ code: 4409, reason: 'Subscriber for watch already exists' })
   })
@@ -179,7 +179,7 @@ describe('what breaks the protocol is closed with its own code', () => {
     client.subscribe('large', { query: COUNT.padEnd(63 * 1024) })
     expect(await client.waitForMessage()).toMatchObject({ type: 'next', id: 'large' })
     expect(await client.waitForMessage()).toMatchObject({ type: 'complete', id: 'large' })
-    client.subscribe('watch', { query: WATCH, variables: { userId: id, since: cursor } })
+    client.subscribe('watch', { query: WATCH, variables: { accountId: id, since: cursor } })
     client.subscribe('larger', { query: COUNT.padEnd(64 * 1024) })
     expect(await client.waitForClose()).toMatchObject({ code: 1009 })
     await deposit(id)
@@ -270,7 +270,7 @@ describe('when the server stops', () => {
     const { id } = await createUser()
     const clients = [await openClient(other.socketEndpoint), await openClient(other.socketEndpoint)]
     for (const client of clients) {
-      client.subscribe('watch', { query: WATCH, variables: { userId: id } })
+      client.subscribe('watch', { query: WATCH, variables: { accountId: id } })
       expect(await client.drain()).toEqual([])
     }
     await other.close()
@@ -312,7 +312,7 @@ describe('a fault of ours is masked', () => {
     const operations: Operation[] = [
       { query: 'query ($id: ID!) { user(id: $id) { email } }', variables: { id } },
       { query: 'mutation { createUser(input: { email: "new@example.com" }) { __typename } }' },
-      { query: WATCH, variables: { userId: id } },
+      { query: WATCH, variables: { accountId: id } },
     ]
     for (const operation of operations) {
       const errors = await errorsOf(client, operation)
@@ -336,8 +336,8 @@ describe('a fault of ours is masked', () => {
         {
           input: {
             idempotencyKey: randomUUID(),
-            sourceUserId: payer.id,
-            destinationUserId: payee.id,
+            sourceAccountId: payer.id,
+            destinationAccountId: payee.id,
             amount: 1,
           },
         },
@@ -346,10 +346,10 @@ describe('a fault of ours is masked', () => {
     }
     const client = await openClient(broken.socketEndpoint)
     client.subscribe('watch', {
-      query: `subscription ($userId: ID!, $since: String) {
-        entryPosted(userId: $userId, since: $since) { sequence transaction { source { email } } }
+      query: `subscription ($accountId: ID!, $since: String) {
+        entryPosted(accountId: $accountId, since: $since) { sequence transaction { source { email } } }
       }`,
-      variables: { userId: payee.id, since: payee.cursor },
+      variables: { accountId: payee.id, since: payee.cursor },
     })
     await deposit(payee.id, broken)
     expect(await client.waitForMessage()).toMatchObject({ payload: { data: { entryPosted: { sequence: 1 } } } })
@@ -375,7 +375,7 @@ describe('a fault of ours is masked', () => {
     const { id, cursor } = await createUser(broken)
     const client = await openClient(broken.socketEndpoint)
     await deposit(id, broken)
-    client.subscribe('watch', { query: WATCH, variables: { userId: id, since: cursor } })
+    client.subscribe('watch', { query: WATCH, variables: { accountId: id, since: cursor } })
     expect(await client.waitForMessage()).toMatchObject({ payload: { data: { entryPosted: { sequence: 1 } } } })
     const { rows } = await broken.database.pool.query<{ killed: boolean }>(
       `select pg_terminate_backend(pid) as killed from pg_stat_activity

@@ -11,7 +11,7 @@ const { server, subscriberCount, waitForSubscribers, createUser, deposit, balanc
 async function refusals(variables: Record<string, unknown>) {
   const ada = await createUser()
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('bystander', { query: WATCH, variables: { userId: ada } })
+  client.subscribe('bystander', { query: WATCH, variables: { accountId: ada } })
   await waitForSubscribers(1)
   client.subscribe('refused', { query: WATCH, variables })
   const answer = await client.waitForMessage()
@@ -31,8 +31,8 @@ async function refusals(variables: Record<string, unknown>) {
 }
 
 test('a text that is no cursor is refused', async () => {
-  const userId = await createUser()
-  const [error, ...others] = await refusals({ userId, since: 'rosebud' })
+  const accountId = await createUser()
+  const [error, ...others] = await refusals({ accountId, since: 'rosebud' })
   expect(others).toEqual([])
   expect(error).toMatchObject({
     message: 'since: is not a cursor of an account',
@@ -42,8 +42,8 @@ test('a text that is no cursor is refused', async () => {
 })
 
 test('the cursor of another account is refused', async () => {
-  const [userId, other] = [await createUser(), await createUser()]
-  const [error] = await refusals({ userId, since: (await balanceOf(other)).cursor })
+  const [accountId, other] = [await createUser(), await createUser()]
+  const [error] = await refusals({ accountId, since: (await balanceOf(other)).cursor })
   expect(error).toMatchObject({
     message: 'since: is a cursor of another account',
     extensions: { code: 'BAD_USER_INPUT' },
@@ -51,9 +51,9 @@ test('the cursor of another account is refused', async () => {
 })
 
 test('a cursor from the future is refused', async () => {
-  const userId = await createUser()
-  const since = changedEntryCursor((await balanceOf(userId)).cursor, { sequence: 1 })
-  const [error] = await refusals({ userId, since })
+  const accountId = await createUser()
+  const since = changedEntryCursor((await balanceOf(accountId)).cursor, { sequence: 1 })
+  const [error] = await refusals({ accountId, since })
   expect(error).toMatchObject({
     message: 'since: is a position the account has not reached',
     extensions: { code: 'BAD_USER_INPUT' },
@@ -61,24 +61,24 @@ test('a cursor from the future is refused', async () => {
 })
 
 test('a cursor from before a restore is refused', async () => {
-  const userId = await createUser()
-  const since = changedEntryCursor((await balanceOf(userId)).cursor, { era: randomUUID() })
-  const [error] = await refusals({ userId, since })
+  const accountId = await createUser()
+  const since = changedEntryCursor((await balanceOf(accountId)).cursor, { era: randomUUID() })
+  const [error] = await refusals({ accountId, since })
   expect(error).toMatchObject({ extensions: { code: 'CURSOR_EXPIRED' } })
 })
 
 test('a user who is not there is refused', async () => {
-  const userId = `user_${randomUUID()}`
-  const [error] = await refusals({ userId })
+  const accountId = `user_${randomUUID()}`
+  const [error] = await refusals({ accountId })
   expect(error).toMatchObject({
     message: 'There is no such user. Check the id.',
-    extensions: { code: 'USER_NOT_FOUND' },
+    extensions: { code: 'ACCOUNT_NOT_FOUND' },
   })
-  expect(JSON.stringify(error)).not.toContain(userId)
+  expect(JSON.stringify(error)).not.toContain(accountId)
 })
 
 test('an id that is none is refused', async () => {
-  const [error] = await refusals({ userId: 'rosebud' })
-  expect(error).toMatchObject({ extensions: { code: 'BAD_USER_INPUT', fields: [{ path: 'userId' }] } })
+  const [error] = await refusals({ accountId: 'rosebud' })
+  expect(error).toMatchObject({ extensions: { code: 'BAD_USER_INPUT', fields: [{ path: 'accountId' }] } })
   expect(JSON.stringify(error)).not.toContain('rosebud')
 })

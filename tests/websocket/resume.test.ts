@@ -24,8 +24,8 @@ const ENTRIES = 1_000
 const CUTS = 50
 const RESTARTS = 8
 
-const WATCH_ENTRIES = `subscription ($userId: ID!, $since: String) {
-  event: entryPosted(userId: $userId, since: $since) { cursor sequence balanceAfter } }`
+const WATCH_ENTRIES = `subscription ($accountId: ID!, $since: String) {
+  event: entryPosted(accountId: $accountId, since: $since) { cursor sequence balanceAfter } }`
 const WATCH_LEDGER =
   'subscription ($since: String) { event: transactionPosted(since: $since) { cursor transaction { id } } }'
 
@@ -39,7 +39,7 @@ async function createUser(): Promise<{ id: string; cursor: string }> {
 
 /** Posts so many deposits through both servers, in bulk, one after another; `pace` may hold it up, by how many there are. */
 async function postEntries(
-  userId: string,
+  accountId: string,
   count: number,
   pace: (posted: number) => Promise<unknown> = async () => {},
 ): Promise<void> {
@@ -48,7 +48,7 @@ async function postEntries(
   for (let posted = 0; posted < count; posted += 10) {
     await pace(posted)
     const transactions = Array.from({ length: 10 }, () => ({
-      deposit: { idempotencyKey: randomUUID(), userId, amount: 1 },
+      deposit: { idempotencyKey: randomUUID(), accountId, amount: 1 },
     }))
     // A server may be away just now: sent again with the same keys.
     for (let at = posted / 10; ; at++) {
@@ -125,7 +125,7 @@ test('an account is seen as 1 … n, and the ledger as all of it, by subscribers
   const { id, cursor } = await createUser()
   const { data } = await (servers[0] as TestServer).ask('{ ledger { cursor } }')
   const reading = Promise.all([
-    collect(WATCH_ENTRIES, { userId: id }, cursor, ENTRIES),
+    collect(WATCH_ENTRIES, { accountId: id }, cursor, ENTRIES),
     collect(WATCH_LEDGER, {}, data.ledger.cursor, ENTRIES),
   ])
   // The servers go away all the time while it is posted, and subscribers follow: neither is done before the other.
@@ -162,7 +162,7 @@ test('a subscriber resumes through another process when its own is killed', asyn
   let since = cursor
   for (const [at, { run, endpoint }] of processes.entries()) {
     const client = await openClient(endpoint)
-    client.subscribe('watch', { query: WATCH_ENTRIES, variables: { userId: id, since } })
+    client.subscribe('watch', { query: WATCH_ENTRIES, variables: { accountId: id, since } })
     await postEntries(id, 30)
     while (sequences.length < 30 * (at + 1) - 5) {
       const { payload } = await client.waitForMessage()
@@ -173,7 +173,7 @@ test('a subscriber resumes through another process when its own is killed', asyn
     await client.waitForClose()
   }
   const client = await openClient((servers[0] as TestServer).socketEndpoint)
-  client.subscribe('watch', { query: WATCH_ENTRIES, variables: { userId: id, since } })
+  client.subscribe('watch', { query: WATCH_ENTRIES, variables: { accountId: id, since } })
   while (sequences.length < 60) sequences.push((await client.waitForMessage()).payload.data.event.sequence)
   expect(sequences).toEqual(Array.from({ length: 60 }, (_, index) => index + 1))
   onTestFinished(() => client.webSocket.terminate())

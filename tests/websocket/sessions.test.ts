@@ -8,7 +8,7 @@ import { askWith, logIn, lookInside, makePerson, PASSWORD, tryLogin, usePerson }
 
 /* Whoever stays, on a socket or an event stream, stays for as long as they may. */
 
-const WATCH = 'subscription ($id: ID!, $since: String) { entryPosted(userId: $id, since: $since) { sequence } }'
+const WATCH = 'subscription ($id: ID!, $since: String) { entryPosted(accountId: $id, since: $since) { sequence } }'
 const WATCH_ALL = 'subscription { transactionPosted { cursor } }'
 const LOGOUT = 'mutation { logout { ... on LogoutSuccess { endedAt } } }'
 

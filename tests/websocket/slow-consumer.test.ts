@@ -22,19 +22,19 @@ const FAT = Array.from(
   { length: 40 },
   (_, at) => `f${at}: transaction { id kind amount createdAt destination { id } }`,
 ).join(' ')
-const watch = (fields = '') => `subscription ($userId: ID!, $since: String) {
-  entryPosted(userId: $userId, since: $since) { cursor sequence ${fields} } }`
+const watch = (fields = '') => `subscription ($accountId: ID!, $since: String) {
+  entryPosted(accountId: $accountId, since: $since) { cursor sequence ${fields} } }`
 
-async function cursorOf(userId: string): Promise<string> {
-  const { data } = await server.ask(`{ user(id: "${userId}") { balance { cursor } } }`)
-  return data.user.balance.cursor
+async function cursorOf(accountId: string): Promise<string> {
+  const { data } = await server.ask(`{ account(id: "${accountId}") { balance { cursor } } }`)
+  return data.account.balance.cursor
 }
 
-async function postEntries(userId: string, count: number): Promise<void> {
+async function postEntries(accountId: string, count: number): Promise<void> {
   const query = `mutation ($input: PostTransactionsInput!) { postTransactions(input: $input) { __typename } }`
   for (let posted = 0; posted < count; posted += 100) {
     const transactions = Array.from({ length: 100 }, () => ({
-      deposit: { idempotencyKey: randomUUID(), userId, amount: 1 },
+      deposit: { idempotencyKey: randomUUID(), accountId, amount: 1 },
     }))
     const { data } = await server.ask(query, { input: { atomic: true, transactions } })
     expect(data.postTransactions.__typename).toBe('PostTransactionsSuccess')
@@ -53,8 +53,8 @@ test('a stalled client is dropped while 5,000 entries flow: it may resume, and t
   const stalled = await openClient(server.socketEndpoint)
   const reading = await openClient(server.socketEndpoint)
   const since = await cursorOf(account)
-  stalled.subscribe('watch', { query: watch(FAT), variables: { userId: account, since } })
-  reading.subscribe('watch', { query: watch(), variables: { userId: account, since } })
+  stalled.subscribe('watch', { query: watch(FAT), variables: { accountId: account, since } })
+  reading.subscribe('watch', { query: watch(), variables: { accountId: account, since } })
   await Promise.all([stalled.drain(), reading.drain()])
   const { _socket: socket } = stalled.webSocket as unknown as { _socket: Socket }
   socket.pause()
@@ -79,7 +79,7 @@ test('a stalled client is dropped while 5,000 entries flow: it may resume, and t
       expect(await stalled.waitForMessage()).toEqual({ type: 'complete', id: 'watch' })
       // It was dropped long before the end, and goes on exactly where it was.
       expect(last).toBeLessThan(4_000)
-      stalled.subscribe('again', { query: watch(), variables: { userId: account, since: cursor } })
+      stalled.subscribe('again', { query: watch(), variables: { accountId: account, since: cursor } })
       break
     }
     expect(payload.data.entryPosted.sequence).toBe(last + 1)
@@ -96,7 +96,7 @@ test('a client that has a long backlog to read, and reads it slowly, is not drop
   const since = await cursorOf(account)
   await postEntries(account, 3_000)
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('watch', { query: watch(), variables: { userId: account, since } })
+  client.subscribe('watch', { query: watch(), variables: { accountId: account, since } })
   const { _socket: socket } = client.webSocket as unknown as { _socket: Socket }
   for (let sequence = 1; sequence <= 3_000; sequence++) {
     expect((await client.waitForMessage()).payload.data.entryPosted.sequence).toBe(sequence)
@@ -112,7 +112,7 @@ test('one socket has so many operations at once, and one too many hurts only its
   const [account] = await makeAccounts(ledger, 1)
   const narrow = await serverForTest({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
   const client = await openClient(narrow.socketEndpoint)
-  const variables = { userId: account, since: await cursorOf(account) }
+  const variables = { accountId: account, since: await cursorOf(account) }
   for (const id of ['a', 'b', 'c', 'd']) client.subscribe(id, { query: watch(), variables })
   expect(await client.waitForMessage()).toMatchObject({
     type: 'error',
@@ -123,7 +123,7 @@ test('one socket has so many operations at once, and one too many hurts only its
   client.subscribe('e', { query: watch(), variables })
   await client.drain()
   await narrow.ask(
-    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${account}", amount: 1 }) { __typename } }`,
+    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${account}", amount: 1 }) { __typename } }`,
   )
   const told = [await client.waitForMessage(), await client.waitForMessage(), await client.waitForMessage()]
   expect(told.map(({ id }) => id).sort()).toEqual(['a', 'c', 'e'])
@@ -176,7 +176,7 @@ test('a peer that is gone without a word is let go after two pings, and its subs
   say({ type: 'connection_init' })
   // Until it is acknowledged, whoever subscribes is closed.
   await once(peer, 'data')
-  say({ type: 'subscribe', id: 'watch', payload: { query: watch(), variables: { userId: account } } })
+  say({ type: 'subscribe', id: 'watch', payload: { query: watch(), variables: { accountId: account } } })
   await vi.waitFor(() => expect(ledger.feed.subscriberCount).toBe(1))
   peer.on('data', () => {})
   const closed = once(peer, 'close')

@@ -21,7 +21,7 @@ const numbersFrom = (first: number, last: number) =>
 test('a deposit and a transfer arrive in order, as the entries that their callers were given', async () => {
   const [ada, grace] = [await createUser(), await createUser()]
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('watch', { query: WATCH, variables: { userId: ada, since: (await balanceOf(ada)).cursor } })
+  client.subscribe('watch', { query: WATCH, variables: { accountId: ada, since: (await balanceOf(ada)).cursor } })
   const deposited = await deposit(ada, 500)
   expect(await entryOn(client)).toEqual(deposited)
   const sent = await transfer(ada, grace, 120)
@@ -38,7 +38,7 @@ test('each side of a transfer is told of its own entry, and nobody of a stranger
   const [ada, grace, linus] = [await createUser(), await createUser(), await createUser()]
   await deposit(ada, 500)
   const client = await openClient(server.socketEndpoint)
-  for (const userId of [ada, grace, linus]) client.subscribe(userId, { query: WATCH, variables: { userId } })
+  for (const accountId of [ada, grace, linus]) client.subscribe(accountId, { query: WATCH, variables: { accountId } })
   await waitForSubscribers(3)
   await transfer(ada, grace, 120)
   const messages = [await client.waitForMessage(), await client.waitForMessage()]
@@ -54,7 +54,7 @@ test('each side of a transfer is told of its own entry, and nobody of a stranger
 test('over server-sent events the same entries arrive', async () => {
   const [ada, grace] = [await createUser(), await createUser()]
   const first = await deposit(ada, 500)
-  const stream = await openStream(server.endpoint, { query: WATCH, variables: { userId: ada, since: first.cursor } })
+  const stream = await openStream(server.endpoint, { query: WATCH, variables: { accountId: ada, since: first.cursor } })
   expect(stream.response.headers.get('content-type')).toMatch(/^text\/event-stream/)
   const sent = await transfer(ada, grace, 120)
   expect(await stream.waitForEvent()).toEqual({ event: 'next', data: { data: { entryPosted: sent } } })
@@ -66,9 +66,9 @@ test('a subscription without `since` begins with the next entry', async () => {
   const ada = await createUser()
   for (const amount of [1, 2, 3]) await deposit(ada, amount)
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('watch', { query: WATCH, variables: { userId: ada } })
+  client.subscribe('watch', { query: WATCH, variables: { accountId: ada } })
   await waitForSubscribers(1)
-  const stream = await openStream(server.endpoint, { query: WATCH, variables: { userId: ada } })
+  const stream = await openStream(server.endpoint, { query: WATCH, variables: { accountId: ada } })
   const next = await deposit(ada, 4)
   expect(await entryOn(client)).toEqual(next)
   expect((await stream.waitForEvent()).data?.data.entryPosted).toEqual(next)
@@ -82,7 +82,7 @@ test('the cursor of an empty account begins with its very first entry', async ()
   await deposit(ada, 1)
   await deposit(ada, 2)
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('watch', { query: WATCH, variables: { userId: ada, since: cursor } })
+  client.subscribe('watch', { query: WATCH, variables: { accountId: ada, since: cursor } })
   expect(await sequencesOn(client, 2)).toEqual([1, 2])
 })
 
@@ -91,7 +91,7 @@ test('a backlog longer than one read comes whole, and then what is new', async (
   const { cursor } = await balanceOf(ada)
   await Promise.all(Array.from({ length: 230 }, () => deposit(ada, 1)))
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('watch', { query: WATCH, variables: { userId: ada, since: cursor } })
+  client.subscribe('watch', { query: WATCH, variables: { accountId: ada, since: cursor } })
   expect(await sequencesOn(client, 230)).toEqual(numbersFrom(1, 230))
   await deposit(ada, 1)
   expect(await entryOn(client)).toMatchObject({ sequence: 231, balanceAfter: '231' })
@@ -119,7 +119,7 @@ test('subscribers who come while 300 postings go on miss none and see none twice
     await vi.waitFor(() => expect(posted).toBeGreaterThanOrEqual(moment), { interval: 1 })
     const { sequence, cursor } = moment % 80 === 0 ? await balanceOf(ada) : empty
     const client = await openClient(server.socketEndpoint)
-    client.subscribe('watch', { query: WATCH, variables: { userId: ada, since: cursor } })
+    client.subscribe('watch', { query: WATCH, variables: { accountId: ada, since: cursor } })
     watchers.push({ since: sequence, client })
   }
   const seen = await Promise.all(watchers.map(({ client }) => sequencesOn(client, 300)))
@@ -135,7 +135,7 @@ test('a client that is cut again and again resumes from its last cursor without 
   const seen: number[] = []
   while (seen.length < 120) {
     const client = await openClient(server.socketEndpoint)
-    client.subscribe('watch', { query: WATCH, variables: { userId: ada, since: cursor } })
+    client.subscribe('watch', { query: WATCH, variables: { accountId: ada, since: cursor } })
     for (let taken = 0; taken < 17 && seen.length < 120; taken++) {
       const entry = await entryOn(client)
       seen.push(entry.sequence)
@@ -152,14 +152,14 @@ test('an entry posted through another server on the same database arrives', asyn
   try {
     const ada = await createUser()
     const client = await openClient(server.socketEndpoint)
-    client.subscribe('watch', { query: WATCH, variables: { userId: ada } })
+    client.subscribe('watch', { query: WATCH, variables: { accountId: ada } })
     await waitForSubscribers(1)
     const posted = await deposit(ada, 42, other)
     expect(await entryOn(client)).toEqual(posted)
 
     // And a cursor from one server resumes on the other.
     const elsewhere = await openClient(other.socketEndpoint)
-    elsewhere.subscribe('watch', { query: WATCH, variables: { userId: ada, since: posted.cursor } })
+    elsewhere.subscribe('watch', { query: WATCH, variables: { accountId: ada, since: posted.cursor } })
     const next = await deposit(ada, 43)
     expect(await entryOn(elsewhere)).toEqual(next)
   } finally {
@@ -171,7 +171,7 @@ test('each event is read afresh: a payer who has a new address is told by it', a
   const [ada, grace] = [await createUser(), await createUser()]
   await deposit(grace, 100)
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('watch', { query: WATCH, variables: { userId: ada, since: (await balanceOf(ada)).cursor } })
+  client.subscribe('watch', { query: WATCH, variables: { accountId: ada, since: (await balanceOf(ada)).cursor } })
   await transfer(grace, ada, 1)
   const before = await entryOn(client)
   const email = `${randomUUID()}@example.com`
@@ -186,8 +186,8 @@ test('each event is read afresh: a payer who has a new address is told by it', a
 test('subscribers of one account are told what each of them asked for, whatever the others ask', async () => {
   const ada = await createUser()
   await deposit(ada, 5)
-  const query = `subscription ($userId: ID!, $since: String, $withAmount: Boolean!, $asOf: DateTime) {
-    entryPosted(userId: $userId, since: $since) {
+  const query = `subscription ($accountId: ID!, $since: String, $withAmount: Boolean!, $asOf: DateTime) {
+    entryPosted(accountId: $accountId, since: $since) {
       sequence @include(if: $withAmount)
       ...Money
     } }
@@ -203,7 +203,7 @@ test('subscribers of one account are told what each of them asked for, whatever 
   ]
   const client = await openClient(server.socketEndpoint)
   for (const [index, variables] of asked.entries())
-    client.subscribe(String(index), { query, variables: { userId: ada, ...variables } })
+    client.subscribe(String(index), { query, variables: { accountId: ada, ...variables } })
   await waitForSubscribers(asked.length)
   for (const amount of ['6', '7']) {
     await deposit(ada, 1)
@@ -232,7 +232,7 @@ test('queries and mutations work over the socket as well', async () => {
   const client = await openClient(server.socketEndpoint)
   client.subscribe('pay', {
     query: `mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { replayed entry { ${ENTRY} } } } }`,
-    variables: { input: { idempotencyKey: randomUUID(), userId: ada, amount: '9007199254740993' } },
+    variables: { input: { idempotencyKey: randomUUID(), accountId: ada, amount: '9007199254740993' } },
   })
   const paid = await client.waitForMessage()
   expect(paid).toMatchObject({
@@ -243,14 +243,14 @@ test('queries and mutations work over the socket as well', async () => {
   expect(await client.waitForMessage()).toEqual({ type: 'complete', id: 'pay' })
 
   client.subscribe('ask', {
-    query: 'query Other { ledger { userCount } } query Balance($id: ID!) { user(id: $id) { balance { amount } } }',
+    query: 'query Other { ledger { userCount } } query Balance($id: ID!) { account(id: $id) { balance { amount } } }',
     operationName: 'Balance',
     variables: { id: ada },
   })
   expect(await client.waitForMessage()).toEqual({
     type: 'next',
     id: 'ask',
-    payload: { data: { user: { balance: { amount: '9007199254740993' } } } },
+    payload: { data: { account: { balance: { amount: '9007199254740993' } } } },
   })
   expect(await client.waitForMessage()).toEqual({ type: 'complete', id: 'ask' })
 })

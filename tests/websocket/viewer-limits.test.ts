@@ -6,7 +6,7 @@ import { askWith, logIn, lookInside, usePerson } from '../support/sign-in.ts'
 
 /* A viewer has so many sockets and subscriptions at once, and none for ever. */
 
-const WATCH = 'subscription ($id: ID!, $since: String) { entryPosted(userId: $id, since: $since) { sequence } }'
+const WATCH = 'subscription ($id: ID!, $since: String) { entryPosted(accountId: $id, since: $since) { sequence } }'
 const LOGOUT = 'mutation { logout { ... on LogoutSuccess { endedAt } } }'
 
 const inside = lookInside()
@@ -132,7 +132,7 @@ describe('a subscription is counted no more', () => {
       ['a cursor', { ...variables(), since: 'rosebud' }],
     ] as const) {
       client.subscribe(id, { query: WATCH, variables: extra })
-      expect(JSON.stringify(await client.waitForMessage())).toMatch(/USER_NOT_FOUND|BAD_USER_INPUT|cursor/)
+      expect(JSON.stringify(await client.waitForMessage())).toMatch(/ACCOUNT_NOT_FOUND|BAD_USER_INPUT|cursor/)
       await client.drain()
       const stream = await openStream(server.endpoint, { query: WATCH, variables: extra }, token)
       const { left } = await stream.waitForEnd()
