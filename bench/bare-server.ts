@@ -18,8 +18,8 @@ import pg from 'pg'
  */
 
 const schema = buildSchema(`
-  type Query { user(id: ID!): User }
-  type User { balance: Balance }
+  type Query { account(id: ID!): Account }
+  type Account { balance: Balance }
   type Balance { amount: String! }
   type Mutation { transfer(input: TransferInput!): TransferResult }
   input TransferInput { idempotencyKey: ID!  sourceAccountId: ID!  destinationAccountId: ID!  amount: String! }
@@ -128,7 +128,7 @@ async function transfer(input: TransferInput): Promise<{ id: string } | { code: 
 }
 
 const root = {
-  user: ({ id }: { id: string }) => ({
+  account: ({ id }: { id: string }) => ({
     async balance() {
       const { rows } = await pool.query({ ...BALANCE, values: [id.slice('account_'.length)] })
       return { amount: rows[0].balance }

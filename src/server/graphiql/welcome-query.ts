@@ -5,22 +5,37 @@
 export const WELCOME_QUERY = `# Welcome to Thesaurum, a ledger.
 # Ctrl-Enter runs the operation at the cursor.
 
-# Ada's main account: what it holds, and its
-# last entries, each with the balance after it.
+# Ada's main account: what it holds, and its last
+# entries, each with the balance after it.
 query Account {
   user(email: "ada@example.com") {
     account {
       id
-      balance { amount formatted asOf }
+      balance { formatted asOf }
       transactions(first: 5) {
         edges {
           sequence
-          change
+          formatted
           balanceAfter
           createdAt
+          node { kind }
           counterparty { owner { email } }
-          transaction { kind }
         }
+      }
+    }
+  }
+}
+
+# All accounts: the house has one for fees, and
+# Ada has a second one, in another currency.
+query Accounts {
+  accounts(first: 10) {
+    edges {
+      node {
+        name
+        owner { email }
+        currency { code scale }
+        balance { amount formatted }
       }
     }
   }
@@ -47,8 +62,8 @@ query Months {
   }
 }
 
-# The other two take its id from the pane
-# Variables below: { "id": "account_…" }
+# The other two take the account's id from the
+# pane Variables below: { "id": "account_…" }
 
 # Every new entry of the account, as it comes.
 # Let it run, and deposit in another window.
@@ -60,7 +75,7 @@ subscription Watch($id: ID!) {
   }
 }
 
-# 250 cents. The key is any UUID that you make:
+# 2.50 dollars. The key is any UUID that you make:
 # sent twice with one key, money moves once.
 mutation Deposit($id: ID!) {
   deposit(input: {
