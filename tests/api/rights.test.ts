@@ -10,10 +10,18 @@ import { type Answer, openTestServer, type TestServer } from '../support/server.
 describe('rights, of which the last test changes what is on record', { shuffle: false }, async () => {
   /*
    * The table of rights in docs/security.md, field by field, as a stranger, as a user about what is theirs and what is others',
-   * and as an operator. Ada has paid Grace; Mallory has nothing to do with either.
+   * and as an operator. Ada has paid Grace; Mallory has nothing to do with either. A service
+   * acts for Ada's account.
    */
 
-  const WORLD = { ada: {} as Person, grace: {} as Person, mallory: {} as Person, operator: {} as Person }
+  const WORLD = {
+    ada: {} as Person,
+    grace: {} as Person,
+    mallory: {} as Person,
+    operator: {} as Person,
+    /** A token for the main account of Ada. */
+    service: {} as Person,
+  }
   let server: TestServer
   /** What is Ada's: ids, and the words of her privacy, which are nowhere else. */
   const things = {
@@ -25,6 +33,8 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     attempt: '',
     cursor: '',
     forgetful: '',
+    account: '',
+    privateName: 'Ada in private',
   }
 
   beforeAll(async () => {
@@ -35,22 +45,33 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     things.depositKey = randomUUID()
     things.transferKey = randomUUID()
     const deposit = await answerOf(
-      `mutation { deposit(input: { idempotencyKey: "${things.depositKey}", userId: "${ada.id}", amount: 98765432 }) {
+      `mutation { deposit(input: { idempotencyKey: "${things.depositKey}", accountId: "${ada.id}", amount: 98765432 }) {
       ... on DepositSuccess { transaction { id } entry { id cursor } } } }`,
     )
     const transfer = await answerOf(
-      `mutation { transfer(input: { idempotencyKey: "${things.transferKey}", sourceUserId: "${ada.id}", destinationUserId: "${grace.id}", amount: 1111 }) {
+      `mutation { transfer(input: { idempotencyKey: "${things.transferKey}", sourceAccountId: "${ada.id}", destinationAccountId: "${grace.id}", amount: 1111 }) {
       ... on TransferSuccess { transaction { id } } } }`,
       ada,
     )
     await answerOf(
-      `mutation { transfer(input: { idempotencyKey: "${randomUUID()}", sourceUserId: "${ada.id}", destinationUserId: "${mallory.id}", amount: 999999999 }) {
+      `mutation { transfer(input: { idempotencyKey: "${randomUUID()}", sourceAccountId: "${ada.id}", destinationAccountId: "${mallory.id}", amount: 999999999 }) {
       ... on Error { code } } }`,
       ada,
     )
     await server.ask(
-      `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${grace.id}", amount: 5 }) { __typename } }`,
+      `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${grace.id}", amount: 5 }) { __typename } }`,
     )
+    things.account = ada.id.replace('user', 'account')
+    await answerOf(
+      `mutation { updateAccount(input: { accountId: "${ada.id}", name: "${things.privateName}", publicName: "Ada" }) { __typename } }`,
+      ada,
+    )
+    const service = await answerOf(
+      `mutation { createApiToken(input: { name: "a", role: USER, accountIds: ["${things.account}"] }) {
+      ... on CreateApiTokenSuccess { token } } }`,
+    )
+    const authorization = `Bearer ${service.data.createApiToken.token}`
+    WORLD.service = { id: '', email: '', authorization: { authorization } }
     const { rows } = await untilRecorded()
     Object.assign(things, {
       deposit: deposit.data.deposit.transaction.id,
@@ -79,7 +100,10 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     'Query.viewer': () => '{ answer: viewer { id } }',
     'Query.user': () => `{ answer: user(id: "${WORLD.ada.id}") { id } }`,
     'Query.users': () => '{ answer: users { edges { node { id } } } }',
-    'Query.balances': () => `{ answer: balances(userIds: ["${WORLD.ada.id}"]) { amount } }`,
+    'Query.account': () => `{ answer: account(id: "${things.account}") { id } }`,
+    'Query.accounts': () => `{ answer: accounts(filter: { ownerId: "${WORLD.ada.id}" }) { edges { node { id } } } }`,
+    'Query.currencies': () => '{ answer: currencies { code } }',
+    'Query.balances': () => `{ answer: balances(accountIds: ["${things.account}"]) { amount } }`,
     'Query.transaction': () => `{ answer: transaction(id: "${things.deposit}") { id } }`,
     'Query.transactions': () => '{ answer: transactions { edges { node { id } } } }',
     'Query.failedTransactions': () => '{ answer: failedTransactions { edges { node { id } } } }',
@@ -87,7 +111,7 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     'Query.apiTokens': () => '{ answer: apiTokens { id } }',
     'Query.node': () => `{ answer: node(id: "${things.entry}") { id } }`,
     'Query.nodes': () =>
-      `{ answer: nodes(ids: ["${WORLD.ada.id}", "${things.deposit}", "${things.entry}", "${things.attempt}"]) { id } }`,
+      `{ answer: nodes(ids: ["${WORLD.ada.id}", "${things.account}", "${things.deposit}", "${things.entry}", "${things.attempt}"]) { id } }`,
     'Mutation.login': () =>
       'mutation { answer: login(input: { email: "nobody@private.example", password: "wrong horse" }) { __typename } }',
     'Mutation.logout': () => 'mutation { answer: logout { ... on LogoutSuccess { endedAt } } }',
@@ -99,27 +123,45 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
       `mutation { answer: setPassword(input: { userId: "${things.forgetful}", password: "correct horse" }) { __typename } }`,
     'Mutation.changePassword': () =>
       'mutation { answer: changePassword(input: { currentPassword: "wrong horse", newPassword: "correct horse" }) { __typename } }',
+    'Mutation.createAccount': () =>
+      `mutation { answer: createAccount(input: { idempotencyKey: "${randomUUID()}", ownerId: "${WORLD.mallory.id}" }) { __typename } }`,
+    'Mutation.updateAccount': () =>
+      `mutation { answer: updateAccount(input: { accountId: "${things.account}", name: "${things.privateName}" }) { __typename } }`,
+    'Mutation.setAccountStatus': () =>
+      `mutation { answer: setAccountStatus(input: { accountId: "${things.account}", status: OPEN }) { __typename } }`,
+    'Mutation.createCurrency': () =>
+      'mutation { answer: createCurrency(input: { code: "USD", scale: 2 }) { __typename } }',
     'Mutation.deposit': () =>
-      `mutation { answer: deposit(input: { idempotencyKey: "${things.depositKey}", userId: "${WORLD.ada.id}", amount: 98765432 }) { __typename } }`,
+      `mutation { answer: deposit(input: { idempotencyKey: "${things.depositKey}", accountId: "${WORLD.ada.id}", amount: 98765432 }) { __typename } }`,
     'Mutation.transfer': () =>
-      `mutation { answer: transfer(input: { idempotencyKey: "${things.transferKey}", sourceUserId: "${WORLD.ada.id}", destinationUserId: "${WORLD.grace.id}", amount: 1111 }) { __typename } }`,
+      `mutation { answer: transfer(input: { idempotencyKey: "${things.transferKey}", sourceAccountId: "${WORLD.ada.id}", destinationAccountId: "${WORLD.grace.id}", amount: 1111 }) { __typename } }`,
     'Mutation.postTransactions': () =>
-      `mutation { answer: postTransactions(input: { atomic: false, transactions: [{ transfer: { idempotencyKey: "${things.transferKey}", sourceUserId: "${WORLD.ada.id}", destinationUserId: "${WORLD.grace.id}", amount: 1111 } }] }) {
+      `mutation { answer: postTransactions(input: { atomic: false, transactions: [{ transfer: { idempotencyKey: "${things.transferKey}", sourceAccountId: "${WORLD.ada.id}", destinationAccountId: "${WORLD.grace.id}", amount: 1111 } }] }) {
       __typename ... on PostTransactionsSuccess { results { __typename } } } }`,
     'Mutation.addressFailedTransaction': () =>
       `mutation { answer: addressFailedTransaction(input: { id: "${things.attempt}" }) { __typename } }`,
     'Mutation.createApiToken': () =>
-      `mutation { answer: createApiToken(input: { name: "a", role: USER, accountIds: ["${WORLD.ada.id}"] }) { __typename } }`,
+      `mutation { answer: createApiToken(input: { name: "a", role: USER, accountIds: ["${things.account}"] }) { __typename } }`,
     'Mutation.revokeApiToken': () =>
       `mutation { answer: revokeApiToken(input: { id: "token_${randomUUID()}" }) { __typename } }`,
     'Subscription.entryPosted': () =>
-      `subscription { answer: entryPosted(userId: "${WORLD.ada.id}", since: "${things.cursor}") { sequence } }`,
+      `subscription { answer: entryPosted(accountId: "${WORLD.ada.id}", since: "${things.cursor}") { sequence } }`,
     'Subscription.transactionPosted': () => 'subscription { answer: transactionPosted { cursor } }',
     ...Object.fromEntries(
-      ['id', 'email', 'role', 'createdAt', 'updatedAt', 'balance { amount }', 'transactions { totalCount }']
+      ['id', 'email', 'role', 'createdAt', 'updatedAt', 'account { id }', 'accounts { edges { node { id } } }'].map(
+        (field) => [
+          `User.${/^\w+/.exec(field)}`,
+          // As the owner of an account.
+          () => `{ account(id: "${things.account}") { owner { answer: ${field} } } }`,
+        ],
+      ),
+    ),
+    ...Object.fromEntries(
+      ['id', 'currency { code }', 'owner { id }', 'name', 'publicName', 'status', 'createdAt', 'updatedAt']
+        .concat('balance { amount }', 'transactions { totalCount }')
         .concat('balanceHistory(from: "2024-01-01T00:00:00Z", to: "2999-01-01T00:00:00Z", bucket: MONTH) { closing }')
         .map((field) => [
-          `User.${/^\w+/.exec(field)}`,
+          `Account.${/^\w+/.exec(field)}`,
           // As the other side of a transaction that both may see.
           () => `{ transaction(id: "${things.transfer}") { source { answer: ${field} } } }`,
         ]),
@@ -152,7 +194,7 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
       // The feed of the whole ledger tells of something new: Mallory is given a cent.
       if (field.endsWith('transactionPosted'))
         await answerOf(
-          `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${WORLD.mallory.id}", amount: 1 }) { __typename } }`,
+          `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${WORLD.mallory.id}", amount: 1 }) { __typename } }`,
         )
       answer = (await stream.waitForEvent()).data as Answer
       stream.abort()
@@ -166,13 +208,15 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     if (code !== undefined) return `\`${code}\``
     const told =
       answer.data.answer === undefined
-        ? (answer.data.transaction?.source?.answer ?? answer.data.transaction?.answer)
+        ? (answer.data.account?.owner?.answer ??
+          answer.data.transaction?.source?.answer ??
+          answer.data.transaction?.answer)
         : answer.data.answer
     if (told === null || told === undefined) return 'null'
     if (Array.isArray(told)) return told.length > 0 && told.every((item) => item === null) ? 'null' : 'yes'
     if (told.edges?.length === 0) return 'left out'
     const typename = told.results?.[0]?.__typename ?? told.__typename
-    return typename === 'UserNotFoundError' ? '`UserNotFoundError`' : 'yes'
+    return typename === 'AccountNotFoundError' ? '`AccountNotFoundError`' : 'yes'
   }
 
   describe.each(TABLE)('$field', ({ field, stranger, own, others, operator }) => {
@@ -189,13 +233,10 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
 
     test('for another user', async () => {
       if (others === '') return expect(['Query.viewer', 'Mutation.logout', 'Mutation.changePassword']).toContain(field)
-      // Of Ada's own transactions, that of her and Grace is both theirs.
-      expect(
-        await outcomeOf(
-          field,
-          field.startsWith('User.') || field.startsWith('Transaction.') ? WORLD.grace : WORLD.mallory,
-        ),
-      ).toBe(others)
+      const { grace, mallory, service } = WORLD
+      // Of Ada's own transactions, that of her and Grace is both theirs. Only a service sees whose its accounts are.
+      const byType: Record<string, Person> = { User: service, Account: grace, Transaction: grace }
+      expect(await outcomeOf(field, byType[field.split('.')[0] as string] ?? mallory)).toBe(others)
     })
 
     test('for an operator', async () => {
@@ -206,7 +247,7 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
 
   test('a deposit among several postings is for operators, and takes the others with it', async () => {
     const { ada } = WORLD
-    const query = `mutation { answer: postTransactions(input: { atomic: false, transactions: [{ deposit: { idempotencyKey: "${randomUUID()}", userId: "${ada.id}", amount: 1 } }] }) { __typename } }`
+    const query = `mutation { answer: postTransactions(input: { atomic: false, transactions: [{ deposit: { idempotencyKey: "${randomUUID()}", accountId: "${ada.id}", amount: 1 } }] }) { __typename } }`
     expect((await answerOf(query, ada)).errors?.[0]?.extensions.code).toBe('FORBIDDEN')
   })
 
@@ -218,14 +259,33 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
       theirs: () => string,
       none: string,
     ])[] = [
-      ['user', (id) => `{ user(id: "${id}") { id email balance { amount } } }`, () => WORLD.ada.id, `user_${NOTHING}`],
+      [
+        'user',
+        (id) => `{ user(id: "${id}") { id email account { balance { amount } } } }`,
+        () => WORLD.ada.id,
+        `user_${NOTHING}`,
+      ],
       [
         'user by e-mail',
         (email) => `{ user(email: "${email}") { id } }`,
         () => WORLD.ada.email,
         'none@private.example',
       ],
-      ['balances', (id) => `{ balances(userIds: ["${id}"]) { amount } }`, () => WORLD.ada.id, `user_${NOTHING}`],
+      ['account', (id) => `{ account(id: "${id}") { id publicName } }`, () => things.account, `account_${NOTHING}`],
+      [
+        'accounts of a user',
+        (id) => `{ accounts(filter: { ownerId: "${id}" }) { totalCount edges { cursor } } }`,
+        () => WORLD.ada.id,
+        `user_${NOTHING}`,
+      ],
+      ['balances', (id) => `{ balances(accountIds: ["${id}"]) { amount } }`, () => WORLD.ada.id, `user_${NOTHING}`],
+      [
+        'new names of an account',
+        (id) =>
+          `mutation { updateAccount(input: { accountId: "${id}", name: "${things.privateName}" }) { __typename ... on Error { code message retryable } } }`,
+        () => things.account,
+        `account_${NOTHING}`,
+      ],
       ['transaction', (id) => `{ transaction(id: "${id}") { id } }`, () => things.deposit, `transaction_${NOTHING}`],
       [
         'transaction by key',
@@ -236,22 +296,22 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
       ['an entry', (id) => `{ node(id: "${id}") { id } }`, () => things.entry, `entry_${NOTHING}_1`],
       ['an attempt', (id) => `{ nodes(ids: ["${id}"]) { id } }`, () => things.attempt, `attempt_${NOTHING}`],
       [
-        'attempts of a user',
-        (id) => `{ failedTransactions(filter: { userId: "${id}" }) { edges { cursor } } }`,
+        'attempts of an account',
+        (id) => `{ failedTransactions(filter: { accountId: "${id}" }) { edges { cursor } } }`,
         () => WORLD.ada.id,
         `user_${NOTHING}`,
       ],
       [
         'a transfer from their account',
         (id) =>
-          `mutation { transfer(input: { idempotencyKey: "${randomUUID()}", sourceUserId: "${id}", destinationUserId: "${WORLD.mallory.id}", amount: 1 }) { __typename ... on Error { code message retryable } } }`,
+          `mutation { transfer(input: { idempotencyKey: "${randomUUID()}", sourceAccountId: "${id}", destinationAccountId: "${WORLD.mallory.id}", amount: 1 }) { __typename ... on Error { code message retryable } } }`,
         () => WORLD.ada.id,
         `user_${NOTHING}`,
       ],
       [
         'a transfer from their account with their key',
         (id) =>
-          `mutation { transfer(input: { idempotencyKey: "${things.transferKey}", sourceUserId: "${id}", destinationUserId: "${WORLD.grace.id}", amount: 1111 }) { __typename ... on Error { code message retryable } } }`,
+          `mutation { transfer(input: { idempotencyKey: "${things.transferKey}", sourceAccountId: "${id}", destinationAccountId: "${WORLD.grace.id}", amount: 1111 }) { __typename ... on Error { code message retryable } } }`,
         () => WORLD.ada.id,
         `user_${NOTHING}`,
       ],
@@ -264,10 +324,10 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
 
     test("an account's subscription, with and without a cursor of it", async () => {
       const token = WORLD.mallory.authorization.authorization.slice('Bearer '.length)
-      const told = async (userId: string) => {
+      const told = async (accountId: string) => {
         const stream = await openStream(
           server.endpoint,
-          { query: `subscription { entryPosted(userId: "${userId}", since: "${things.cursor}") { sequence } }` },
+          { query: `subscription { entryPosted(accountId: "${accountId}", since: "${things.cursor}") { sequence } }` },
           token,
         )
         return (await stream.waitForEvent()).data
@@ -283,15 +343,19 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     const { ada } = WORLD
     const calls: Record<string, string[]> = {
       user: [`(id: "${ada.id}")`, `(email: "${ada.email}")`],
-      balances: [`(userIds: ["${ada.id}"])`],
+      account: [`(id: "${things.account}")`],
+      accounts: [`(filter: { ownerId: "${ada.id}" })`],
+      balances: [`(accountIds: ["${ada.id}"])`],
       transaction: [
         `(id: "${things.transfer}")`,
         `(id: "${things.deposit}")`,
         `(idempotencyKey: "${things.transferKey}")`,
         `(idempotencyKey: "${things.depositKey}")`,
       ],
-      node: [ada.id, things.transfer, things.deposit, things.entry, things.attempt].map((id) => `(id: "${id}")`),
-      nodes: [`(ids: ["${ada.id}", "${things.deposit}", "${things.entry}", "${things.attempt}"])`],
+      node: [ada.id, things.account, things.transfer, things.deposit, things.entry, things.attempt].map(
+        (id) => `(id: "${id}")`,
+      ),
+      nodes: [`(ids: ["${ada.id}", "${things.account}", "${things.deposit}", "${things.entry}", "${things.attempt}"])`],
     }
     return Object.values(query.getFields()).flatMap((field) =>
       (calls[field.name] ?? ['']).flatMap((call): [string, string][] => {
@@ -306,10 +370,23 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
 
   test('whatever is asked, in all its fields, tells others nothing of what is hers alone', async () => {
     const { ada, grace, mallory } = WORLD
-    const hers = await answerOf(`{ user(id: "${ada.id}") { createdAt updatedAt balance { amount cursor } } }`, ada)
-    const { createdAt, updatedAt, balance } = hers.data.user
+    const hers = await answerOf(
+      `{ user(id: "${ada.id}") { createdAt updatedAt account { updatedAt balance { amount cursor } } } }`,
+      ada,
+    )
+    const { createdAt, updatedAt, account } = hers.data.user
+    const { balance } = account
     const secrets = [ada.email, ada.email.split('@')[0], createdAt, updatedAt, balance.amount, '98765432', '999999999']
-      .concat([things.depositKey, things.transferKey, things.deposit, things.entry, things.attempt, balance.cursor])
+      .concat([
+        things.depositKey,
+        things.transferKey,
+        things.deposit,
+        things.entry,
+        things.attempt,
+        balance.cursor,
+        account.updatedAt,
+        things.privateName,
+      ])
       .map(String)
     let seen = 0
     for (const [name, query] of everythingAboutAda()) {
@@ -330,15 +407,19 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
   })
 
   test('a page whose other sides are asked for all they have comes back, with nulls', async () => {
-    const { grace, ada } = WORLD
-    const query = `{ viewer { transactions(first: 5) { edges { change node { source { id email role createdAt updatedAt balance { amount } transactions { totalCount } } } } } } }`
+    const { grace } = WORLD
+    const query = `{ viewer { account { transactions(first: 5) { edges { change node { source {
+      id name publicName status currency { code } owner { email } createdAt updatedAt balance { amount } transactions { totalCount } } } } } } } }`
     const { data, errors } = await answerOf(query, grace)
     expect(errors).toBeUndefined()
-    expect(data.viewer.transactions.edges).toHaveLength(2)
-    expect(data.viewer.transactions.edges[1].node.source).toEqual({
-      id: ada.id,
-      email: null,
-      role: null,
+    expect(data.viewer.account.transactions.edges).toHaveLength(2)
+    expect(data.viewer.account.transactions.edges[1].node.source).toEqual({
+      id: things.account,
+      name: null,
+      publicName: 'Ada',
+      status: null,
+      currency: null,
+      owner: null,
       createdAt: null,
       updatedAt: null,
       balance: null,
@@ -351,7 +432,7 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     const { mallory, grace, ada } = WORLD
     const post = (person: Person, amount: number) =>
       answerOf(
-        `mutation { transfer(input: { idempotencyKey: "${things.transferKey}", sourceUserId: "${person.id}", destinationUserId: "${grace.id === person.id ? ada.id : grace.id}", amount: ${amount} }) {
+        `mutation { transfer(input: { idempotencyKey: "${things.transferKey}", sourceAccountId: "${person.id}", destinationAccountId: "${grace.id === person.id ? ada.id : grace.id}", amount: ${amount} }) {
         ... on IdempotencyConflictError { differingFields conflict: transaction { id } } } }`,
         person,
       )

@@ -34,8 +34,9 @@ export async function signUp(server: TestServer, name: string, role: 'USER' | 'O
 
 /** Arguments for the fields below the root that need some, and for pages that would be long. */
 const ARGUMENTS: Readonly<Record<string, string>> = {
-  'User.balanceHistory': '(from: "2024-01-01T00:00:00Z", to: "2999-01-01T00:00:00Z", bucket: MONTH)',
-  'User.transactions': '(first: 5)',
+  'Account.balanceHistory': '(from: "2024-01-01T00:00:00Z", to: "2999-01-01T00:00:00Z", bucket: MONTH)',
+  'Account.transactions': '(first: 5)',
+  'User.accounts': '(first: 5)',
 }
 
 /** Every field of a type, and of the types below it, so many deep. */
@@ -62,7 +63,7 @@ function fieldsOf(type: GraphQLObjectType, depth: number): string {
 
 /** The fields of the schema that stand in the table of rights each by itself. */
 export function ruledFields(): string[] {
-  return ['Query', 'Mutation', 'Subscription', 'User'].flatMap((name) => {
+  return ['Query', 'Mutation', 'Subscription', 'User', 'Account'].flatMap((name) => {
     const type = schema.getType(name)
     if (!isObjectType(type)) throw new Error(`the schema has no ${name}`)
     return Object.keys(type.getFields()).map((field) => `${name}.${field}`)
@@ -72,6 +73,6 @@ export function ruledFields(): string[] {
 /** The types whose fields go with the thing. */
 export function otherTypes(): string[] {
   return Object.values(schema.getTypeMap())
-    .filter((type) => isObjectType(type) && !/^(Query|Mutation|Subscription|User|__.*)$/.test(type.name))
+    .filter((type) => isObjectType(type) && !/^(Query|Mutation|Subscription|User|Account|__.*)$/.test(type.name))
     .map(({ name }) => name)
 }

@@ -8,6 +8,7 @@ import {
   getNamedType,
   isEnumType,
   isInputObjectType,
+  isLeafType,
   isListType,
   isNonNullType,
   isObjectType,
@@ -32,7 +33,7 @@ export interface TextInput {
 const SOUND_BY_TYPE: Readonly<Record<string, unknown>> = {
   Int: 1,
   Boolean: false,
-  Cents: '1',
+  Amount: '1',
   UUID: randomUUID(),
   DateTime: '2024-01-01T00:00:00Z',
 }
@@ -40,6 +41,10 @@ const SOUND_BY_NAME: Readonly<Record<string, unknown>> = {
   email: 'sound@example.com',
   password: 'correct horse',
   name: 'sound',
+  publicName: 'sound',
+  currency: 'USD',
+  code: 'SOUND',
+  locale: 'en',
 }
 /** Their values are no text. */
 const NOT_TEXT = ['Int', 'Boolean']
@@ -64,7 +69,20 @@ function literalOf(value: unknown, type: GraphQLInputType): string {
   return `{ ${given.join(', ')} }`
 }
 
-/** All places of the schema where a text may be put: in arguments, and in input objects and lists as deep as they go. */
+/** How a field of a type that is no root is come to, from an account with one entry. */
+const WAYS: Readonly<Record<string, (account: string, call: string) => string>> = {
+  User: (account, call) => `user(id: "${account}") { ${call} }`,
+  Account: (account, call) => `account(id: "${account}") { ${call} }`,
+  Balance: (account, call) => `account(id: "${account}") { balance { ${call} } }`,
+  LedgerEntry: (account, call) => `account(id: "${account}") { transactions(first: 1) { edges { ${call} } } }`,
+  Transaction: (account, call) => `account(id: "${account}") { transactions(first: 1) { edges { node { ${call} } } } }`,
+}
+
+/**
+ * All places of the schema where a text may be put: in arguments, and in input objects and lists as deep as they go.
+ *
+ * @param account of a user, with one entry.
+ */
 export function textInputs(account: string): TextInput[] {
   const soundValue = (name: string, type: GraphQLInputType): unknown => {
     if (isNonNullType(type)) return soundValue(name, type.ofType)
@@ -117,11 +135,15 @@ export function textInputs(account: string): TextInput[] {
               `$${name}: ${type}`,
             ])
             const selection =
-              kind === 'mutation' ? '{ __typename ... on ValidationError { fields { path } } }' : '{ __typename }'
+              kind === 'mutation'
+                ? '{ __typename ... on ValidationError { fields { path } } }'
+                : isLeafType(getNamedType(field.type))
+                  ? ''
+                  : '{ __typename }'
             const call = `${field.name}(${inList.map(([argument]) => argument).join(', ')}) ${selection}`
             const declared = isVariable ? `(${inList.map(([, variable]) => variable).join(', ')})` : ''
             return {
-              query: `${kind} ${declared} { ${parent === 'User' ? `user(id: "${account}") { ${call} }` : call} }`,
+              query: `${kind} ${declared} { ${WAYS[parent]?.(account, call) ?? call} }`,
               variables: isVariable ? Object.fromEntries(given.map(({ name, value }) => [name, value])) : {},
             }
           },
