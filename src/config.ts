@@ -49,6 +49,11 @@ const Environment = z.object({
   PREPARED_STATEMENTS: oneOf('PREPARED_STATEMENTS', ['on', 'off']).default('on'),
   /** Set by our image, and by podman: the server runs in a container. */
   container: z.string().optional(),
+  /** Undefined: the one that the ledger has, USD at first. */
+  LEDGER_CURRENCY: z
+    .string()
+    .regex(/^[A-Z0-9_]{3,12}$/, 'LEDGER_CURRENCY must be the code of a currency, such as USD')
+    .optional(),
   DATA_DIR: z.string().min(1, 'DATA_DIR must not be empty').default('.data'),
   LOG_LEVEL: oneOf('LOG_LEVEL', ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   ALLOWED_ORIGINS: origins.default([]),

@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
 import { ConfigError, UsageError } from './config.ts'
 import { EmbeddedDatabaseError } from './db/embedded/embedded.ts'
-import { READ_ONLY, UnsuitableDatabaseError } from './db/migrate.ts'
+import { READ_ONLY } from './db/migrate.ts'
 import { databaseMessageOf, SQLSTATE, sqlstateOf } from './db/sqlstate.ts'
+import { UnsuitableDatabaseError } from './db/unsuitable-database-error.ts'
 
 /** The text for the console: one sentence for an expected error, and all details of any other. */
 export function explain(error: unknown): string {

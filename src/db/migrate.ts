@@ -3,8 +3,10 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
+import { isUnknownCurrency, passLedgerCurrency, setLedgerCurrency, UNKNOWN_CURRENCY } from './ledger-currency.ts'
 import { hasColumns, MIGRATIONS_FOLDER } from './migrations.ts'
 import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
+import { UnsuitableDatabaseError } from './unsuitable-database-error.ts'
 
 /** Any constant will do, so long as nothing else in the database uses it: "thesaur" in ASCII. */
 const MIGRATION_LOCK = 0x74_68_65_73_61_75n
@@ -24,8 +26,11 @@ const LOCK_PAUSE_MS = 1_000
 /** A standby, or a role or database whose sessions may only read. */
 export const READ_ONLY = 'The database is read-only: set DATABASE_URL to a primary, whose sessions may write.'
 
-export class UnsuitableDatabaseError extends Error {
-  override name = 'UnsuitableDatabaseError'
+export interface MigrationOptions {
+  /** The code of the ledger's currency, which may change until the first transaction. Undefined: the one that it has. */
+  ledgerCurrency?: string | undefined
+  /** How long to try to lock tables that are in use. */
+  lockPatienceMs?: number
 }
 
 /**
@@ -34,11 +39,10 @@ export class UnsuitableDatabaseError extends Error {
  * one migrates and the others find nothing to do.
  *
  * @param url a direct connection, not one through a pooler: the lock belongs to a session.
- * @param lockPatienceMs how long to try to lock tables that are in use.
  * @returns how many migrations were run.
- * @throws {UnsuitableDatabaseError} saying what the server or the role lacks.
+ * @throws {UnsuitableDatabaseError} saying what the server or the role lacks, or why this cannot be the ledger's currency.
  */
-export async function migrateDatabase(url: string, { lockPatienceMs = LOCK_PATIENCE_MS } = {}): Promise<number> {
+export async function migrateDatabase(url: string, options: MigrationOptions = {}): Promise<number> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'thesaurum migrate',
@@ -48,19 +52,28 @@ export async function migrateDatabase(url: string, { lockPatienceMs = LOCK_PATIE
   try {
     await client.connect()
     await checkServer(client)
-    if ((await countMissing(client)) === 0) {
-      await refuseNewerSchema(client)
-      return 0
-    }
-    // So that PostgreSQL gives up the wait for the lock, or a migration, within a second after this process has ended.
-    await client.query("set client_connection_check_interval = '1s'").catch(ignoreUnsupported)
-    await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK.toString()])
-    const missing = await countMissing(client)
-    if (missing > 0) await runPatiently(client, missing, lockPatienceMs)
-    return missing
+    const migrations = (await countMissing(client)) === 0 ? 0 : await migrateUnderLock(client, options)
+    if (migrations === 0) await refuseNewerSchema(client)
+    if (options.ledgerCurrency !== undefined) await setLedgerCurrency(client, options.ledgerCurrency)
+    return migrations
   } finally {
     await client.end()
   }
+}
+
+async function migrateUnderLock(
+  client: pg.Client,
+  { ledgerCurrency, lockPatienceMs = LOCK_PATIENCE_MS }: MigrationOptions,
+): Promise<number> {
+  // So that PostgreSQL gives up the wait for the lock, or a migration, within a second after this process has ended.
+  await client.query("set client_connection_check_interval = '1s'").catch(ignoreUnsupported)
+  await client.query('select pg_advisory_lock($1)', [MIGRATION_LOCK.toString()])
+  const missing = await countMissing(client)
+  if (missing > 0) {
+    await passLedgerCurrency(client, ledgerCurrency)
+    await runPatiently(client, missing, lockPatienceMs)
+  }
+  return missing
 }
 
 /** How many migrations the database lacks, by Drizzle's own rule: those that are later than the last one that it has. */
@@ -113,6 +126,7 @@ async function runMigrations(client: pg.Client, missing: number): Promise<void> 
   try {
     await migrate(drizzle(client), { migrationsFolder: MIGRATIONS_FOLDER })
   } catch (error) {
+    if (isUnknownCurrency(error)) throw new UnsuitableDatabaseError(UNKNOWN_CURRENCY, { cause: error })
     if (sqlstateOf(error) !== SQLSTATE.INSUFFICIENT_PRIVILEGE) throw error
     throw new UnsuitableDatabaseError(
       `The database lacks ${missing} of the migrations, and the role in DATABASE_URL may not run them. Run \`npm run db:migrate\` (\`thesaurum migrate\`) as the owner of the database.`,

@@ -5,7 +5,8 @@ import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { migrateDatabase, UnsuitableDatabaseError } from '../../src/db/migrate.ts'
+import { migrateDatabase } from '../../src/db/migrate.ts'
+import { UnsuitableDatabaseError } from '../../src/db/unsuitable-database-error.ts'
 import { openEmptyDatabase, queryOnce } from '../support/database.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))

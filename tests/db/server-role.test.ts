@@ -39,7 +39,7 @@ test('with the rights of docs/security.md a server starts, posts and verifies, a
   const { url } = await openAs(RIGHTS)
   const DATA_DIR = await mkdtemp(join(tmpdir(), 'thesaurum-server-role-'))
   onTestFinished(() => rm(DATA_DIR, { recursive: true }))
-  const run = runCommand(['serve'], { DATABASE_URL: url, PORT: '0', DATA_DIR })
+  const run = runCommand(['serve'], { DATABASE_URL: url, PORT: '0', DATA_DIR, LEDGER_CURRENCY: 'USD' })
   const [, endpoint = ''] = await run.waitFor(/ready at (http:\/\/\S+\/graphql)/)
   const token = (await readFile(join(DATA_DIR, 'operator-token'), 'utf8')).trim()
   // The demo data was posted by this role.
@@ -51,7 +51,7 @@ test('with the rights of docs/security.md a server starts, posts and verifies, a
   expect(run.stderr()).toBe('')
 
   for (const command of ['migrate', 'seed', 'verify', 'checkpoints', 'renew-era', 'operator you@example.com']) {
-    const run = runCommand(command.split(' '), { DATABASE_URL: url })
+    const run = runCommand(command.split(' '), { DATABASE_URL: url, LEDGER_CURRENCY: 'USD' })
     expect(await run.waitForExit(), `${command}: ${run.stderr()}`).toBe(0)
   }
 })
@@ -77,6 +77,18 @@ test.each(['serve', 'migrate'])('%s says that a role may not run the migrations 
     await runCommandHere([command], { DATABASE_URL: url }),
     'The database lacks 1 of the migrations, and the role in DATABASE_URL may not run them. Run `npm run db:migrate` (`thesaurum migrate`) as the owner of the database.',
   )
+})
+
+test('the owner changes the currency of the ledger, and the role uses it', async () => {
+  const { database, url } = await openAs(RIGHTS)
+  expectRefusal(
+    await runCommandHere(['serve'], { DATABASE_URL: url, PORT: '0', LEDGER_CURRENCY: 'EUR' }),
+    'LEDGER_CURRENCY is not the currency of this ledger, and the role in DATABASE_URL may not change that. Run `npm run db:migrate` (`thesaurum migrate`) with this LEDGER_CURRENCY as the owner of the database.',
+  )
+  for (const DATABASE_URL of [database.url, url]) {
+    const { code } = await runCommandHere(['migrate'], { DATABASE_URL, LEDGER_CURRENCY: 'EUR' })
+    expect(code).toBe(0)
+  }
 })
 
 test('a role that may not see which migrations there are is told which right it lacks', async () => {
