@@ -1,8 +1,8 @@
 import { desc, eq, isNull, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import { apiTokens } from '../db/access-tables.ts'
 import { selectInstant, selectInstantOrNull } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
-import { apiTokens } from '../db/tables.ts'
 import { API_TOKENS_LISTED_MAX, type ApiToken, type NewApiToken } from './model/api-token.ts'
 import { hashToken, makeToken } from './token.ts'
 

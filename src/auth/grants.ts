@@ -1,9 +1,10 @@
 import { and, eq, isNull, or, sql } from 'drizzle-orm'
+import { apiTokens, sessions } from '../db/access-tables.ts'
 import type { AccountId } from '../db/ids.ts'
 import { jointStatement } from '../db/joint-statement.ts'
 import type { Database } from '../db/pool.ts'
 import { preparedOnce } from '../db/prepared.ts'
-import { apiTokens, sessions, users } from '../db/tables.ts'
+import { users } from '../db/tables.ts'
 import { type Viewer, viewerOfApiToken, viewerOfUser } from './model/viewer.ts'
 import { hashToken, tokenKindOf } from './token.ts'
 

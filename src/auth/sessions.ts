@@ -1,7 +1,7 @@
 import { and, desc, eq, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
+import { sessions } from '../db/access-tables.ts'
 import { type Instant, selectInstant } from '../db/instant.ts'
 import type { Database } from '../db/pool.ts'
-import { sessions } from '../db/tables.ts'
 import { hashToken, makeToken } from './token.ts'
 
 export interface SessionOptions {

@@ -2,8 +2,9 @@ import { fileURLToPath } from 'node:url'
 import { is, sql } from 'drizzle-orm'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core'
+import * as accessTables from './access-tables.ts'
 import type { Database } from './pool.ts'
-import * as tables from './tables.ts'
+import * as ledgerTables from './tables.ts'
 
 /** The folder of the migrations, in the sources and in the build alike. */
 export const MIGRATIONS_FOLDER = fileURLToPath(new URL('../../drizzle', import.meta.url))
@@ -28,7 +29,7 @@ export async function isMigrated(database: Database): Promise<boolean> {
 }
 
 const COLUMNS = JSON.stringify(
-  Object.values(tables)
+  Object.values({ ...ledgerTables, ...accessTables })
     .filter((each) => is(each, PgTable))
     .map(getTableConfig)
     .flatMap(({ schema = 'public', name, columns }) =>

@@ -1,9 +1,7 @@
 import { sql } from 'drizzle-orm'
 import {
-  bigint,
   boolean,
   check,
-  customType,
   index,
   integer,
   pgSchema,
@@ -11,22 +9,11 @@ import {
   primaryKey,
   smallint,
   text,
-  timestamp,
   uniqueIndex,
   uuid,
-  varchar,
 } from 'drizzle-orm/pg-core'
-import type { Amount } from './amount.ts'
+import { amount, sequence, time, xid8 } from './columns.ts'
 import type { AccountId, TransactionId } from './ids.ts'
-
-/** A 64-bit transaction id of PostgreSQL; never wraps, unlike `xid`. */
-const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
-
-/** Microseconds matter: a JavaScript `Date` would drop them, so times are strings. */
-const time = (name: string) => timestamp(name, { withTimezone: true, precision: 6, mode: 'string' })
-const amount = (name: string) => bigint(name, { mode: 'bigint' }).$type<Amount>()
-const sequence = (name: string) => bigint(name, { mode: 'number' })
 
 /** People and services that sign in. A trigger makes each of them a main account, whose id is theirs. */
 export const users = pgTable(
@@ -131,6 +118,7 @@ export const transactions = pgTable(
   ],
 )
 
+/** Of what only servers read: checkpoints, failed attempts, sessions. */
 export const privateSchema = pgSchema('private')
 
 /** The memoised sum of an account's entries 1 … `sequence`: exact for ever, and droppable without changing an answer. */
@@ -176,65 +164,6 @@ export const failedTransactions = privateSchema.table(
     index('failed_transactions_destination').on(table.destinationAccountId, table.id),
     check('failed_transactions_attempts_positive', sql`${table.attempts} > 0`),
   ],
-)
-
-/** A signed-in client. Only the hash of its token is here. */
-export const sessions = privateSchema.table(
-  'sessions',
-  {
-    tokenHash: bytea('token_hash').primaryKey(),
-    userId: uuid('user_id')
-      .notNull()
-      .references(() => users.id),
-    createdAt: time('created_at').notNull().defaultNow(),
-    expiresAt: time('expires_at').notNull(),
-    lastSeenAt: time('last_seen_at').notNull().defaultNow(),
-    /** The session ends when nothing was asked for so long. */
-    idleTimeoutMs: bigint('idle_timeout_ms', { mode: 'number' }).notNull().default(3_600_000),
-    revokedAt: time('revoked_at'),
-  },
-  (table) => [
-    index('sessions_user').on(table.userId),
-    // For the cleaner. Not on `last_seen_at`, which changes all the time.
-    index('sessions_ended').on(sql`least(${table.expiresAt}, ${table.revokedAt})`),
-  ],
-)
-
-/** A service's way in, made by an operator. Only the hash of the token is here. */
-export const apiTokens = privateSchema.table(
-  'api_tokens',
-  {
-    id: uuid('id').primaryKey(),
-    tokenHash: bytea('token_hash').notNull(),
-    name: text('name').notNull(),
-    role: text('role', { enum: ['USER', 'OPERATOR'] }).notNull(),
-    /** null: all accounts, which takes an operator's role. */
-    accountIds: uuid('account_ids').array().$type<AccountId[]>(),
-    /** null: it was not made through the API. */
-    createdBy: uuid('created_by').references(() => users.id),
-    createdAt: time('created_at').notNull().defaultNow(),
-    expiresAt: time('expires_at'),
-    revokedAt: time('revoked_at'),
-  },
-  (table) => [
-    uniqueIndex('api_tokens_hash_unique').on(table.tokenHash),
-    index('api_tokens_ended').on(sql`least(${table.expiresAt}, ${table.revokedAt})`),
-    check(
-      'api_tokens_role_known',
-      sql`${table.role} = 'OPERATOR' or (${table.role} = 'USER' and ${table.accountIds} is not null)`,
-    ),
-  ],
-)
-
-/** How often somebody tried to sign in. Written by a library, whose words these are: `expire` is in milliseconds since 1970. */
-export const signInLimits = privateSchema.table(
-  'sign_in_limits',
-  {
-    key: varchar('key', { length: 255 }).primaryKey(),
-    points: integer('points').notNull().default(0),
-    expire: bigint('expire', { mode: 'number' }),
-  },
-  (table) => [index('sign_in_limits_expire').on(table.expire)],
 )
 
 /** One row. The era is carried by every cursor and renewed after a restore, so that an old cursor is never misread. */

@@ -76,7 +76,7 @@ test('the migrations are those of the tables: drizzle-kit finds nothing to gener
   try {
     await cp(join(root, 'drizzle'), copy, { recursive: true })
     const before = await readdir(copy, { recursive: true })
-    const parameters = ['--dialect', 'postgresql', '--schema', './src/db/tables.ts', '--out', relative(root, copy)]
+    const parameters = ['--dialect', 'postgresql', '--schema', './src/db/*tables.ts', '--out', relative(root, copy)]
     const { stdout } = await promisify(execFile)(
       process.execPath,
       [join(root, 'node_modules/drizzle-kit/bin.cjs'), 'generate', ...parameters],

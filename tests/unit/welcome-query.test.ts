@@ -9,6 +9,7 @@ test('all operations of the welcome are valid, and the first one takes no variab
   const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION)
   expect(operations.map(({ operation, name }) => [operation, name?.value])).toEqual([
     ['query', 'Account'],
+    ['query', 'Accounts'],
     ['query', 'Months'],
     ['subscription', 'Watch'],
     ['mutation', 'Deposit'],

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm'
+import { apiTokens, sessions, signInLimits } from '../../db/access-tables.ts'
 import { daysAgo, type RetentionRule } from '../../db/retention-rule.ts'
-import { apiTokens, sessions, signInLimits } from '../../db/tables.ts'
 
 export interface AuthRetention {
   /** How long a session is kept after it ended. */

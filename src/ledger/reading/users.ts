@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import { jointStatement } from '../../db/joint-statement.ts'
 import type { Database } from '../../db/pool.ts'
 import { constraintOf } from '../../db/sqlstate.ts'
@@ -7,7 +8,6 @@ import type { IdPage, IdPosition } from '../model/id-page.ts'
 import type { PageRequest } from '../model/page-request.ts'
 import { makeRowId } from '../model/row-id.ts'
 import { type NewUser, type User, type UserKey, userColumns } from '../model/user.ts'
-import { insertUserWithAccount } from '../statements/insert-user-with-account.ts'
 import { readUsers } from '../statements/read-users.ts'
 import { pageById } from './id-page.ts'
 
@@ -68,4 +68,24 @@ async function findByKey(database: Database, keys: readonly UserKey[]): Promise<
   const byId = new Map(rows.map((user) => [user.id, user]))
   const byEmail = new Map(rows.map((user) => [user.email, user]))
   return keys.map(({ id, email }) => (id === undefined ? byEmail.get(email) : byId.get(id)))
+}
+
+/**
+ * Inserts a user and a main account in a currency. The trigger of `users` makes no other one, since the account is there
+ * when it runs.
+ *
+ * @returns whether it did; not if the e-mail address is taken.
+ */
+async function insertUserWithAccount(
+  database: Database,
+  { id, email, passwordHash, role, currency }: Required<NewUser> & { id: string },
+): Promise<boolean> {
+  const { rowCount } = await database.execute(sql`
+    with made as (
+      insert into public.users (id, email, password_hash, role) values (${id}, ${email}, ${passwordHash}, ${role})
+      on conflict (email) do nothing returning id, created_at
+    )
+    insert into public.accounts (id, owner_id, currency, created_at, updated_at)
+    select id, id, ${currency}, created_at, created_at from made`)
+  return rowCount === 1
 }
