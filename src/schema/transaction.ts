@@ -6,7 +6,7 @@ import { Account, currencyOf } from './account.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
-import { Currency } from './currency.ts'
+import { Currency, currencyCode } from './currency.ts'
 import { formatArguments, formatted } from './formatted.ts'
 import { transactionArgument } from './id-arguments.ts'
 import { amountRange, connectionOf, oneDirection, pageRequest, timeRange, totalCount } from './pages.ts'
@@ -82,6 +82,7 @@ const TransactionFilter = builder.inputType('TransactionFilter', {
   description: 'Which transactions: those that match all that is given.',
   validate: [amountRange, timeRange],
   fields: (t) => ({
+    currency: t.string({ description: 'Only those in this currency.', validate: { schema: currencyCode } }),
     kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
     amountMin: t.field({ type: 'Amount', description: 'No smaller amounts.' }),
     amountMax: t.field({ type: 'Amount', description: 'No larger amounts.' }),

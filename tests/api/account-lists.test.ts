@@ -220,6 +220,19 @@ describe('Query.accounts', () => {
   })
 })
 
+test('the whole ledger is narrowed to a currency', async () => {
+  const query = (filter: string) =>
+    `{ transactions(first: 60, filter: { ${filter} }) { totalCount pageInfo { hasNextPage } edges { node { amount currency { code } } } } }`
+  const { data } = await count(query('currency: "KWD"'))
+  const { edges, totalCount, pageInfo } = data.transactions
+  expect([edges.length, totalCount, pageInfo.hasNextPage]).toEqual([50, 50, false])
+  for (const { node } of edges) expect(node).toEqual({ amount: '4', currency: { code: 'KWD' } })
+  const none = await count(query('currency: "KWD", amountMin: 5'))
+  expect(none.data.transactions).toMatchObject({ totalCount: 0, edges: [] })
+  const { errors } = await server.ask(query('currency: "kwd"'))
+  expect(errors).toMatchObject([{ extensions: { code: 'BAD_USER_INPUT', fields: [{ path: 'filter.currency' }] } }])
+})
+
 test('a sign-in answers with the accounts of whoever signed in', async () => {
   const email = `${randomUUID()}@example.com`
   const created = await server.ask(

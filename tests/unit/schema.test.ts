@@ -58,7 +58,7 @@ const CONTRACT = buildSchema(`
   input LedgerEntryFilter {
     direction: EntryDirection  kind: TransactionKind  counterpartyId: ID  amountMin: Amount  amountMax: Amount  from: DateTime  to: DateTime
   }
-  input TransactionFilter { kind: TransactionKind  amountMin: Amount  amountMax: Amount  from: DateTime  to: DateTime }
+  input TransactionFilter { currency: String  kind: TransactionKind  amountMin: Amount  amountMax: Amount  from: DateTime  to: DateTime }
   type Balance {
     account: Account!  currency: Currency!  amount: Amount!  asOf: DateTime  sequence: Sequence!  cursor: String!
     formatted(locale: String = "en"): String

@@ -12,6 +12,8 @@ export interface TransactionPosition {
 /** Transactions must match all conditions that are given. */
 export interface TransactionFilter {
   kind?: TransactionKind | null | undefined
+  /** The code of the currency of both accounts. */
+  currency?: string | null | undefined
   /** Both included. */
   amountMin?: Amount | null | undefined
   amountMax?: Amount | null | undefined

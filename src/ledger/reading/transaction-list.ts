@@ -1,6 +1,6 @@
 import { and, asc, desc, gte, lt, lte, type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../../db/pool.ts'
-import { transactions } from '../../db/tables.ts'
+import { accounts, transactions } from '../../db/tables.ts'
 import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
 import type { PageRequest } from '../model/page-request.ts'
 import { isOfKind } from '../model/sides.ts'
@@ -24,9 +24,13 @@ const rangeOf = ({ from, to }: TransactionFilter) =>
     from == null ? undefined : gte(transactions.createdAt, from),
     to == null ? undefined : lt(transactions.createdAt, to),
   )
-const matchOf = ({ kind, amountMin, amountMax }: TransactionFilter) =>
+const matchOf = ({ kind, currency, amountMin, amountMax }: TransactionFilter) =>
   and(
     kind == null ? undefined : isOfKind(kind),
+    // Both accounts have one currency.
+    currency == null
+      ? undefined
+      : sql`exists (select from ${accounts} where ${accounts.id} = ${transactions.destinationAccountId} and ${accounts.currency} = ${currency})`,
     amountMin == null ? undefined : gte(transactions.amount, amountMin),
     amountMax == null ? undefined : lte(transactions.amount, amountMax),
   )
@@ -96,9 +100,9 @@ export async function pageTransactions(
 
 /** How many transactions match; null when there are too many to look through. */
 export async function countTransactions(database: Database, filter: TransactionFilter): Promise<number | null> {
-  const { amount, sourceAccountId } = transactions
+  const { amount, sourceAccountId, destinationAccountId } = transactions
   const looked = database
-    .select({ amount, sourceAccountId })
+    .select({ amount, sourceAccountId, destinationAccountId })
     .from(transactions)
     .where(rangeOf(filter))
     .limit(COUNTED_MAX + 1)
