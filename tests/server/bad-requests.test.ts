@@ -186,7 +186,7 @@ const DOCUMENTS: readonly (readonly [name: string, document: string, word: RegEx
   ['defines a type', `type ${CANARY.replace('-', '_')} { id: ID }`, /not executable|operation/],
   [
     'is nested without end',
-    `{${'user{balance{'.repeat(1_500)}`,
+    `{${'account{balance{'.repeat(1_500)}`,
     /nested too deeply|Syntax Error|more than 2000 tokens/,
   ],
   [

@@ -89,13 +89,16 @@ test('the fewest connections are enough for everything at once, and there are ne
   const [first, second, third] = others as [Person, Person, Person]
   for (const { id } of people) await post('deposit', { accountId: id, amount: 1_000 })
 
-  const { user, ledger } = await ask('query ($id: ID!) { account(id: $id) { balance { cursor } } ledger { cursor } }', {
-    id: payee.id,
-  })
+  const { account, ledger } = await ask(
+    'query ($id: ID!) { account(id: $id) { balance { cursor } } ledger { cursor } }',
+    {
+      id: payee.id,
+    },
+  )
   const entries = await openClient(server.socketEndpoint)
   entries.subscribe('entries', {
     query: 'subscription ($id: ID!, $since: String!) { entryPosted(accountId: $id, since: $since) { sequence } }',
-    variables: { id: payee.id, since: user.balance.cursor },
+    variables: { id: payee.id, since: account.balance.cursor },
   })
   const transactions = await openClient(server.socketEndpoint)
   transactions.subscribe('transactions', {

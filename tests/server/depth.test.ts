@@ -16,9 +16,9 @@ beforeAll(async () => {
 
 const countPosted = async () => (await server.database.pool.query('select from transactions')).rowCount
 
-/** `user { balance { user { balance …` so many fields deep, the last one a leaf. */
+/** `account { balance { account { balance …` so many fields deep, the last one a leaf. */
 const nest = (depth: number) => {
-  const names = Array.from({ length: depth - 1 }, (_, index) => (index % 2 ? 'balance' : 'user'))
+  const names = Array.from({ length: depth - 1 }, (_, index) => (index % 2 ? 'balance' : 'account'))
   const leaf = depth % 2 ? 'amount' : 'id'
   return `${names.map((name) => `${name} {`).join(' ')} ${leaf} ${'}'.repeat(depth - 1)}`
 }
@@ -33,7 +33,7 @@ const post = (depth: number) => `mutation {
 test('what is asked for as deep as may be is answered', async () => {
   const { data, errors } = await server.ask(post(DEPTH_MAX))
   expect(errors).toBeUndefined()
-  expect(data.deposit.transaction.destination.balance.user).toBeDefined()
+  expect(data.deposit.transaction.destination.balance.account).toBeDefined()
   expect((await server.ask(getIntrospectionQuery())).errors).toBeUndefined()
 })
 
@@ -68,11 +68,11 @@ test('fragments count where they are spread', async () => {
   const deep = `
     query { account(id: "${accountId}") { balance { ...A } } }
     fragment A on Balance { ${Array(DEPTH_MAX - 4)
-      .fill('user { balance {')
+      .fill('account { balance {')
       .slice(0, (DEPTH_MAX - 2) / 2)
       .join(' ')} ...B ${'}}'.repeat((DEPTH_MAX - 2) / 2)} }
     fragment B on Balance { amount }`
   expect((await server.ask(deep)).errors?.[0]?.message).toMatch(/nested too deeply/)
-  const cyclic = `query { user(id: "${accountId}") { ...A } } fragment A on User { balance { user { ...A } } }`
+  const cyclic = `query { account(id: "${accountId}") { ...A } } fragment A on Account { balance { account { ...A } } }`
   expect((await server.ask(cyclic)).errors?.[0]?.message).toMatch(/Cannot spread fragment/)
 })

@@ -122,7 +122,8 @@ const REQUESTS: readonly (readonly [name: string, sent: () => Sent])[] = [
   ['no accept header', () => json({ query: QUERY })],
   [
     'variables',
-    () => json({ query: 'query ($id: ID!) { user(id: $id) { id balance { amount } } }', variables: { id: account } }),
+    () =>
+      json({ query: 'query ($id: ID!) { account(id: $id) { id balance { amount } } }', variables: { id: account } }),
   ],
   [
     'variables that are wrong',

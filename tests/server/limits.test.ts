@@ -53,10 +53,10 @@ const countAttempts = async () => {
 const times = (count: number, text: (index: number) => string) =>
   Array.from({ length: count }, (_, i) => text(i)).join(' ')
 
-/** `user { balance { user { balance …` so many fields deep, the last one a leaf. */
+/** `account { balance { account { balance …` so many fields deep, the last one a leaf. */
 const nest = (depth: number) => {
-  const names: string[] = Array.from({ length: depth - 1 }, (_, index) => (index % 2 ? 'balance' : 'user'))
-  names[0] = `user(id: "${accountId}")`
+  const names: string[] = Array.from({ length: depth - 1 }, (_, index) => (index % 2 ? 'balance' : 'account'))
+  names[0] = `account(id: "${accountId}")`
   return `{ ${names.map((name) => `${name} {`).join(' ')} ${depth % 2 ? 'amount' : 'id'} ${'}'.repeat(depth - 1)} }`
 }
 
@@ -92,8 +92,10 @@ const LIMITS: Limit[] = [
   },
   {
     limit: 'depth through fragments',
-    accepted: () => ({ query: `${nest(DEPTH_MAX).replace(/ id /, ' ...F ')} fragment F on User { id }` }),
-    refused: () => ({ query: `${nest(DEPTH_MAX).replace(/ id /, ' ...F ')} fragment F on User { balance { asOf } }` }),
+    accepted: () => ({ query: `${nest(DEPTH_MAX).replace(/ id /, ' ...F ')} fragment F on Account { id }` }),
+    refused: () => ({
+      query: `${nest(DEPTH_MAX).replace(/ id /, ' ...F ')} fragment F on Account { balance { asOf } }`,
+    }),
     message: /nested too deeply: at most 32/,
   },
   {
@@ -238,7 +240,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
 
   /** 10 + a · (12 + 2 · b) points. */
   const lists = (a: string, b: string, declared = '') =>
-    `query Q${declared} { users(first: ${a}) { edges { node { transactions(last: ${b}) { edges { cursor } } } } } }`
+    `query Q${declared} { accounts(first: ${a}) { edges { node { transactions(last: ${b}) { edges { cursor } } } } } }`
   test.each([
     ['literals', lists('10', '14'), lists('10', '15'), {}, {}],
     [
@@ -281,7 +283,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
   test('a query that waits for too long is answered in words', async () => {
     const held = await holdSession(server.database, 'lock table accounts in access exclusive mode')
     try {
-      const answer = ask(hasty, { query: '{ users(first: 1) { edges { cursor } } }' })
+      const answer = ask(hasty, { query: '{ accounts(first: 1) { edges { cursor } } }' })
       await Promise.race([untilBlocked(server.database), answer])
       expect(await answer).toMatchObject({ errors: [{ extensions: { code: 'DEADLINE_EXCEEDED', retryable: true } }] })
     } finally {
@@ -289,7 +291,7 @@ describe.each(TRANSPORTS)('over $transport', ({ transport, ask }) => {
     }
     // On a busy machine it may take too long once more.
     await vi.waitFor(async () =>
-      expect((await ask(hasty, { query: '{ users(first: 1) { edges { cursor } } }' })).errors).toBeUndefined(),
+      expect((await ask(hasty, { query: '{ accounts(first: 1) { edges { cursor } } }' })).errors).toBeUndefined(),
     )
   })
 
@@ -361,7 +363,8 @@ test('an operation of a user may cost 50,000 points, and one of an operator 500,
   expect(refused.errors?.[0]?.message).toBe(
     'Query cost 52505 exceeds the limit of 50000. Ask for fewer fields or smaller pages.',
   )
-  const dear = '{ users(first: 100) { edges { node { transactions(first: 100) { edges { node { id amount } } } } } } }'
+  const dear =
+    '{ accounts(first: 100) { edges { node { transactions(first: 100) { edges { node { id amount } } } } } } }'
   expect((await server.ask(dear.replace('amount', 'amount '.repeat(60)))).errors?.[0]?.message).toMatch(
     /exceeds the limit of 500000/,
   )
