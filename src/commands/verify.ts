@@ -8,7 +8,7 @@ export const verify = (flags: Flags, stop: AbortSignal) =>
   withLedger(flags, stop, async (ledger, config, url) => {
     const findings = await ledger.verify()
     for (const { code, accountId, sequence, message } of findings) {
-      console.error(`${code}: user_${accountId}${sequence === null ? '' : `, entry ${sequence}`}: ${message}`)
+      console.error(`${code}: account_${accountId}${sequence === null ? '' : `, entry ${sequence}`}: ${message}`)
     }
     const addresses = await withAuth(config, url, (auth) => auth.checkAddresses())
     for (const finding of addresses) console.error(`ADDRESS_NOT_CANONICAL: ${describeAddress(finding)}`)

@@ -233,7 +233,7 @@ describe('the command', () => {
     await damage(`update transactions set amount = 101 where ${entryOf('source', 5)}`, [ada])
     const command = runCommand(['verify'], { DATABASE_URL: ledger.test.url })
     expect(await command.waitForExit()).toBe(1)
-    expect(command.stderr()).toMatch(new RegExp(`BALANCE_NEGATIVE: user_${ada}, entry 5: after transaction .* -`))
+    expect(command.stderr()).toMatch(new RegExp(`BALANCE_NEGATIVE: account_${ada}, entry 5: after transaction .* -`))
     expect(command.stdout()).toMatch(/The ledger is NOT sound/)
   })
 
@@ -262,7 +262,7 @@ test('an operator is told the same by ledger.verification', async () => {
     expect(sound).toBe(false)
     expect(findings).toContainEqual({
       code: 'BALANCE_NEGATIVE',
-      account: { id: `user_${ada}` },
+      account: { id: `account_${ada}` },
       sequence: 5,
       message: expect.stringContaining('the balance is'),
     })
