@@ -17,7 +17,7 @@ import { median, percentile, table } from './measure.ts'
 import { makeToken } from './token.ts'
 
 /*
- * Reads: balances of accounts of very different lengths, pages at both ends of a long account, histories of fifty users.
+ * Reads: balances of accounts of very different lengths, pages at both ends of a long account, histories of fifty accounts.
  * What is compared takes turns, one sample each, so that all of them see the same machine.
  */
 
@@ -199,7 +199,7 @@ async function measurePages(ledger: Ledger, accountId: AccountId): Promise<void>
 }
 
 const HISTORY = `query ($ids: [ID!]!, $from: DateTime!, $to: DateTime!) {
-  nodes(ids: $ids) { ... on User {
+  nodes(ids: $ids) { ... on Account {
     balanceHistory(from: $from, to: $to, bucket: DAY, timeZone: "Europe/Paris") {
       start end opening closing lowest highest credited debited entryCount } } } }`
 
@@ -234,7 +234,7 @@ async function measureHistories(
       const response = await fetch(`${running.address}/graphql`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-        body: JSON.stringify({ query: HISTORY, variables: { ids: ids.map((id) => `user_${id}`), from, to } }),
+        body: JSON.stringify({ query: HISTORY, variables: { ids: ids.map((id) => `account_${id}`), from, to } }),
       })
       const { data, errors } = (await response.json()) as {
         data: { nodes: { balanceHistory: unknown[] }[] }
@@ -244,10 +244,10 @@ async function measureHistories(
     }
   }
   const times = await inTurns(40, work)
-  console.log(`\nHistories of ${groups[0]?.length} users, ${buckets} daily buckets each, all nine fields, ms\n`)
+  console.log(`\nHistories of ${groups[0]?.length} accounts, ${buckets} daily buckets each, all nine fields, ms\n`)
   console.log(
     table(
-      ['entries a user', 'ledger: median', 'p95', 'GraphQL over HTTP: median', 'p95'],
+      ['entries an account', 'ledger: median', 'p95', 'GraphQL over HTTP: median', 'p95'],
       lengths.map((length, index) => [
         String(length),
         ...['ledger', 'http'].flatMap((kind) => {

@@ -5,7 +5,7 @@ import { networkOf } from './model/network.ts'
 import { TooManyAttemptsError } from './model/sign-in-errors.ts'
 
 export interface ThrottleOptions {
-  /** Sign-ins that fail within `windowMs`: of one client for one account, for all accounts, and of all clients for one. */
+  /** Sign-ins that fail within `windowMs`: of one client for one user, for all users, and of all clients for one. */
   attemptsMax: number
   clientAttemptsMax: number
   accountAttemptsMax: number
@@ -19,14 +19,14 @@ export const THROTTLE: ThrottleOptions = {
   windowMs: 15 * 60_000,
 }
 
-/** How long a client is remembered from which somebody has signed in to an account. */
+/** How long a client is remembered from which a user has signed in. */
 const KNOWN_MS = 90 * 24 * 3_600_000
 
 /** An attempt that counts, unless it is taken back or succeeds. */
 export interface Attempt {
   /** The password was not checked. */
   takeBack(): Promise<void>
-  /** The password was right. Earlier failures of this client no longer count, and the account knows the client from now on. */
+  /** The password was right. Earlier failures of this client no longer count, and it is one of the user's from now on. */
   succeed(): Promise<void>
 }
 
@@ -34,8 +34,8 @@ export interface Attempt {
  * Counts attempts to sign in, in the database: a restart keeps the counts, and all processes count together. An attempt
  * counts before its password is checked, so that many at once cannot pass the limit.
  *
- * Whoever guesses the password of one account from many networks locks it for networks that it does not know. Its owner can
- * still sign in from networks where they have signed in before: nobody can lock them out there.
+ * Whoever guesses the password of a user from many networks locks that user out of networks from which they have not signed
+ * in. The user can still sign in from networks where they have signed in before: nobody can lock them out there.
  */
 export class Throttle {
   readonly #limits: Record<'attempts' | 'client' | 'account' | 'known', RateLimiterPostgres>

@@ -14,5 +14,5 @@ export const toAccountId = (uuid: string): AccountId => uuid as AccountId
 /** Takes a UUID that is the id of a transaction, or is to be looked up as one. */
 export const toTransactionId = (uuid: string): TransactionId => uuid as TransactionId
 
-/** Every user has one account. Today its id is the user's. */
+/** Every user has a main account, whose id is the user's. */
 export const accountOfUser = (userId: string): AccountId => toAccountId(userId)
