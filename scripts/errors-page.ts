@@ -62,8 +62,8 @@ Ada has 1,787.55. The ids of two accounts:
 
 \`\`\`graphql
 query Accounts {
-  payer: user(email: "ada@example.com") { id }
-  payee: user(email: "mary@example.com") { id }
+  payer: user(email: "ada@example.com") { account { id } }
+  payee: user(email: "mary@example.com") { account { id } }
 }
 \`\`\`
 
@@ -83,8 +83,8 @@ mutation Transfer($input: TransferInput!) {
 {
   "input": {
     "idempotencyKey": "6a1f0c52-3c55-4c1e-8a57-5e2f1f3f0a07",
-    "sourceUserId": "<payer.id>",
-    "destinationUserId": "<payee.id>",
+    "sourceAccountId": "<payer.account.id>",
+    "destinationAccountId": "<payee.account.id>",
     "amount": 178756
   }
 }

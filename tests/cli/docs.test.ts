@@ -117,6 +117,17 @@ describe('the README and the docs', { shuffle: false }, async () => {
   // biome-ignore lint/suspicious/noExplicitAny: a test knows what it asked for
   const answered: any = {}
 
+  // biome-ignore lint/suspicious/noExplicitAny: see above
+  function keep(earlier: any, answer: any) {
+    for (const [name, value] of Object.entries<object>(answer ?? {})) {
+      const isInBoth = isRecord(value) && isRecord(earlier[name])
+      if (isInBoth) keep(earlier[name], value)
+      else earlier[name] = structuredClone(value)
+    }
+  }
+
+  const isRecord = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+
   /** Does what the tutorial says: `<marie.user.id>` is what an answer had at marie, user, id. */
   function filled(text: string): string {
     return text.replaceAll(/<([\w.]+)>/g, (_, path: string) => {
@@ -130,7 +141,7 @@ describe('the README and the docs', { shuffle: false }, async () => {
   async function run(query: string, variables = '{}') {
     const { data, errors } = await server.ask(query, JSON.parse(filled(variables)))
     expect(errors).toBeUndefined()
-    Object.assign(answered, data)
+    keep(answered, data)
     return data
   }
 
@@ -151,11 +162,17 @@ describe('the README and the docs', { shuffle: false }, async () => {
 
   test('the tutorial runs from top to bottom', async () => {
     const { marie, emmy } = await runUnder('Make two users')
-    expect(marie.user.id).toMatch(/^user_/)
+    expect(marie.user).toEqual({
+      id: expect.stringMatching(/^user_/),
+      account: { id: marie.user.id.replace('user_', 'account_'), currency: { code: 'USD', scale: 2 } },
+    })
     expect(emmy.user.id).not.toBe(marie.user.id)
 
     const { deposit } = await runUnder('Bring money in')
-    expect(deposit).toMatchObject({ replayed: false, entry: { sequence: 1, change: '10000', balanceAfter: '10000' } })
+    expect(deposit).toMatchObject({
+      replayed: false,
+      entry: { sequence: 1, change: '10000', formatted: '$100.00', balanceAfter: '10000' },
+    })
 
     const { transfer } = await runUnder('Move it')
     expect(transfer).toMatchObject({ replayed: false, entry: { sequence: 2, change: '-2500', balanceAfter: '7500' } })
@@ -169,24 +186,23 @@ describe('the README and the docs', { shuffle: false }, async () => {
     })
 
     const history = 'Page through the history'
-    const newest = (await runUnder(history)).user.transactions
+    const newest = (await runUnder(history)).account.transactions
     expect(newest.edges).toMatchObject([
       {
         sequence: 2,
         direction: 'DEBIT',
         balanceAfter: '7500',
-        node: { kind: 'TRANSFER', source: { email: 'marie@example.org' }, destination: { email: 'emmy@example.org' } },
+        node: { kind: 'TRANSFER' },
+        counterparty: { owner: { email: 'emmy@example.org' } },
       },
     ])
     expect(newest.pageInfo.hasNextPage).toBe(true)
-    const older = (await run(block(history, 'graphql'), block(history, 'json', 1))).user.transactions
-    expect(older.edges).toMatchObject([
-      { sequence: 1, direction: 'CREDIT', balanceAfter: '10000', node: { source: null } },
-    ])
+    const older = (await run(block(history, 'graphql'), block(history, 'json', 1))).account.transactions
+    expect(older.edges).toMatchObject([{ sequence: 1, direction: 'CREDIT', balanceAfter: '10000', counterparty: null }])
     expect(older.pageInfo.hasNextPage).toBe(false)
 
-    const { user } = await runUnder('Ask what the balance was')
-    expect(user).toEqual({
+    const { account } = await runUnder('Ask what the balance was')
+    expect(account).toEqual({
       now: { amount: '7500', asOf: transfer.entry.createdAt, cursor: newest.edges[0].cursor },
       before: { amount: '10000', sequence: 1 },
     })
@@ -202,14 +218,47 @@ describe('the README and the docs', { shuffle: false }, async () => {
     const { login } = await runUnder('Sign in')
     expect(login).toMatchObject({ token: expect.stringMatching(/^thesaurum_session_/), user: { id: marie.user.id } })
     const mine = await server.ask(block('Sign in', 'graphql', 1), {}, { authorization: `Bearer ${login.token}` })
-    expect(mine.data.viewer).toMatchObject({ email: 'marie@example.org', role: 'USER', balance: { amount: '7500' } })
-    expect(mine.data.viewer.transactions.edges[0].node.destination).toEqual({ id: emmy.user.id, email: null })
+    expect(mine.data.viewer).toMatchObject({
+      email: 'marie@example.org',
+      role: 'USER',
+      account: { balance: { amount: '7500', formatted: '75,00\u00a0$' } },
+    })
+    expect(mine.data.viewer.account.transactions.edges[0].counterparty).toEqual({
+      id: emmy.user.account.id,
+      publicName: null,
+      owner: null,
+    })
 
     const { postTransactions } = await runUnder('Post many at once')
     expect(postTransactions.results).toMatchObject([
       { replayed: false, entry: { sequence: 2, change: '500', balanceAfter: '3000' } },
       { replayed: false, entry: { sequence: 3, change: '-3000', balanceAfter: '0' } },
     ])
+
+    const { euros, deskEuros, deskDollars } = await runUnder('Open an account in another currency')
+    expect([euros, deskEuros, deskDollars]).toMatchObject([
+      { account: { name: 'Travel', status: 'OPEN', currency: { code: 'EUR' } } },
+      { account: { name: 'Exchange desk', currency: { code: 'EUR' } } },
+      { account: { name: 'Exchange desk', currency: { code: 'USD' } } },
+    ])
+
+    const exchange = 'Exchange money'
+    expect((await runUnder(exchange)).postTransactions.results).toEqual([
+      { transaction: { formatted: '€100.00' } },
+      { transaction: { formatted: '$10.00' } },
+      { transaction: { formatted: '€9.20' } },
+    ])
+    const wallets = await run(block(exchange, 'graphql', 1), block(exchange, 'json', 1))
+    expect({ data: wallets }).toEqual(JSON.parse(filled(block(exchange, 'json', 2))))
+
+    const freezing = 'Freeze an account'
+    expect((await runUnder(freezing)).setAccountStatus).toEqual({ account: { status: 'FROZEN' } })
+    const spend = () => run(block(freezing, 'graphql', 1), block(freezing, 'json', 1))
+    expect({ data: await spend() }).toEqual(JSON.parse(filled(block(freezing, 'json', 2))))
+    const opening = JSON.parse(filled(block(freezing, 'json')))
+    opening.input.status = 'OPEN'
+    await server.ask(block(freezing, 'graphql'), opening)
+    expect((await spend()).transfer).toEqual({ entry: { balanceAfter: '0' } })
   })
 
   test('the subscription of the tutorial brings an entry, in GraphiQL and with curl', async () => {
@@ -223,8 +272,9 @@ describe('the README and the docs', { shuffle: false }, async () => {
     const [, body = ''] = /--data '(.*)'\n$/.exec(curl) ?? []
     const asCurl = await openStream(server.endpoint, JSON.parse(filled(body)))
     const entry = await depositMore(11)
-    // GraphiQL's began at the cursor from before the payroll.
-    expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({ change: '3000' })
+    // GraphiQL's began at the cursor from before the payroll and the exchange.
+    for (const change of ['3000', '-1000'])
+      expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({ change })
     expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({
       sequence: entry.sequence,
       change: '11',
@@ -260,13 +310,13 @@ describe('the README and the docs', { shuffle: false }, async () => {
     const waitToSee = (changes: string[]) => vi.waitFor(() => expect(seen()).toEqual(changes))
 
     await depositMore(22)
-    // It began at the cursor from before the payroll, and the entry of the test above.
-    await waitToSee(['3000', '11', '22'])
+    // It began at the cursor from before the payroll, the exchange, and the entry of the test above.
+    await waitToSee(['3000', '-1000', '11', '22'])
     const { port } = new URL(server.address)
     await server.close()
     server = await openTestServer({ PORT: port }, database)
     await depositMore(33)
-    await waitToSee(['3000', '11', '22', '33'])
+    await waitToSee(['3000', '-1000', '11', '22', '33'])
   })
 
   test('the table of configuration has every variable, with its default', () => {
@@ -294,7 +344,7 @@ describe('the README and the docs', { shuffle: false }, async () => {
       for (const { document, variables, answer } of examplesOf(text(page))) {
         const ask = async () => {
           const given = await demo.ask(document, JSON.parse(filled(variables)))
-          Object.assign(answered, given.data)
+          keep(answered, given.data)
           expect(given, document).toEqual(answer ? JSON.parse(filled(answer)) : { data: expect.anything() })
           if (!answer) expect(JSON.stringify(given), 'a refusal that the page does not show').not.toMatch('"code":"')
         }
@@ -316,8 +366,8 @@ describe('the README and the docs', { shuffle: false }, async () => {
     expect(operations).toHaveLength(3)
     const [account, months, sound] = await Promise.all(operations.map((operation) => demo.ask(operation.text)))
     const rows = [...text('README.md').matchAll(/^\| (\d+) \| (-?\d+) \| (\d+) \| (\w+) \|$/gm)]
-    expect(account?.data.user).toEqual({
-      balance: { amount: '178755' },
+    expect(account?.data.user.account).toEqual({
+      balance: { amount: '178755', formatted: '$1,787.55' },
       transactions: {
         edges: rows.map(([, sequence, change, balanceAfter, kind]) => ({
           sequence: Number(sequence),
@@ -327,7 +377,7 @@ describe('the README and the docs', { shuffle: false }, async () => {
         })),
       },
     })
-    expect(months?.data.account.balanceHistory.at(-1)).toMatchObject({ closing: '178755' })
+    expect(months?.data.user.account.balanceHistory.at(-1)).toMatchObject({ closing: '178755' })
     expect(sound?.data).toEqual({ ledger: { verification: { sound: true, findings: [] } } })
   })
 
