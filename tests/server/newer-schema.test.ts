@@ -18,8 +18,8 @@ async function makeUser(server: TestServer, name: string): Promise<string> {
   return data.createUser.user.id
 }
 
-const depositTo = (userId: string, key = randomUUID()) =>
-  `deposit(input: { idempotencyKey: "${key}", userId: "${userId}", amount: 5 }) {
+const depositTo = (accountId: string, key = randomUUID()) =>
+  `deposit(input: { idempotencyKey: "${key}", accountId: "${accountId}", amount: 5 }) {
     ... on DepositSuccess { replayed } ... on Error { code } }`
 
 async function isReady(server: TestServer): Promise<unknown> {
@@ -27,25 +27,30 @@ async function isReady(server: TestServer): Promise<unknown> {
   return response.json()
 }
 
+async function metricsOf({ address, authorization }: TestServer): Promise<string> {
+  const response = await fetch(`${address}/metrics`, { headers: authorization })
+  return response.text()
+}
+
 test('while the schema is newer than the server, it posts and records nothing, is not ready, and says so once', async () => {
   const server = await serverForTest()
   const [ada, grace] = [await makeUser(server, 'ada'), await makeUser(server, 'grace')]
   await server.ask(`mutation { ${depositTo(ada)} }`)
   const client = await openClient(server.socketEndpoint)
-  client.subscribe('watch', { query: `subscription { entryPosted(userId: "${ada}") { sequence } }` })
-  await client.drain()
+  client.subscribe('watch', { query: `subscription { entryPosted(accountId: "${ada}") { sequence } }` })
+  await vi.waitFor(async () => expect(await metricsOf(server)).toMatch(/^thesaurum_account_subscribers 1$/m))
   const { pool } = server.database
 
   const restore = await renameColumns(server.database)
   const key = randomUUID()
   const operations = {
     deposit: `mutation { ${depositTo(ada, key)} }`,
-    transfer: `mutation { transfer(input: { idempotencyKey: "${randomUUID()}", sourceUserId: "${ada}",
-      destinationUserId: "${grace}", amount: 1 }) { __typename } }`,
+    transfer: `mutation { transfer(input: { idempotencyKey: "${randomUUID()}", sourceAccountId: "${ada}",
+      destinationAccountId: "${grace}", amount: 1 }) { __typename } }`,
     postTransactions: `mutation { postTransactions(input: { atomic: true, transactions: [
-      { deposit: { idempotencyKey: "${randomUUID()}", userId: "${ada}", amount: 5 } }
-      { deposit: { idempotencyKey: "${randomUUID()}", userId: "${grace}", amount: 5 } }] }) { __typename } }`,
-    user: `{ user(id: "${ada}") { balance { amount } } }`,
+      { deposit: { idempotencyKey: "${randomUUID()}", accountId: "${ada}", amount: 5 } }
+      { deposit: { idempotencyKey: "${randomUUID()}", accountId: "${grace}", amount: 5 } }] }) { __typename } }`,
+    account: `{ account(id: "${ada}") { balance { amount } } }`,
     transactions: '{ transactions(first: 1) { edges { node { amount } } } }',
   }
   const answers: [string, Answer][] = []
@@ -54,8 +59,7 @@ test('while the schema is newer than the server, it posts and records nothing, i
   }
   for (const [name, { errors }] of answers) expect([name, errors]).toMatchObject([name, [UNAVAILABLE]])
   await vi.waitFor(async () => expect(await isReady(server)).toEqual({ status: 'unavailable', failing: 'migrations' }))
-  const metrics = await fetch(`${server.address}/metrics`, { headers: server.authorization })
-  expect(await metrics.text()).toMatch(/^thesaurum_postings_total\{kind="DEPOSIT",outcome="UNAVAILABLE"\} 9$/m)
+  expect(await metricsOf(server)).toMatch(/^thesaurum_postings_total\{kind="DEPOSIT",outcome="UNAVAILABLE"\} 9$/m)
   expect(server.errorLines().map((line) => JSON.parse(line))).toMatchObject([
     { level: 50, msg: expect.stringMatching(/^the database lacks .* start that version in place of this one$/) },
   ])
