@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { toAccountId, toTransactionId } from '../../src/db/ids.ts'
 import { toInstant } from '../../src/db/instant.ts'
-import { FAILED_TRANSACTION_CURSOR, TRANSACTION_CURSOR, USER_CURSOR } from '../../src/ledger/model/cursor.ts'
+import {
+  ACCOUNT_CURSOR,
+  FAILED_TRANSACTION_CURSOR,
+  TRANSACTION_CURSOR,
+  USER_CURSOR,
+} from '../../src/ledger/model/cursor.ts'
 import { changedEntryCursor, readEntryCursor } from '../support/cursors.ts'
 import { useServer } from '../support/server.ts'
 
@@ -19,7 +24,7 @@ beforeAll(async () => {
     )
     const { data } = await server.ask(
       `mutation ($input: DepositInput!) { deposit(input: $input) { ... on DepositSuccess { entry { cursor } } } }`,
-      { input: { idempotencyKey: randomUUID(), userId: made.data.createUser.user.id, amount: 5 } },
+      { input: { idempotencyKey: randomUUID(), accountId: made.data.createUser.user.id, amount: 5 } },
     )
     cursors.push(data.deposit.entry.cursor)
   }
@@ -60,14 +65,14 @@ test.each(BAD)('a cursor that %s pages no account and resumes no subscription', 
   const { accountId } = readEntryCursor(cursors[0] ?? '')
   for (const argument of ['after', 'before']) {
     const { data, errors } = await server.ask(
-      `query ($id: ID!, $cursor: String) { user(id: $id) { transactions(${argument}: $cursor) { edges { cursor } } } }`,
+      `query ($id: ID!, $cursor: String) { account(id: $id) { transactions(${argument}: $cursor) { edges { cursor } } } }`,
       { id: accountId, cursor: cursor() },
     )
-    expect(data).toEqual({ user: { transactions: null } })
+    expect(data).toEqual({ account: { transactions: null } })
     expect(errors?.[0]?.extensions).toMatchObject({ code, fields: [{ path: argument }] })
   }
   const { errors } = await server.ask(
-    `subscription ($id: ID!, $cursor: String) { entryPosted(userId: $id, since: $cursor) { id } }`,
+    `subscription ($id: ID!, $cursor: String) { entryPosted(accountId: $id, since: $cursor) { id } }`,
     { id: accountId, cursor: cursor() },
   )
   expect(errors?.[0]?.extensions).toMatchObject({ code, fields: [{ path: 'since' }] })
@@ -76,14 +81,16 @@ test.each(BAD)('a cursor that %s pages no account and resumes no subscription', 
 test('a position that the account has not reached resumes no subscription', async () => {
   const { accountId } = readEntryCursor(cursors[0] ?? '')
   const { errors } = await server.ask(
-    `subscription ($id: ID!, $cursor: String) { entryPosted(userId: $id, since: $cursor) { id } }`,
+    `subscription ($id: ID!, $cursor: String) { entryPosted(accountId: $id, since: $cursor) { id } }`,
     { id: accountId, cursor: cursorLike({ sequence: 2 }) },
   )
   expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: 'since' }] })
 })
 
-describe.each(['users', 'transactions', 'failedTransactions'] as const)('the list of %s', (list) => {
-  const others = (['users', 'transactions', 'failedTransactions'] as const).filter((other) => other !== list)
+const LISTS = ['users', 'accounts', 'transactions', 'failedTransactions'] as const
+
+describe.each(LISTS)('the list of %s', (list) => {
+  const others = LISTS.filter((other) => other !== list)
   const ofList = (name: typeof list, era = readEntryCursor(cursors[0] ?? '').era) => {
     const id = randomUUID()
     if (name === 'transactions')
@@ -91,13 +98,15 @@ describe.each(['users', 'transactions', 'failedTransactions'] as const)('the lis
         { createdAt: toInstant('2026-01-31T23:59:59.000001Z'), id: toTransactionId(id) },
         era,
       )
-    return (name === 'users' ? USER_CURSOR : FAILED_TRANSACTION_CURSOR).encode({ id }, era)
+    const cursorOf = { users: USER_CURSOR, accounts: ACCOUNT_CURSOR, failedTransactions: FAILED_TRANSACTION_CURSOR }
+    return cursorOf[name].encode({ id }, era)
   }
 
   test.each([
     ['of an account', () => cursors[0] ?? '', 'BAD_USER_INPUT'],
     ['of another list', () => ofList(others[0] as typeof list), 'BAD_USER_INPUT'],
     ['of yet another list', () => ofList(others[1] as typeof list), 'BAD_USER_INPUT'],
+    ['of the last list', () => ofList(others[2] as typeof list), 'BAD_USER_INPUT'],
     ['from before the ledger was restored', () => ofList(list, randomUUID()), 'CURSOR_EXPIRED'],
   ])('refuses a cursor %s', async (_what, cursor, code) => {
     for (const argument of ['after', 'before']) {
@@ -114,8 +123,10 @@ describe.each(['users', 'transactions', 'failedTransactions'] as const)('the lis
 test('no more than one direction is taken at once', async () => {
   for (const field of [
     'users',
+    'accounts',
     'transactions',
-    `user(id: "${readEntryCursor(cursors[0] ?? '').accountId}") { transactions`,
+    `user(id: "${readEntryCursor(cursors[0] ?? '').accountId}") { accounts`,
+    `account(id: "${readEntryCursor(cursors[0] ?? '').accountId}") { transactions`,
   ]) {
     const close = field.includes('{') ? '}' : ''
     const { errors } = await server.ask(`{ ${field}(first: 1, last: 1) { __typename } ${close} }`)

@@ -11,11 +11,15 @@ import {
 } from '../support/bad-input.ts'
 import {
   CANARY,
+  NO_ACCOUNT_ID,
+  NO_ACCOUNT_IDS,
+  NO_ACCOUNT_IDS_ALONE,
   NO_AMOUNT,
+  NO_AMOUNT_OF_POSTING,
   NO_ATTEMPT_ID,
   NO_BOOLEAN,
   NO_BUCKET,
-  NO_CENTS,
+  NO_CURRENCY,
   NO_CURSOR,
   NO_DATE_TIME,
   NO_DIRECTION,
@@ -24,18 +28,21 @@ import {
   NO_INPUT,
   NO_KEY,
   NO_KIND,
+  NO_LOCALE,
   NO_LOGIN_PASSWORD,
   NO_MOMENT,
+  NO_NAME,
   NO_NODE_ID,
   NO_NODE_IDS,
   NO_PAGE_SIZE,
   NO_PASSWORD,
   NO_ROLE,
+  NO_SCALE,
+  NO_STATUS,
   NO_TIME_ZONE,
   NO_TRANSACTION_ID,
   NO_TRANSACTIONS,
   NO_USER_ID,
-  NO_USER_IDS,
   TOO_MANY_TRANSACTIONS,
   text,
   UUID,
@@ -58,7 +65,7 @@ beforeAll(async () => {
     `insert into users (id, email) values ($1, 'ada@example.com'), ($2, 'grace@example.com')`,
     [ids.ada, ids.grace],
   )
-  await server.ask(`mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${ids.ada}", amount: 500 }) {
+  await server.ask(`mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${ids.ada}", amount: 500 }) {
     __typename } }`)
   rows = await countRows(server)
 })
@@ -71,24 +78,42 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ['Query.transaction', 'idempotencyKey', NO_KEY],
   ['Query.node', 'id', [...NO_NODE_ID, 'null']],
   ['Query.nodes', 'ids', NO_NODE_IDS],
-  ['Query.balances', 'userIds', NO_USER_IDS],
+  ['Query.account', 'id', [...NO_ACCOUNT_ID, 'null']],
+  ['Query.accounts', 'filter', NO_INPUT.filter((source) => source !== 'null')],
+  ['Query.accounts', 'filter.ownerId', [...NO_USER_ID, text(`account_${UUID}`)]],
+  ['Query.accounts', 'filter.house', NO_BOOLEAN],
+  ['Query.accounts', 'filter.name', NO_NAME],
+  ['Query.accounts', 'filter.currency', NO_CURRENCY],
+  ['Query.accounts', 'filter.status', NO_STATUS],
+  ['Query.transactions', 'filter.currency', NO_CURRENCY],
+  ...['Balance.formatted', 'LedgerEntry.formatted', 'Transaction.formatted'].map(
+    (operation) => [operation, 'locale', NO_LOCALE] as const,
+  ),
+  ['Query.balances', 'accountIds', NO_ACCOUNT_IDS],
   ['Query.balances', 'asOf', NO_MOMENT],
-  ['User.balance', 'asOf', NO_MOMENT],
-  ['User.balanceHistory', 'from', [...NO_MOMENT, 'null']],
-  ['User.balanceHistory', 'to', [...NO_DATE_TIME, 'null']],
-  ['User.balanceHistory', 'bucket', [...NO_BUCKET, 'null']],
-  ['User.balanceHistory', 'timeZone', NO_TIME_ZONE],
-  ['User.transactions', 'filter', NO_INPUT.filter((source) => source !== 'null')],
-  ['User.transactions', 'filter.direction', NO_DIRECTION],
-  ['User.transactions', 'filter.counterpartyId', NO_USER_ID],
-  ...['Query.transactions', 'User.transactions'].flatMap((operation) => [
+  ['Account.balance', 'asOf', NO_MOMENT],
+  ['Account.balanceHistory', 'from', [...NO_MOMENT, 'null']],
+  ['Account.balanceHistory', 'to', [...NO_DATE_TIME, 'null']],
+  ['Account.balanceHistory', 'bucket', [...NO_BUCKET, 'null']],
+  ['Account.balanceHistory', 'timeZone', NO_TIME_ZONE],
+  ['Account.transactions', 'filter', NO_INPUT.filter((source) => source !== 'null')],
+  ['Account.transactions', 'filter.direction', NO_DIRECTION],
+  ['Account.transactions', 'filter.counterpartyId', NO_ACCOUNT_ID],
+  ...['Query.transactions', 'Account.transactions'].flatMap((operation) => [
     [operation, 'filter.kind', NO_KIND] as const,
     [operation, 'filter.amountMin', NO_AMOUNT] as const,
     [operation, 'filter.amountMax', NO_AMOUNT] as const,
     [operation, 'filter.from', NO_DATE_TIME] as const,
     [operation, 'filter.to', NO_DATE_TIME] as const,
   ]),
-  ...['Query.users', 'Query.transactions', 'Query.failedTransactions', 'User.transactions'].flatMap((operation) => [
+  ...[
+    'Query.users',
+    'Query.accounts',
+    'User.accounts',
+    'Query.transactions',
+    'Query.failedTransactions',
+    'Account.transactions',
+  ].flatMap((operation) => [
     [operation, 'first', NO_PAGE_SIZE] as const,
     [operation, 'last', NO_PAGE_SIZE] as const,
     [operation, 'after', NO_CURSOR] as const,
@@ -98,16 +123,35 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ['Mutation.createUser', 'input.email', [...NO_EMAIL, 'null']],
   ['Mutation.createUser', 'input.password', NO_PASSWORD],
   ['Mutation.createUser', 'input.role', NO_ROLE],
+  ['Mutation.createUser', 'input.currency', NO_CURRENCY],
+  ['Mutation.createAccount', 'input', NO_INPUT],
+  ['Mutation.createAccount', 'input.idempotencyKey', [...NO_KEY, 'null']],
+  ['Mutation.createAccount', 'input.ownerId', [...NO_USER_ID, text(`account_${UUID}`)]],
+  ['Mutation.createAccount', 'input.currency', NO_CURRENCY],
+  ['Mutation.createAccount', 'input.name', NO_NAME],
+  ['Mutation.updateAccount', 'input', NO_INPUT],
+  ['Mutation.updateAccount', 'input.accountId', [...NO_ACCOUNT_ID, 'null']],
+  ['Mutation.updateAccount', 'input.name', NO_NAME],
+  ['Mutation.updateAccount', 'input.publicName', NO_NAME],
+  ['Mutation.setAccountStatus', 'input', NO_INPUT],
+  ['Mutation.setAccountStatus', 'input.accountId', [...NO_ACCOUNT_ID, 'null']],
+  ['Mutation.setAccountStatus', 'input.status', [...NO_STATUS, 'null']],
+  ['Mutation.createCurrency', 'input', NO_INPUT],
+  ['Mutation.createCurrency', 'input.code', [...NO_CURRENCY, 'null']],
+  ['Mutation.createCurrency', 'input.scale', [...NO_SCALE, 'null']],
   ['Mutation.deposit', 'input', NO_INPUT],
+  ['Mutation.deposit', 'input.currency', NO_CURRENCY],
+  ['Mutation.transfer', 'input.currency', NO_CURRENCY],
+  ['Mutation.transfer', 'input.ignoreFreeze', NO_BOOLEAN],
   ['Mutation.deposit', 'input.idempotencyKey', [...NO_KEY, 'null']],
-  ['Mutation.deposit', 'input.userId', [...NO_USER_ID, 'null']],
-  ['Mutation.deposit', 'input.amount', [...NO_CENTS, 'null']],
+  ['Mutation.deposit', 'input.accountId', [...NO_ACCOUNT_ID, 'null']],
+  ['Mutation.deposit', 'input.amount', [...NO_AMOUNT_OF_POSTING, 'null']],
   ['Mutation.transfer', 'input', NO_INPUT],
   ['Mutation.transfer', 'input.idempotencyKey', [...NO_KEY, 'null']],
-  ['Mutation.transfer', 'input.sourceUserId', [...NO_USER_ID, 'null']],
-  ['Mutation.transfer', 'input.destinationUserId', [...NO_USER_ID, 'null']],
-  ['Mutation.transfer', 'input.amount', [...NO_CENTS, 'null']],
-  ['Query.failedTransactions', 'filter.userId', NO_USER_ID],
+  ['Mutation.transfer', 'input.sourceAccountId', [...NO_ACCOUNT_ID, 'null']],
+  ['Mutation.transfer', 'input.destinationAccountId', [...NO_ACCOUNT_ID, 'null']],
+  ['Mutation.transfer', 'input.amount', [...NO_AMOUNT_OF_POSTING, 'null']],
+  ['Query.failedTransactions', 'filter.accountId', NO_ACCOUNT_ID],
   ['Query.failedTransactions', 'filter.code', NO_FAILURE_CODE],
   ['Query.failedTransactions', 'filter.addressed', NO_BOOLEAN],
   ['Mutation.postTransactions', 'input', NO_INPUT],
@@ -119,7 +163,7 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ['Mutation.createApiToken', 'input', NO_INPUT],
   ['Mutation.createApiToken', 'input.name', ['null', '""', '5', '{}', text(CANARY.repeat(20))]],
   ['Mutation.createApiToken', 'input.role', NO_ROLE.concat('null')],
-  ['Mutation.createApiToken', 'input.accountIds', [...NO_USER_IDS.filter((source) => source !== '[]'), '[]']],
+  ['Mutation.createApiToken', 'input.accountIds', [...NO_ACCOUNT_IDS_ALONE, '[]']],
   ['Mutation.createApiToken', 'input.expiresAt', NO_DATE_TIME],
   ['Mutation.revokeApiToken', 'input', NO_INPUT],
   [
@@ -129,7 +173,7 @@ const PLACES: readonly (readonly [operation: string, path: string, bad: Source[]
   ],
   ['Mutation.addressFailedTransaction', 'input', NO_INPUT],
   ['Mutation.addressFailedTransaction', 'input.id', [...NO_ATTEMPT_ID, 'null']],
-  ['Subscription.entryPosted', 'userId', [...NO_USER_ID, 'null']],
+  ['Subscription.entryPosted', 'accountId', [...NO_ACCOUNT_ID, 'null']],
   ['Subscription.entryPosted', 'since', NO_CURSOR],
   ['Subscription.transactionPosted', 'since', NO_CURSOR],
 ]
@@ -184,19 +228,23 @@ test.each(['variable', 'literal'] as const)(
 
 test('a required value that is missing is refused by the name of its field', async () => {
   const required = [
-    ['Query.balances', 'userIds'],
+    ['Query.balances', 'accountIds'],
+    ['Query.account', 'id'],
     ['Query.node', 'id'],
     ['Query.nodes', 'ids'],
-    ['User.balanceHistory', 'from'],
-    ['User.balanceHistory', 'to'],
-    ['User.balanceHistory', 'bucket'],
-    ['Subscription.entryPosted', 'userId'],
+    ['Account.balanceHistory', 'from'],
+    ['Account.balanceHistory', 'to'],
+    ['Account.balanceHistory', 'bucket'],
+    ['Subscription.entryPosted', 'accountId'],
     ['Mutation.createUser', 'input.email'],
     ['Mutation.deposit', 'input.amount'],
-    ['Mutation.deposit', 'input.userId'],
+    ['Mutation.deposit', 'input.accountId'],
     ['Mutation.deposit', 'input.idempotencyKey'],
-    ['Mutation.transfer', 'input.sourceUserId'],
-    ['Mutation.transfer', 'input.destinationUserId'],
+    ['Mutation.createAccount', 'input.idempotencyKey'],
+    ['Mutation.setAccountStatus', 'input.status'],
+    ['Mutation.createCurrency', 'input.scale'],
+    ['Mutation.transfer', 'input.sourceAccountId'],
+    ['Mutation.transfer', 'input.destinationAccountId'],
     ['Mutation.transfer', 'input'],
   ] as const
   for (const [name, path] of required) {
@@ -226,7 +274,7 @@ test('an unknown input field is refused, and its value is not repeated', async (
 })
 
 test('what breaks a rule between two values is refused by the name of one', async () => {
-  const ofAda = (call: string) => `{ user(id: "${ids.ada}") { call: ${call} { __typename } } }`
+  const ofAda = (call: string) => `{ account(id: "${ids.ada}") { call: ${call} { __typename } } }`
   const day = '2024-05-06T00:00:00Z'
   const cases: [query: string, path: string, extensions?: object][] = [
     [ofAda(`balanceHistory(from: "2024-05-06T00:00:00.000001Z", to: "${day}", bucket: DAY)`), 'from'],
@@ -253,19 +301,19 @@ test('what breaks a rule between two values is refused by the name of one', asyn
     expect(errors, query).toHaveLength(1)
     expect(errors?.[0]?.extensions, query).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path }], ...extensions })
     // It takes no other answer with it.
-    expect((data.user ?? data).call).toBeNull()
+    expect((data.account ?? data).call).toBeNull()
   }
 })
 
 test('all that is wrong is told at once', async () => {
   const { data } = await server.ask(
     `mutation ($input: TransferInput!) { transfer(input: $input) { ... on ValidationError { code retryable message fields { path message } } } }`,
-    { input: { idempotencyKey: UUID, sourceUserId: CANARY, destinationUserId: '', amount: '0' } },
+    { input: { idempotencyKey: UUID, sourceAccountId: CANARY, destinationAccountId: '', amount: '0' } },
   )
   expect(data.transfer).toMatchObject({ code: 'VALIDATION', retryable: false })
   expect(data.transfer.fields.map(({ path }: { path: string }) => path)).toEqual([
-    'input.sourceUserId',
-    'input.destinationUserId',
+    'input.sourceAccountId',
+    'input.destinationAccountId',
     'input.amount',
   ])
 })

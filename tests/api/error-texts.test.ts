@@ -56,13 +56,16 @@ describe.each(['development', 'elsewhere'] as const)('%s', (where) => {
 })
 
 test('an account that does not exist has one sentence, in a posting and in a subscription', async () => {
-  const nobody = `user_${randomUUID()}`
+  const nobody = `account_${randomUUID()}`
   const posted = await servers.elsewhere.ask(
-    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${nobody}", amount: 1 }) {
-      ... on UserNotFoundError { code message } } }`,
+    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${nobody}", amount: 1 }) {
+      ... on AccountNotFoundError { code message } } }`,
   )
-  const { errors } = await servers.elsewhere.ask(`subscription { entryPosted(userId: "${nobody}") { id } }`)
+  const { errors } = await servers.elsewhere.ask(`subscription { entryPosted(accountId: "${nobody}") { id } }`)
   expect(errors).toMatchObject([
-    { message: posted.data.deposit.message, extensions: { code: 'USER_NOT_FOUND', fields: [{ path: 'userId' }] } },
+    {
+      message: posted.data.deposit.message,
+      extensions: { code: 'ACCOUNT_NOT_FOUND', fields: [{ path: 'accountId' }] },
+    },
   ])
 })

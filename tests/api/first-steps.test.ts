@@ -45,15 +45,17 @@ describe('a story, each test of which goes on where the one before ended', { shu
     const key = `idempotencyKey: "${idempotencyKey.toUpperCase()}"`
     for (const spelling of [`id: "${id}"`, `id: "${bare}"`, `id: "${bare.toUpperCase()}"`, key]) {
       expect(
-        await ask(`{ transaction(${spelling}) { id kind amount createdAt source { email } destination { email } } }`),
+        await ask(
+          `{ transaction(${spelling}) { id kind amount createdAt source { owner { email } } destination { owner { email } } } }`,
+        ),
       ).toEqual({
         transaction: {
           id,
           kind: 'TRANSFER',
           amount: '250',
           createdAt,
-          source: { email: 'ada@example.com' },
-          destination: { email: 'grace@example.com' },
+          source: { owner: { email: 'ada@example.com' } },
+          destination: { owner: { email: 'grace@example.com' } },
         },
       })
     }
@@ -62,25 +64,26 @@ describe('a story, each test of which goes on where the one before ended', { shu
   test('who and what there is none of is null, not an error', async () => {
     const id = randomUUID()
     const data = await ask(`{
-    user(id: "${id}") { id } byEmail: user(email: "nobody@example.com") { id }
+    user(id: "${id}") { id } account(id: "${id}") { id } byEmail: user(email: "nobody@example.com") { id }
     transaction(id: "${id}") { id } byKey: transaction(idempotencyKey: "${id}") { id }
-    balances(userIds: ["${id}"]) { amount }
-    nodes(ids: ["user_${id}", "transaction_${id}", "entry_${id}_1", "entry_${users[0]?.slice(5)}_999"]) { id }
+    balances(accountIds: ["${id}"]) { amount }
+    nodes(ids: ["user_${id}", "account_${id}", "transaction_${id}", "entry_${id}_1", "entry_${users[0]?.slice(5)}_999"]) { id }
   }`)
     expect(data).toEqual({
       user: null,
+      account: null,
       byEmail: null,
       transaction: null,
       byKey: null,
       balances: [null],
-      nodes: [null, null, null, null],
+      nodes: [null, null, null, null, null],
     })
   })
 
   test('an account is its entries, newest first, each with the running balance', async () => {
     for (const [index, id] of users.entries()) {
       const data = await ask(
-        `query ($id: ID!) { user(id: $id) { transactions(first: 100) { edges {
+        `query ($id: ID!) { account(id: $id) { transactions(first: 100) { edges {
         id cursor sequence direction change balanceAfter createdAt node { id } transaction { id } } } } }`,
         { id },
       )
@@ -92,7 +95,7 @@ describe('a story, each test of which goes on where the one before ended', { shu
         node: { id: transactionId },
         transaction: { id: transactionId },
       }))
-      expect(data.user.transactions.edges).toEqual(expected.reverse())
+      expect(data.account.transactions.edges).toEqual(expected.reverse())
     }
   })
 
@@ -125,26 +128,26 @@ describe('a story, each test of which goes on where the one before ended', { shu
   test('a balance is the sum of the account, and asking again with its asOf gives the same answer', async () => {
     for (const [index, id] of users.entries()) {
       const expected = entries(index)
-      const { user } = await ask(
-        'query ($id: ID!) { user(id: $id) { balance { amount asOf sequence cursor user { id } } } }',
+      const { account } = await ask(
+        'query ($id: ID!) { account(id: $id) { balance { amount asOf sequence cursor account { id } } } }',
         { id },
       )
-      expect(user.balance).toEqual({
+      expect(account.balance).toEqual({
         amount: expected.at(-1)?.balanceAfter ?? '0',
         asOf: expected.at(-1)?.createdAt ?? null,
         sequence: expected.length,
         cursor: expect.any(String),
-        user: { id },
+        account: { id: id.replace('user', 'account') },
       })
-      expect(readEntryCursor(user.balance.cursor)).toMatchObject({
+      expect(readEntryCursor(account.balance.cursor)).toMatchObject({
         accountId: id.slice(5),
         sequence: expected.length,
       })
       const again = await ask(
-        'query ($id: ID!, $asOf: DateTime) { user(id: $id) { balance(asOf: $asOf) { amount asOf sequence cursor user { id } } } }',
-        { id, asOf: user.balance.asOf },
+        'query ($id: ID!, $asOf: DateTime) { account(id: $id) { balance(asOf: $asOf) { amount asOf sequence cursor account { id } } } }',
+        { id, asOf: account.balance.asOf },
       )
-      expect(again.user.balance).toEqual(user.balance)
+      expect(again.account.balance).toEqual(account.balance)
     }
   })
 
@@ -157,11 +160,11 @@ describe('a story, each test of which goes on where the one before ended', { shu
           (_all, digits) => `${String(Number(digits) - 1).padStart(6, '0')}Z`,
         )
         if (createdAt.endsWith('.000000Z')) continue
-        const { user } = await ask(
-          'query ($id: ID!, $at: DateTime, $earlier: DateTime) { user(id: $id) { at: balance(asOf: $at) { amount asOf sequence } earlier: balance(asOf: $earlier) { amount asOf sequence } } }',
+        const { account } = await ask(
+          'query ($id: ID!, $at: DateTime, $earlier: DateTime) { account(id: $id) { at: balance(asOf: $at) { amount asOf sequence } earlier: balance(asOf: $earlier) { amount asOf sequence } } }',
           { id, at: createdAt, earlier },
         )
-        expect(user).toEqual({
+        expect(account).toEqual({
           at: { amount: balanceAfter, asOf: createdAt, sequence: position + 1 },
           earlier: { amount: expected[position - 1]?.balanceAfter ?? '0', asOf: earlier, sequence: position },
         })
@@ -170,11 +173,11 @@ describe('a story, each test of which goes on where the one before ended', { shu
   })
 
   test('a moment is told in UTC with six digits, whatever zone it was asked in', async () => {
-    const { user } = await ask(
-      'query ($id: ID!) { user(id: $id) { balance(asOf: "2024-02-29T23:30:00.5-01:30") { asOf amount } } }',
+    const { account } = await ask(
+      'query ($id: ID!) { account(id: $id) { balance(asOf: "2024-02-29T23:30:00.5-01:30") { asOf amount } } }',
       { id: users[0] },
     )
-    expect(user.balance).toEqual({ asOf: '2024-03-01T01:00:00.500000Z', amount: '0' })
+    expect(account.balance).toEqual({ asOf: '2024-03-01T01:00:00.500000Z', amount: '0' })
   })
 
   test('balances answer in the order and length of what was asked, null where there is nobody', async () => {
@@ -182,15 +185,20 @@ describe('a story, each test of which goes on where the one before ended', { shu
     const ids = [users[2], nobody, users[0]?.slice(5), users[3], users[0], users[2], `user_${nobody}`]
     const numbers = [2, null, 0, 3, 0, 2, null]
     const expected = numbers.map((user) =>
-      user === null ? null : { user: { id: users[user] }, amount: entries(user).at(-1)?.balanceAfter ?? '0' },
+      user === null
+        ? null
+        : {
+            account: { id: users[user]?.replace('user', 'account') },
+            amount: entries(user).at(-1)?.balanceAfter ?? '0',
+          },
     )
     expect(
-      (await ask('query ($ids: [ID!]!) { balances(userIds: $ids) { user { id } amount } }', { ids })).balances,
+      (await ask('query ($ids: [ID!]!) { balances(accountIds: $ids) { account { id } amount } }', { ids })).balances,
     ).toEqual(expected)
-    expect((await ask('{ balances(userIds: []) { amount } }')).balances).toEqual([])
+    expect((await ask('{ balances(accountIds: []) { amount } }')).balances).toEqual([])
     const asOf = posted[2]?.createdAt
     const past = await ask(
-      'query ($ids: [ID!]!, $asOf: DateTime) { balances(userIds: $ids, asOf: $asOf) { amount asOf } }',
+      'query ($ids: [ID!]!, $asOf: DateTime) { balances(accountIds: $ids, asOf: $asOf) { amount asOf } }',
       { ids: users, asOf },
     )
     expect(past.balances).toEqual(['99750', '9007199254741243', '0', '0'].map((amount) => ({ amount, asOf })))
@@ -198,11 +206,17 @@ describe('a story, each test of which goes on where the one before ended', { shu
 
   test('the whole ledger adds up', async () => {
     const deposited = STORY.reduce((sum, [source, , amount]) => sum + (source === null ? amount : 0n), 0n)
-    expect((await ask('{ ledger { userCount transactionCount deposited balances } }')).ledger).toEqual({
+    expect(
+      (
+        await ask(
+          '{ ledger { userCount accountCount transactionCount totals { currency { code } deposited balances } } }',
+        )
+      ).ledger,
+    ).toEqual({
       userCount: users.length,
+      accountCount: users.length,
       transactionCount: STORY.length,
-      deposited: `${deposited}`,
-      balances: `${deposited}`,
+      totals: [{ currency: { code: 'USD' }, deposited: `${deposited}`, balances: `${deposited}` }],
     })
   })
 
@@ -212,8 +226,8 @@ describe('a story, each test of which goes on where the one before ended', { shu
       ask('mutation ($input: TransferInput!) { transfer(input: $input) { ... on TransferSuccess { replayed } } }', {
         input: {
           idempotencyKey: randomUUID(),
-          sourceUserId: index % 2 ? source : destination,
-          destinationUserId: index % 2 ? destination : source,
+          sourceAccountId: index % 2 ? source : destination,
+          destinationAccountId: index % 2 ? destination : source,
           amount: 1000 + (index % 2),
         },
       }),
@@ -225,7 +239,7 @@ describe('a story, each test of which goes on where the one before ended', { shu
     const sums = new Set<bigint>()
     do {
       const { a, b } = await ask(
-        'query ($a: ID!, $b: ID!) { a: user(id: $a) { balance { amount } } b: user(id: $b) { balance { amount } } }',
+        'query ($a: ID!, $b: ID!) { a: account(id: $a) { balance { amount } } b: account(id: $b) { balance { amount } } }',
         { a: source, b: destination },
       )
       sums.add(BigInt(a.balance.amount) + BigInt(b.balance.amount))
@@ -235,7 +249,7 @@ describe('a story, each test of which goes on where the one before ended', { shu
   })
 
   test('the fields of one mutation run one after another, and each sees those before it', async () => {
-    const fields = (key: string) => `(input: { idempotencyKey: "${key}", userId: "${users[3]}", amount: 5 }) {
+    const fields = (key: string) => `(input: { idempotencyKey: "${key}", accountId: "${users[3]}", amount: 5 }) {
     ... on DepositSuccess { entry { sequence balanceAfter } transaction { destination { balance { amount sequence } } } } }`
     const { a, b } = await ask(`mutation { a: deposit${fields(randomUUID())} b: deposit${fields(randomUUID())} }`)
     expect([a, b]).toEqual(
@@ -265,16 +279,21 @@ describe('a story, each test of which goes on where the one before ended', { shu
       [grace, ada],
     ].map(async ([source, destination]) => {
       for (; moving; moves++) {
-        const input = { idempotencyKey: randomUUID(), sourceUserId: source, destinationUserId: destination, amount: 7 }
+        const input = {
+          idempotencyKey: randomUUID(),
+          sourceAccountId: source,
+          destinationAccountId: destination,
+          amount: 7,
+        }
         await ask('mutation ($input: TransferInput!) { transfer(input: $input) { __typename } }', { input })
       }
     })
     const sums = new Set<bigint>()
     for (let count = 0; count < 150 || moves < 20; count++) {
       const { one, other } = await ask(
-        `{ one: user(id: "${ada}") { balance { amount } } other: user(email: "grace@example.com") { balance { amount } } }`,
+        `{ one: user(id: "${ada}") { account { balance { amount } } } other: user(email: "grace@example.com") { account { balance { amount } } } }`,
       )
-      sums.add(BigInt(one.balance.amount) + BigInt(other.balance.amount))
+      sums.add(BigInt(one.account.balance.amount) + BigInt(other.account.balance.amount))
     }
     moving = false
     await Promise.all(movers)

@@ -11,7 +11,7 @@ afterEach(async () => {
   expect(server.errorLines()).toEqual([])
 })
 
-const ERROR = `... on Error { code message retryable } ... on UserNotFoundError { userId } ... on IdempotencyConflictError { differingFields recorded: transaction { id } }`
+const ERROR = `... on Error { code message retryable } ... on AccountNotFoundError { accountId } ... on IdempotencyConflictError { differingFields recorded: transaction { id } }`
 const POSTED = `replayed transaction { id kind amount idempotencyKey createdAt source { id } destination { id } }
   entry { id cursor sequence direction change balanceAfter createdAt node { id } transaction { id } }`
 
@@ -37,14 +37,14 @@ function dataOf({ data, errors }: Answer) {
   return data
 }
 
-/** Makes a user with so many cents. */
-async function makeUser(cents = 0): Promise<string> {
+/** Makes a user with so many cents. Returns the id of the main account. */
+async function makeAccount(cents = 0): Promise<string> {
   const answer = await server.ask(
-    'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
+    'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { account { id } } } } }',
     { email: `${randomUUID()}@example.com` },
   )
-  const { id } = dataOf(answer).createUser.user
-  if (cents > 0) await deposit({ idempotencyKey: randomUUID(), userId: id, amount: cents })
+  const { id } = dataOf(answer).createUser.user.account
+  if (cents > 0) await deposit({ idempotencyKey: randomUUID(), accountId: id, amount: cents })
   return id
 }
 
@@ -55,15 +55,15 @@ async function countPosted(): Promise<Record<string, number>> {
 }
 
 test('a deposit answers with the entry of who was paid, and a repeat with the same one', async () => {
-  const userId = await makeUser()
-  const input = { idempotencyKey: randomUUID(), userId, amount: '9007199254740993' }
+  const accountId = await makeAccount()
+  const input = { idempotencyKey: randomUUID(), accountId, amount: '9007199254740993' }
   const first = await deposit(input)
   expect(first).toMatchObject({
     __typename: 'DepositSuccess',
     replayed: false,
-    transaction: { kind: 'DEPOSIT', amount: '9007199254740993', source: null, destination: { id: userId } },
+    transaction: { kind: 'DEPOSIT', amount: '9007199254740993', source: null, destination: { id: accountId } },
     entry: {
-      id: `${userId.replace('user', 'entry')}_1`,
+      id: `${accountId.replace('account', 'entry')}_1`,
       sequence: 1,
       direction: 'CREDIT',
       change: '9007199254740993',
@@ -78,8 +78,8 @@ test('a deposit answers with the entry of who was paid, and a repeat with the sa
 })
 
 test('a transfer answers with the entry of who pays, and a repeat with the same one', async () => {
-  const [sourceUserId, destinationUserId] = [await makeUser(500), await makeUser()]
-  const input = { idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 120 }
+  const [sourceAccountId, destinationAccountId] = [await makeAccount(500), await makeAccount()]
+  const input = { idempotencyKey: randomUUID(), sourceAccountId, destinationAccountId, amount: 120 }
   const first = await transfer(input)
   expect(first).toMatchObject({
     __typename: 'TransferSuccess',
@@ -87,8 +87,8 @@ test('a transfer answers with the entry of who pays, and a repeat with the same 
     transaction: {
       kind: 'TRANSFER',
       amount: '120',
-      source: { id: sourceUserId },
-      destination: { id: destinationUserId },
+      source: { id: sourceAccountId },
+      destination: { id: destinationAccountId },
     },
     entry: { sequence: 2, direction: 'DEBIT', change: '-120', balanceAfter: '380' },
   })
@@ -97,78 +97,81 @@ test('a transfer answers with the entry of who pays, and a repeat with the same 
 })
 
 test('a key, and an id, in another spelling is the same one', async () => {
-  const [sourceUserId, destinationUserId] = [await makeUser(500), await makeUser()]
-  const input = { idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 1 }
+  const [sourceAccountId, destinationAccountId] = [await makeAccount(500), await makeAccount()]
+  const input = { idempotencyKey: randomUUID(), sourceAccountId, destinationAccountId, amount: 1 }
   const first = await transfer(input)
   const again = await transfer({
     idempotencyKey: input.idempotencyKey.toUpperCase(),
-    sourceUserId: sourceUserId.toUpperCase(),
-    destinationUserId: destinationUserId.slice('user_'.length).toUpperCase(),
+    sourceAccountId: sourceAccountId.toUpperCase(),
+    destinationAccountId: destinationAccountId.slice('account_'.length).toUpperCase(),
     amount: '1',
   })
   expect(again).toEqual({ ...first, replayed: true })
   expect(first.transaction.idempotencyKey).toBe(input.idempotencyKey)
 })
 
-test('one user in two spellings cannot pay themselves', async () => {
-  const id = await makeUser(500)
-  const bare = id.slice('user_'.length)
+test('one account in two spellings cannot pay itself', async () => {
+  const id = await makeAccount(500)
+  const bare = id.slice('account_'.length)
+  const ofUser = `user_${bare}`
   const before = await countPosted()
-  for (const [sourceUserId, destinationUserId] of [
+  for (const [sourceAccountId, destinationAccountId] of [
     [id, id],
     [id, bare],
     [bare.toUpperCase(), id],
     [id.toUpperCase(), bare],
+    [id, ofUser],
+    [ofUser, bare],
   ]) {
-    const answer = await transfer({ idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 1 })
-    expect(answer).toMatchObject({ __typename: 'SameUserError', code: 'SAME_USER', retryable: false })
+    const answer = await transfer({ idempotencyKey: randomUUID(), sourceAccountId, destinationAccountId, amount: 1 })
+    expect(answer).toMatchObject({ __typename: 'SameAccountError', code: 'SAME_ACCOUNT', retryable: false })
   }
   expect(await countPosted()).toEqual(before)
 })
 
-test('a user who does not exist neither pays nor is paid', async () => {
-  const id = await makeUser(500)
-  const nobody = `user_${randomUUID()}`
+test('an account that does not exist neither pays nor is paid', async () => {
+  const id = await makeAccount(500)
+  const nobody = `account_${randomUUID()}`
   const before = await countPosted()
   const idempotencyKey = randomUUID()
-  const expected = { __typename: 'UserNotFoundError', code: 'USER_NOT_FOUND', userId: nobody }
-  expect(await deposit({ idempotencyKey, userId: nobody, amount: 1 })).toMatchObject(expected)
+  const expected = { __typename: 'AccountNotFoundError', code: 'ACCOUNT_NOT_FOUND', accountId: nobody }
+  expect(await deposit({ idempotencyKey, accountId: nobody, amount: 1 })).toMatchObject(expected)
   const ways = [
-    { sourceUserId: nobody, destinationUserId: id },
-    { sourceUserId: id, destinationUserId: nobody },
+    { sourceAccountId: nobody, destinationAccountId: id },
+    { sourceAccountId: id, destinationAccountId: nobody },
   ]
   for (const way of ways) expect(await transfer({ idempotencyKey, ...way, amount: 1 })).toMatchObject(expected)
   expect(await countPosted()).toEqual(before)
 })
 
 test('who holds too little pays nothing, and the key stays free', async () => {
-  const [sourceUserId, destinationUserId] = [await makeUser(99), await makeUser()]
-  const input = { idempotencyKey: randomUUID(), sourceUserId, destinationUserId, amount: 100 }
+  const [sourceAccountId, destinationAccountId] = [await makeAccount(99), await makeAccount()]
+  const input = { idempotencyKey: randomUUID(), sourceAccountId, destinationAccountId, amount: 100 }
   expect(await transfer(input)).toMatchObject({
     __typename: 'InsufficientFundsError',
     available: '99',
     required: '100',
     shortfall: '1',
   })
-  await deposit({ idempotencyKey: randomUUID(), userId: sourceUserId, amount: 1 })
+  await deposit({ idempotencyKey: randomUUID(), accountId: sourceAccountId, amount: 1 })
   expect(await transfer(input)).toMatchObject({ replayed: false, entry: { balanceAfter: '0', sequence: 3 } })
 })
 
 test('no balance passes 2^63-1, and one may reach it', async () => {
-  const userId = await makeUser(1)
+  const accountId = await makeAccount(1)
   const most = (2n ** 63n - 2n).toString()
-  const over = { idempotencyKey: randomUUID(), userId, amount: (2n ** 63n - 1n).toString() }
+  const over = { idempotencyKey: randomUUID(), accountId, amount: (2n ** 63n - 1n).toString() }
   expect(await deposit(over)).toMatchObject({ __typename: 'BalanceLimitError', code: 'BALANCE_LIMIT' })
-  const reached = await deposit({ idempotencyKey: randomUUID(), userId, amount: most })
+  const reached = await deposit({ idempotencyKey: randomUUID(), accountId, amount: most })
   expect(reached.entry.balanceAfter).toBe((2n ** 63n - 1n).toString())
-  const other = await makeUser(1)
-  const pay = { idempotencyKey: randomUUID(), sourceUserId: other, destinationUserId: userId, amount: 1 }
+  const other = await makeAccount(1)
+  const pay = { idempotencyKey: randomUUID(), sourceAccountId: other, destinationAccountId: accountId, amount: 1 }
   expect(await transfer(pay)).toMatchObject({ __typename: 'BalanceLimitError' })
 })
 
 test('a key with another payload is a conflict that names what differs', async () => {
-  const [ada, grace, mary] = [await makeUser(500), await makeUser(500), await makeUser()]
-  const input = { idempotencyKey: randomUUID(), sourceUserId: ada, destinationUserId: grace, amount: 7 }
+  const [ada, grace, mary] = [await makeAccount(500), await makeAccount(500), await makeAccount()]
+  const input = { idempotencyKey: randomUUID(), sourceAccountId: ada, destinationAccountId: grace, amount: 7 }
   const { transaction } = await transfer(input)
   const conflict = (differingFields: string[]) => ({
     __typename: 'IdempotencyConflictError',
@@ -179,12 +182,12 @@ test('a key with another payload is a conflict that names what differs', async (
   })
   const before = await countPosted()
   expect(await transfer({ ...input, amount: 8 })).toMatchObject(conflict(['amount']))
-  expect(await transfer({ ...input, destinationUserId: mary })).toMatchObject(conflict(['destinationUserId']))
-  expect(await transfer({ ...input, sourceUserId: grace, destinationUserId: ada, amount: 8 })).toMatchObject(
-    conflict(['sourceUserId', 'destinationUserId', 'amount']),
+  expect(await transfer({ ...input, destinationAccountId: mary })).toMatchObject(conflict(['destinationAccountId']))
+  expect(await transfer({ ...input, sourceAccountId: grace, destinationAccountId: ada, amount: 8 })).toMatchObject(
+    conflict(['sourceAccountId', 'destinationAccountId', 'amount']),
   )
   const { idempotencyKey } = input
-  expect(await deposit({ idempotencyKey, userId: mary, amount: 7 })).toMatchObject(conflict(['kind', 'userId']))
-  expect(await deposit({ idempotencyKey, userId: grace, amount: 7 })).toMatchObject(conflict(['kind']))
+  expect(await deposit({ idempotencyKey, accountId: mary, amount: 7 })).toMatchObject(conflict(['kind', 'accountId']))
+  expect(await deposit({ idempotencyKey, accountId: grace, amount: 7 })).toMatchObject(conflict(['kind']))
   expect(await countPosted()).toEqual(before)
 })

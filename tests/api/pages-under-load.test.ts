@@ -36,13 +36,13 @@ interface Page {
 const SELECTION = '{ edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }'
 const LISTS: Record<string, (page: string) => Promise<Page>> = {
   'an account': async (page) =>
-    (await ask(`{ user(id: "${accounts[0]}") { transactions(${page}) ${SELECTION} } }`)).user.transactions,
+    (await ask(`{ account(id: "${accounts[0]}") { transactions(${page}) ${SELECTION} } }`)).account.transactions,
   'an account under a filter': async (page) =>
     (
       await ask(
-        `{ user(id: "${accounts[0]}") { transactions(${page}, filter: { kind: TRANSFER, amountMin: 3 }) ${SELECTION} } }`,
+        `{ account(id: "${accounts[0]}") { transactions(${page}, filter: { kind: TRANSFER, amountMin: 3 }) ${SELECTION} } }`,
       )
-    ).user.transactions,
+    ).account.transactions,
   'the whole ledger': async (page) => (await ask(`{ transactions(${page}) ${SELECTION} }`)).transactions,
   'the whole ledger under a filter': async (page) =>
     (await ask(`{ transactions(${page}, filter: { kind: TRANSFER, amountMin: 9 }) ${SELECTION} }`)).transactions,
@@ -97,19 +97,19 @@ test.each(Object.keys(LISTS))(
 )
 
 test('checkpoints that are taken away between two equal queries change no answer, and come back', async () => {
-  const query = `{ users(first: 10) { edges { node {
+  const query = `{ accounts(first: 10) { edges { node {
     balance { amount sequence asOf cursor } then: balance(asOf: "2024-01-01T00:00:00Z") { amount }
     transactions(first: 30) { totalCount edges { sequence change balanceAfter } }
     debits: transactions(last: 30, filter: { direction: DEBIT }) { totalCount edges { sequence change balanceAfter } }
     balanceHistory(from: "2024-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z", bucket: MONTH) { closing } } } }
-    ledger { balances } }`
+    ledger { totals { balances } } }`
   const checkpoints = async () => {
     const { rows } = await ledger.test.pool.query('select count(*)::int as count from private.balance_checkpoints')
     return rows[0].count
   }
   await ledger.rebuildCheckpoints()
   const before = await ask(query)
-  const least = before.users.edges.reduce(
+  const least = before.accounts.edges.reduce(
     (sum: number, { node }: { node: { balance: { sequence: number } } }) =>
       sum + Math.floor(node.balance.sequence / CHECKPOINT_INTERVAL),
     0,
@@ -134,17 +134,22 @@ test('the balances of one list, of one field and of aliases add up at any moment
   })
   const [one, two, three, four] = accounts
   const query = `{
-    balances(userIds: ["${accounts.join('", "')}"]) { amount }
-    users(first: 10) { edges { node { balance { amount } } } }
-    ${accounts.map((id, index) => `alias${index}: user(id: "${id}") { balance { amount } }`).join(' ')}
-    nodes(ids: ["user_${one}", "user_${two}", "user_${three}", "user_${four}"]) { ... on User { balance { amount } } } }`
+    balances(accountIds: ["${accounts.join('", "')}"]) { amount }
+    list: accounts(first: 10) { edges { node { balance { amount } } } }
+    users(first: 10) { edges { node { accounts(first: 5) { edges { node { balance { amount } } } } } } }
+    ${accounts.map((id, index) => `alias${index}: account(id: "${id}") { balance { amount } }`).join(' ')}
+    nodes(ids: ["account_${one}", "account_${two}", "account_${three}", "account_${four}"]) { ... on Account { balance { amount } } } }`
   const sum = (balances: { amount: string }[]) => balances.reduce((total, { amount }) => total + BigInt(amount), 0n)
   const sums = new Set<bigint>()
   for (let round = 0; round < 60; round++) {
     const answers = await Promise.all([ask(query), ask(query), ask(query)])
-    for (const { balances, users, nodes, ...aliases } of answers) {
+    for (const { balances, list, users, nodes, ...aliases } of answers) {
       sums.add(sum(balances))
-      sums.add(sum(users.edges.map(({ node }: { node: { balance: { amount: string } } }) => node.balance)))
+      const balancesIn = ({ edges }: { edges: { node: { balance: { amount: string } } }[] }) =>
+        edges.map(({ node }) => node.balance)
+      sums.add(sum(balancesIn(list)))
+      type Owner = { node: { accounts: Parameters<typeof balancesIn>[0] } }
+      sums.add(sum(users.edges.flatMap(({ node }: Owner) => balancesIn(node.accounts))))
       sums.add(sum(nodes.map(({ balance }: { balance: { amount: string } }) => balance)))
       sums.add(sum((Object.values(aliases) as { balance: { amount: string } }[]).map(({ balance }) => balance)))
     }

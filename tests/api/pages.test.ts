@@ -19,9 +19,14 @@ beforeAll(async () => {
     }),
   )
   ;[accountId, emptyId] = users as [string, string]
+  for (let number = 1; number < LENGTH; number++) {
+    await server.ask(
+      `mutation { createAccount(input: { idempotencyKey: "${randomUUID()}", ownerId: "${accountId}" }) { __typename } }`,
+    )
+  }
   for (let amount = 1; amount <= LENGTH; amount++) {
     await server.ask(
-      `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${accountId}", amount: ${amount} }) { __typename } }`,
+      `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${accountId}", amount: ${amount} }) { __typename } }`,
     )
   }
 })
@@ -38,16 +43,24 @@ const DECLARED = '$first: Int, $last: Int, $after: String, $before: String'
 const GIVEN = 'first: $first, last: $last, after: $after, before: $before'
 
 const LISTS: Record<string, (page: Arguments) => Promise<Page>> = {
+  accounts: async (page) => (await ask(`query (${DECLARED}) { accounts(${GIVEN}) ${SELECTION} }`, page)).accounts,
+  'the accounts of a user': async (page) =>
+    (
+      await ask(`query ($id: ID!, ${DECLARED}) { user(id: $id) { accounts(${GIVEN}) ${SELECTION} } }`, {
+        ...page,
+        id: accountId,
+      })
+    ).user.accounts,
   users: async (page) => (await ask(`query (${DECLARED}) { users(${GIVEN}) ${SELECTION} }`, page)).users,
   transactions: async (page) =>
     (await ask(`query (${DECLARED}) { transactions(${GIVEN}) ${SELECTION} }`, page)).transactions,
   'the entries of an account': async (page) =>
     (
-      await ask(`query ($id: ID!, ${DECLARED}) { user(id: $id) { transactions(${GIVEN}) ${SELECTION} } }`, {
+      await ask(`query ($id: ID!, ${DECLARED}) { account(id: $id) { transactions(${GIVEN}) ${SELECTION} } }`, {
         ...page,
         id: accountId,
       })
-    ).user.transactions,
+    ).account.transactions,
 }
 
 async function ask(query: string, variables: Record<string, unknown>) {
@@ -125,19 +138,19 @@ describe.each(Object.entries(LISTS))('a page of %s', (_name, load) => {
 })
 
 test('an empty account has an empty page wherever it is asked for', async () => {
-  const { user } = await ask('query ($id: ID!) { user(id: $id) { balance { cursor } } }', { id: emptyId })
-  const { cursor } = user.balance
+  const { account } = await ask('query ($id: ID!) { account(id: $id) { balance { cursor } } }', { id: emptyId })
+  const { cursor } = account.balance
   for (const page of [{}, { first: 3 }, { last: 3 }, { first: 0 }, { last: 0 }]) {
     for (const position of [{}, { after: cursor }, { before: cursor }, { after: cursor, before: cursor }]) {
       const data = await ask(
-        `query ($id: ID!, ${DECLARED}) { user(id: $id) { transactions(${GIVEN}) ${SELECTION} } }`,
+        `query ($id: ID!, ${DECLARED}) { account(id: $id) { transactions(${GIVEN}) ${SELECTION} } }`,
         {
           ...page,
           ...position,
           id: emptyId,
         },
       )
-      expect(data.user.transactions, JSON.stringify({ page, position })).toEqual({
+      expect(data.account.transactions, JSON.stringify({ page, position })).toEqual({
         edges: [],
         pageInfo: { hasNextPage: false, hasPreviousPage: false, startCursor: null, endCursor: null },
       })
@@ -147,20 +160,20 @@ test('an empty account has an empty page wherever it is asked for', async () => 
 
 test('position 0, from when an account was empty, has the whole account above it', async () => {
   const { data: made } = await server.ask(
-    `mutation { createUser(input: { email: "${randomUUID()}@example.com" }) { ... on CreateUserSuccess { user { id balance { cursor } } } } }`,
+    `mutation { createUser(input: { email: "${randomUUID()}@example.com" }) { ... on CreateUserSuccess { user { account { id balance { cursor } } } } } }`,
   )
-  const { id, balance } = made.createUser.user
+  const { id, balance } = made.createUser.user.account
   await ask(
-    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${id}", amount: 1 }) { __typename } }`,
+    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${id}", amount: 1 }) { __typename } }`,
     {},
   )
   const load = async (page: Arguments) =>
     (
-      await ask(`query ($id: ID!, ${DECLARED}) { user(id: $id) { transactions(${GIVEN}) ${SELECTION} } }`, {
+      await ask(`query ($id: ID!, ${DECLARED}) { account(id: $id) { transactions(${GIVEN}) ${SELECTION} } }`, {
         ...page,
         id,
       })
-    ).user.transactions as Page
+    ).account.transactions as Page
   const above = await load({ before: balance.cursor })
   expect(above.edges).toHaveLength(1)
   expect(above.pageInfo).toMatchObject({ hasNextPage: false, hasPreviousPage: false })
@@ -173,7 +186,7 @@ test('a page stays where it is while entries are added on top', async () => {
   const top = await load({ first: 2 })
   const below = await load({ first: 2, after: top.pageInfo.endCursor as string })
   await ask(
-    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", userId: "${accountId}", amount: 1 }) { __typename } }`,
+    `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${accountId}", amount: 1 }) { __typename } }`,
     {},
   )
   expect(await load({ first: 2, after: top.pageInfo.endCursor as string })).toEqual(below)

@@ -21,7 +21,7 @@ const POST = `mutation ($input: PostTransactionsInput!) {
         __typename
         ... on PostTransactionSuccess { replayed transaction { id kind amount } entry { sequence change balanceAfter } }
         ... on InsufficientFundsError { available required shortfall }
-        ... on UserNotFoundError { userId }
+        ... on AccountNotFoundError { accountId }
         ... on IdempotencyConflictError { differingFields original: transaction { id } }
         ... on Error { code retryable }
       }
@@ -33,36 +33,36 @@ const POST = `mutation ($input: PostTransactionsInput!) {
 }`
 
 const post = (atomic: boolean, ...transactions: object[]) => server.ask(POST, { input: { atomic, transactions } })
-const deposit = (userId: string, amount: number | string, idempotencyKey: string = randomUUID()) => ({
-  deposit: { idempotencyKey, userId, amount },
+const deposit = (accountId: string, amount: number | string, idempotencyKey: string = randomUUID()) => ({
+  deposit: { idempotencyKey, accountId, amount },
 })
 const transfer = (
-  sourceUserId: string,
-  destinationUserId: string,
+  sourceAccountId: string,
+  destinationAccountId: string,
   amount: number,
   idempotencyKey: string = randomUUID(),
 ) => ({
-  transfer: { idempotencyKey, sourceUserId, destinationUserId, amount },
+  transfer: { idempotencyKey, sourceAccountId, destinationAccountId, amount },
 })
 
-async function makeUsers(count: number): Promise<string[]> {
+async function makeAccounts(count: number): Promise<string[]> {
   const { rows } = await server.database.pool.query(
     `insert into users (id, email) select gen_random_uuid(), gen_random_uuid() || '@example.com' from generate_series(1, $1) returning id`,
     [count],
   )
-  return rows.map(({ id }) => `user_${id}`)
+  return rows.map(({ id }) => `account_${id}`)
 }
 
-async function balancesOf(userIds: string[]): Promise<string[]> {
-  const { data } = await server.ask('query ($ids: [ID!]!) { balances(userIds: $ids) { amount } }', { ids: userIds })
+async function balancesOf(ids: string[]): Promise<string[]> {
+  const { data } = await server.ask('query ($ids: [ID!]!) { balances(accountIds: $ids) { amount } }', { ids })
   return data.balances.map(({ amount }: { amount: string }) => amount)
 }
 
-const NOBODY = `user_${randomUUID()}`
+const NOBODY = `account_${randomUUID()}`
 
 describe('each by itself', () => {
   test('has a result in its place, judged in order', async () => {
-    const [ada, grace] = (await makeUsers(2)) as [string, string]
+    const [ada, grace] = (await makeAccounts(2)) as [string, string]
     const { data, errors } = await post(
       false,
       transfer(ada, grace, 5),
@@ -88,15 +88,15 @@ describe('each by itself', () => {
         entry: { sequence: 2, change: '-30', balanceAfter: '70' },
       },
       { __typename: 'InsufficientFundsError', available: '70', required: '71', shortfall: '1', retryable: false },
-      { __typename: 'SameUserError' },
-      { __typename: 'UserNotFoundError', userId: NOBODY },
+      { __typename: 'SameAccountError' },
+      { __typename: 'AccountNotFoundError', accountId: NOBODY },
       { __typename: 'BalanceLimitError' },
     ])
     expect(await balancesOf([ada, grace])).toEqual(['70', '30'])
   })
 
   test('is a replay or a conflict where its key was used, also in the same call', async () => {
-    const [ada] = (await makeUsers(1)) as [string]
+    const [ada] = (await makeAccounts(1)) as [string]
     const key = randomUUID()
     const first = await post(false, deposit(ada, 5, key), deposit(ada, 5, key), deposit(ada, 6, key))
     expect(first.data.postTransactions.results).toMatchObject([
@@ -110,7 +110,7 @@ describe('each by itself', () => {
   })
 
   test('fails alone when the server fails', async () => {
-    const users = await makeUsers(3)
+    const users = await makeAccounts(3)
     await server.database.pool.query(`
       create function fail_thirteen() returns trigger language plpgsql as $$
         begin if new.amount = 13 then raise exception 'secret' using errcode = '23514'; end if; return new; end $$;
@@ -129,7 +129,7 @@ describe('each by itself', () => {
   })
 
   test('up to a thousand', async () => {
-    const users = await makeUsers(10)
+    const users = await makeAccounts(10)
     const { data } = await post(
       false,
       ...Array.from({ length: 1_000 }, (_, index) => deposit(users[index % 10] as string, 1)),
@@ -141,7 +141,7 @@ describe('each by itself', () => {
 
 describe('all or none', () => {
   test('are all posted, each seeing those before it', async () => {
-    const [ada, grace, mary] = (await makeUsers(3)) as [string, string, string]
+    const [ada, grace, mary] = (await makeAccounts(3)) as [string, string, string]
     const { data } = await post(true, deposit(ada, 10), transfer(ada, grace, 10), transfer(grace, mary, 4))
     expect(data.postTransactions.results).toMatchObject([
       { entry: { change: '10', balanceAfter: '10' } },
@@ -152,7 +152,7 @@ describe('all or none', () => {
   })
 
   test('are none when one is refused, which is named; every key stays free', async () => {
-    const [ada, grace] = (await makeUsers(2)) as [string, string]
+    const [ada, grace] = (await makeAccounts(2)) as [string, string]
     const wishes = [deposit(ada, 10), transfer(ada, grace, 7), transfer(ada, grace, 7)]
     const { data, errors } = await post(true, ...wishes)
     expect(errors).toBeUndefined()
@@ -174,7 +174,7 @@ describe('all or none', () => {
   })
 
   test('are replays where they were posted before, and all of them when the call is repeated', async () => {
-    const [ada, grace] = (await makeUsers(2)) as [string, string]
+    const [ada, grace] = (await makeAccounts(2)) as [string, string]
     const before = deposit(ada, 50)
     await post(false, before)
     const wishes = [before, transfer(ada, grace, 20)]
@@ -186,7 +186,7 @@ describe('all or none', () => {
   })
 
   test('are none when one is a conflict', async () => {
-    const [ada, grace] = (await makeUsers(2)) as [string, string]
+    const [ada, grace] = (await makeAccounts(2)) as [string, string]
     const key = randomUUID()
     await post(false, deposit(ada, 50, key))
     const { data } = await post(true, deposit(grace, 1), deposit(ada, 51, key))
@@ -200,7 +200,7 @@ describe('all or none', () => {
   })
 
   test('may not have one key twice', async () => {
-    const [ada] = (await makeUsers(1)) as [string]
+    const [ada] = (await makeAccounts(1)) as [string]
     const key = randomUUID()
     const { data } = await post(true, deposit(ada, 5, key), deposit(ada, 5), deposit(ada, 5, key.toUpperCase()))
     expect(data.postTransactions).toMatchObject({
@@ -211,7 +211,7 @@ describe('all or none', () => {
   })
 
   test('may be more than a batch holds', async () => {
-    const users = await makeUsers(3)
+    const users = await makeAccounts(3)
     const [hub] = users as [string]
     const { data } = await post(
       true,
@@ -222,20 +222,20 @@ describe('all or none', () => {
     expect(await balancesOf(users)).toEqual(['0', '499', '499'])
     const { rows } = await server.database.pool.query(
       'select count(distinct recorded_xid)::int as count from transactions where source_account_id = $1',
-      [hub.slice(5)],
+      [hub.slice('account_'.length)],
     )
     expect(rows[0].count).toBe(1)
   })
 })
 
 test('every bad posting of a call is told, by its place', async () => {
-  const [ada] = (await makeUsers(1)) as [string]
+  const [ada] = (await makeAccounts(1)) as [string]
   const { data } = await post(false, deposit(ada, 0), deposit(ada, 1), transfer(ada, 'nobody', -5))
   expect(data.postTransactions).toMatchObject({ __typename: 'ValidationError', code: 'VALIDATION' })
   expect(data.postTransactions.fields.map(({ path }: { path: string }) => path).sort()).toEqual([
     'input.transactions.0.deposit.amount',
     'input.transactions.2.transfer.amount',
-    'input.transactions.2.transfer.destinationUserId',
+    'input.transactions.2.transfer.destinationAccountId',
   ])
   expect(await balancesOf([ada])).toEqual(['0'])
 })

@@ -24,14 +24,14 @@ beforeAll(async () => {
 })
 
 const LAST_TEN = `transactions(first: 10) {
-  edges { sequence balanceAfter node { amount source { email } destination { id email } } } pageInfo { hasNextPage } }`
-const EVERYTHING = `
-  email
-  balance { amount cursor user { role } }
+  edges { sequence balanceAfter node { amount currency { code } source { owner { email } } destination { id owner { email } } } } pageInfo { hasNextPage } }`
+const OF_ACCOUNT = `
+  name status currency { scale }
+  balance { amount cursor formatted account { owner { role } } }
   then: balance(asOf: "2024-01-01T00:00:00Z") { amount }
   ${LAST_TEN}
   debits: transactions(first: 5, filter: { direction: DEBIT, from: "2024-01-01T00:00:00Z" }) {
-    totalCount edges { balanceAfter transaction { destination { email balance { amount } } } } }
+    totalCount edges { balanceAfter formatted counterparty { publicName } transaction { destination { owner { email } balance { amount } } } } }
   days: balanceHistory(from: "2024-01-01T00:00:00Z", to: "2024-03-01T00:00:00Z", bucket: DAY) { closing }
   months: balanceHistory(from: "2024-01-01T00:00:00Z", to: "2999-01-01T00:00:00Z", bucket: MONTH, timeZone: "Europe/Paris") { closing complete }`
 
@@ -70,23 +70,26 @@ async function send(query: string, headers: Record<string, string> = { 'x-statem
 }
 
 test('fifty users with balances and their last ten entries cost a constant number of statements', async () => {
-  const page = (size: number) => `{ users(first: ${size}) { edges { node { balance { amount } ${LAST_TEN} } } } }`
+  const page = (size: number) =>
+    `{ users(first: ${size}) { edges { node { account { balance { amount } ${LAST_TEN} } } } } }`
   const [two, fifty] = [await count(page(2)), await count(page(50))]
   expect(fifty.data.users.edges).toHaveLength(50)
-  expect(fifty.data.users.edges[0].node.transactions.edges).toHaveLength(10)
+  expect(fifty.data.users.edges[0].node.account.transactions.edges).toHaveLength(10)
   // The first time others may run beside it, such as the filling of checkpoints.
   expect([...two.kinds]).toEqual(expect.arrayContaining([...fifty.kinds]))
-  // Users and what lies around their page, balances, heads of the pages with them, entries, and the other sides' profiles.
+  // Users and what lies around their page, balances, heads of the pages with them, entries, the accounts of both sides, and
+  // whose they are.
   // Below each level only one branch goes on, so no two loads can join or part by chance.
-  expect([two.told, fifty.told]).toEqual([5, 5])
+  expect([two.told, fifty.told]).toEqual([6, 6])
 })
 
 test('all that can be asked of a user, nested, is a constant number of statements, and that is what is told', async () => {
-  const page = (size: number) => `{ users(first: ${size}) { totalCount edges { node { ${EVERYTHING} } } } }`
+  const page = (size: number) =>
+    `{ users(first: ${size}) { totalCount edges { node { email account { ${OF_ACCOUNT} } } } } }`
   // The first time everything is prepared, and the clock is read for a moment long past.
   await count(page(2))
   const [two, fifty] = [await count(page(2)), await count(page(50))]
-  expect(fifty.data.users.edges[49].node.months.at(-1)).toMatchObject({ complete: false })
+  expect(fifty.data.users.edges[49].node.account.months.at(-1)).toMatchObject({ complete: false })
   expect(two.readings).toBeGreaterThan(0)
   // The first time others may run beside it, such as the filling of checkpoints.
   expect([...two.kinds]).toEqual(expect.arrayContaining([...fifty.kinds]))
@@ -130,9 +133,9 @@ test('nobody is told who does not ask, and operations beside each other are coun
       { length: 20 },
       (_, at) => `p${at}: ${field}(input: { idempotencyKey: "${randomUUID()}", ${ids}, amount: 7 }) { __typename }`,
     )
-  const deposits = await send(`mutation { ${post('deposit', `userId: "${account}"`).join(' ')} }`)
+  const deposits = await send(`mutation { ${post('deposit', `accountId: "${account}"`).join(' ')} }`)
   const refusals = await send(
-    `mutation { ${post('transfer', `sourceUserId: "${other}", destinationUserId: "${account}"`).join(' ').replaceAll('amount: 7', 'amount: 70000')} }`,
+    `mutation { ${post('transfer', `sourceAccountId: "${other}", destinationAccountId: "${account}"`).join(' ').replaceAll('amount: 7', 'amount: 70000')} }`,
   )
   expect([deposits.extensions.statementCount, refusals.extensions.statementCount]).toEqual([0, 0])
 })

@@ -14,14 +14,14 @@ afterEach(() => {
 async function createUser(input: Record<string, unknown>) {
   const answer = await server.ask(
     `mutation ($input: CreateUserInput!) { createUser(input: $input) {
-      __typename ... on Error { code message } ... on CreateUserSuccess { user { id email role createdAt updatedAt balance { amount sequence } } } } }`,
+      __typename ... on Error { code message } ... on CreateUserSuccess { user { id email role createdAt updatedAt account { balance { amount sequence } } } } } }`,
     { input },
   )
   expect(answer.errors).toBeUndefined()
   return answer.data.createUser
 }
 
-test('a new user has an empty account, and an address in its canonical form', async () => {
+test('a new user has an empty main account, and an address in its canonical form', async () => {
   const { __typename, user } = await createUser({ email: '  New.User@EXAMPLE.com ' })
   expect(__typename).toBe('CreateUserSuccess')
   expect(user).toMatchObject({
@@ -29,7 +29,7 @@ test('a new user has an empty account, and an address in its canonical form', as
     email: 'new.user@example.com',
     role: 'USER',
     createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/),
-    balance: { amount: '0', sequence: 0 },
+    account: { balance: { amount: '0', sequence: 0 } },
   })
   expect(user.updatedAt).toBe(user.createdAt)
 })

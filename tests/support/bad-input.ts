@@ -103,16 +103,29 @@ export async function judge(server: TestServer, { kind, field }: Operation, requ
   return { status: response.status, body, paths, refused: isInvalid !== isBadInput }
 }
 
-/** Every field that takes arguments, asked about or done to two users. */
+/** Every field that takes arguments, asked about or done to two users. Ada's main account has one entry. */
 export function operationsOn({ ada, grace }: { ada: string; grace: string }): Operation[] {
   const text = JSON.stringify
   const alone = (call: string) => `{ ${call} }`
-  const ofAda = (call: string) => `{ user(id: "${ada}") { ${call} } }`
+  const ofUser = (call: string) => `{ user(id: "${ada}") { ${call} } }`
+  const ofAda = (call: string) => `{ account(id: "${ada}") { ${call} } }`
+  const ofBalance = (call: string) => `{ account(id: "${ada}") { balance { ${call} } } }`
+  const ofEntry = (call: string) => `{ account(id: "${ada}") { transactions(first: 1) { edges { ${call} } } } }`
+  const ofTransaction = (call: string) =>
+    `{ account(id: "${ada}") { transactions(first: 1) { edges { node { ${call} } } } } }`
+  const parents = new Map([
+    [alone, 'Query'],
+    [ofUser, 'User'],
+    [ofAda, 'Account'],
+    [ofBalance, 'Balance'],
+    [ofEntry, 'LedgerEntry'],
+    [ofTransaction, 'Transaction'],
+  ])
   const edges = '{ pageInfo { hasNextPage } }'
   const outcome = '{ __typename ... on ValidationError { fields { path message } } ... on Error { message } }'
   const page = { first: { type: 'Int' }, last: { type: 'Int' }, after: { type: 'String' }, before: { type: 'String' } }
   const query = (field: string, selection: string, args: Operation['arguments'], around = alone): Operation => ({
-    name: around === alone ? `Query.${field}` : `User.${field}`,
+    name: `${parents.get(around)}.${field}`,
     kind: 'query',
     field,
     around,
@@ -130,6 +143,18 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
   return [
     query('user', '{ id }', { id: { type: 'ID', good: text(ada) }, email: { type: 'String' } }),
     query('users', edges, page),
+    query('account', '{ id }', { id: { type: 'ID!', good: text(ada) } }),
+    query('accounts', edges, {
+      ...page,
+      filter: {
+        type: 'AccountFilter',
+        good: { ownerId: text(ada), house: 'false', name: text('a'), currency: text('USD'), status: '<OPEN>' },
+      },
+    }),
+    query('accounts', edges, page, ofUser),
+    query('formatted', '', { locale: { type: 'String', good: text('de') } }, ofBalance),
+    query('formatted', '', { locale: { type: 'String', good: text('de') } }, ofEntry),
+    query('formatted', '', { locale: { type: 'String', good: text('de') } }, ofTransaction),
     query('balances', '{ amount }', {
       accountIds: { type: '[ID!]!', good: `[${text(ada)}]` },
       asOf: { type: 'DateTime' },
@@ -139,7 +164,7 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
       ...page,
       filter: {
         type: 'TransactionFilter',
-        good: { kind: '<DEPOSIT>', amountMin: '1', from: text('2024-01-01T00:00:00Z') },
+        good: { kind: '<DEPOSIT>', currency: text('USD'), amountMin: '1', from: text('2024-01-01T00:00:00Z') },
       },
     }),
     query('node', '{ id }', { id: { type: 'ID!', good: text(`user_${ada}`) } }),
@@ -174,6 +199,15 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
       ofAda,
     ),
     mutation('createUser', 'CreateUserInput!', { email: text('mary@example.com'), password: text('correct horse') }),
+    mutation('createAccount', 'CreateAccountInput!', {
+      idempotencyKey: text(randomUUID()),
+      ownerId: text(ada),
+      currency: text('EUR'),
+      name: text('savings'),
+    }),
+    mutation('updateAccount', 'UpdateAccountInput!', { accountId: text(ada), name: text('a'), publicName: text('b') }),
+    mutation('setAccountStatus', 'SetAccountStatusInput!', { accountId: text(ada), status: '<FROZEN>' }),
+    mutation('createCurrency', 'CreateCurrencyInput!', { code: text('POINTS'), scale: '2' }),
     mutation('deposit', 'DepositInput!', {
       idempotencyKey: text(randomUUID()),
       accountId: text(ada),
@@ -200,7 +234,7 @@ export function operationsOn({ ada, grace }: { ada: string; grace: string }): Op
     mutation('createApiToken', 'CreateApiTokenInput!', {
       name: text('a service'),
       role: '<USER>',
-      accountIds: `[${text(ada)}]`,
+      accountIds: `[${text(`account_${ada}`)}]`,
     }),
     mutation('revokeApiToken', 'RevokeApiTokenInput!', { id: text(randomUUID()) }),
     mutation('addressFailedTransaction', 'AddressFailedTransactionInput!', { id: text(randomUUID()) }),

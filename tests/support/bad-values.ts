@@ -13,7 +13,7 @@ const OF_ANOTHER_KIND = [text(CANARY), `{"a": ${text(CANARY)}}`, 'true', `[[${te
 /** Taken as the string of the same digits or letters by some kinds, so said apart. */
 const NUMBERS = ['1.5', '-77777777', '1e400']
 
-export const NO_CENTS = [
+export const NO_AMOUNT_OF_POSTING = [
   ...OF_ANOTHER_KIND,
   ...['0', '-1', '-77777777', '1.5', '-0', '9223372036854775808', '-9223372036854775809', '1e400'],
   ...texts('0', '-1', '-9223372036854775808', '9223372036854775808', '99999999999999999999999999'),
@@ -66,6 +66,16 @@ export const NO_USER_ID = [
     UUID.replace(/.$/, '٣'),
   ),
 ]
+export const NO_ACCOUNT_ID = [
+  ...NO_USER_ID,
+  ...texts(
+    `account_account_${UUID}`,
+    `account_user_${UUID}`,
+    `account-${UUID}`,
+    `account_${CANARY}`,
+    `account_${UUID}_1`,
+  ),
+]
 export const NO_TRANSACTION_ID = NO_USER_ID.map((source) =>
   source.includes('transaction_')
     ? source.replace('transaction_', 'user_')
@@ -83,6 +93,8 @@ export const NO_NODE_ID = [
     `entry_${UUID}_9007199254740993`,
     `user_${UUID}_1`,
     `attempt_${UUID}_1`,
+    `account_${UUID}_1`,
+    `account_${CANARY}`,
   ),
 ]
 export const NO_KEY = [
@@ -187,6 +199,20 @@ export const NO_CURSOR = [
 export const NO_FAILURE_CODE = [...OF_ANOTHER_KIND, ...NUMBERS, ...texts('', 'insufficient_funds', 'FAULT')]
 export const NO_DIRECTION = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'credit', 'BOTH', 'DEBIT ')]
 export const NO_KIND = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'deposit', 'WITHDRAWAL', 'TRANSFER\u0000')]
+export const NO_STATUS = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'open', 'DELETED', 'OPEN ')]
+export const NO_CURRENCY = [
+  ...OF_ANOTHER_KIND,
+  ...NUMBERS,
+  ...texts('', ' ', 'usd', 'Usd', 'US', 'US$', ' USD', 'USD ', 'USD\u0000', 'ＵＳＤ', '€', 'x'.repeat(10_000)),
+]
+/** Of an account: trimmed, and from 1 to 100 characters. */
+export const NO_NAME = [...OF_ANOTHER_KIND.slice(1), ...NUMBERS, ...texts('', ' ', 'a\u0000b', CANARY.repeat(20))]
+export const NO_LOCALE = [
+  ...OF_ANOTHER_KIND.slice(1),
+  ...NUMBERS,
+  ...texts('', ' ', 'e', 'de_DE!', 'en\u0000', '-de', `${CANARY}-${'x'.repeat(10)}`, 'x'.repeat(10_000)),
+]
+export const NO_SCALE = [...OF_ANOTHER_KIND, ...NUMBERS, '-1', '9', '2147483648', ...texts('2', '')]
 export const NO_BUCKET = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'day', 'YEAR', 'P1D', 'DAY ')]
 export const NO_TIME_ZONE = [
   ...OF_ANOTHER_KIND,
@@ -222,15 +248,19 @@ export const NO_TIME_ZONE = [
   ),
   ...texts('2024-01-01T00:00:00Z', '2024-01-01T00:00[Asia/Tokyo]', '../etc/passwd', "UTC'; drop table users; --"),
 ]
-/** Cents may be any number here, also none that a posting would take. */
-export const NO_AMOUNT = NO_CENTS.filter((source) => !/^"?(0|-1|-77777777|-9223372036854775808)"?$/.test(source))
+/** An amount may be any number here, also none that a posting would take. */
+export const NO_AMOUNT = NO_AMOUNT_OF_POSTING.filter(
+  (source) => !/^"?(0|-1|-77777777|-9223372036854775808)"?$/.test(source),
+)
 /** A moment of the future is one. */
 export const NO_DATE_TIME = NO_MOMENT.filter((source) => !/2998|9999-12/.test(source))
 export const NO_BOOLEAN = [...OF_ANOTHER_KIND.filter((source) => source !== 'true'), ...NUMBERS, ...texts('true', '')]
 const tooMany = (id: string) => `[${Array.from({ length: 101 }, () => text(id)).join(', ')}]`
 
 export const NO_INPUT = ['null', 'true', '5', text(CANARY), `[${text(CANARY)}]`]
-export const NO_USER_IDS = [...NO_USER_ID.map((id) => `[${id}]`), tooMany(UUID), '[null]', 'null']
+export const NO_ACCOUNT_IDS = [...NO_ACCOUNT_ID.map((id) => `[${id}]`), tooMany(UUID), '[null]', 'null']
+/** Where the id of a user could be taken for all accounts of that user. */
+export const NO_ACCOUNT_IDS_ALONE = [...NO_ACCOUNT_IDS, `[${text(UUID)}]`, `[${text(`user_${UUID}`)}]`]
 export const NO_NODE_IDS = [...NO_NODE_ID.map((id) => `[${id}]`), tooMany(`user_${UUID}`), '[null]', 'null']
 
 const postings = (...items: string[]): Source => `[${items.join(', ')}]`
@@ -239,7 +269,7 @@ export const NO_TRANSACTIONS = [
   ...OF_ANOTHER_KIND,
   'null',
   ...['[]', '[null]', '[{}]', `[{"deposit": null}]`, `[{"deposit": ${goodDeposit}, "transfer": null}]`],
-  ...NO_CENTS.map((amount) => postings(`{"deposit": ${goodDeposit.replace('1}', `${amount}}`)}}`)),
+  ...NO_AMOUNT_OF_POSTING.map((amount) => postings(`{"deposit": ${goodDeposit.replace('1}', `${amount}}`)}}`)),
   postings(`{"withdrawal": ${goodDeposit}}`),
   // Twice the same key, in an atomic call.
   postings(`{"deposit": ${goodDeposit}}`, `{"deposit": ${goodDeposit}}`),
