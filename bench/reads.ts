@@ -61,8 +61,8 @@ async function fillAccounts(url: string, lengths: readonly number[], accounts: n
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    await client.query(`alter table transactions drop constraint transactions_source_account_id_users_id_fk,
-      drop constraint transactions_destination_account_id_users_id_fk`)
+    await client.query(`alter table transactions drop constraint transactions_source_account_id_accounts_id_fk,
+      drop constraint transactions_destination_account_id_accounts_id_fk`)
     await client.query(
       `create temporary table holder as
        select place, member, gen_random_uuid() as id, gen_random_uuid() as payee, length
