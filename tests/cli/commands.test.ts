@@ -16,7 +16,7 @@ test('serves the database of DATABASE_URL, and keeps nothing but the token of th
   const folder = join(DATA_DIR, 'fresh')
   const run = serve({ DATABASE_URL: database.url, DATA_DIR: folder })
   const endpoint = await endpointOf(run)
-  expect((await askAt(endpoint, WELCOME_QUERY, {}, 'Account')).data.account.balance.amount).toBe('178755')
+  expect((await askAt(endpoint, WELCOME_QUERY, {}, 'Account')).data.user.account.balance.formatted).toBe('$1,787.55')
   run.child.kill('SIGINT')
   expect(await run.waitForExit()).toBe(0)
   expect(await readdir(folder)).toEqual(['operator-token'])
@@ -31,7 +31,7 @@ test('migrate makes the tables and no user; seed loads the demo data once', asyn
   }
   for (const stdout of ['The demo data is loaded.\n', 'The ledger already has users: nothing was changed.\n']) {
     expect(await runCommandHere(['seed'], { DATABASE_URL })).toEqual({ code: 0, stdout, stderr: '' })
-    expect(await queryOnce(DATABASE_URL, 'select from transactions')).toHaveLength(10)
+    expect(await queryOnce(DATABASE_URL, 'select from transactions')).toHaveLength(12)
   }
 })
 
@@ -42,7 +42,7 @@ test('servers that start at once on an empty database migrate it once, and all o
   for (const endpoint of await Promise.all(runs.map(endpointOf))) {
     counts.push((await askAt(endpoint, '{ ledger { userCount transactionCount } }')).data.ledger)
   }
-  expect(counts).toEqual(runs.map(() => ({ userCount: 5, transactionCount: 10 })))
+  expect(counts).toEqual(runs.map(() => ({ userCount: 5, transactionCount: 12 })))
   for (const run of runs) run.child.kill('SIGTERM')
   expect(await Promise.all(runs.map((run) => run.waitForExit()))).toEqual([0, 0, 0])
 })

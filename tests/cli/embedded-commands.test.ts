@@ -62,8 +62,8 @@ test('a start prints its address and answers the first query; SIGINT stops serve
   const endpoint = await endpointOf(run)
   const { data, errors } = await askAt(endpoint, WELCOME_QUERY, {}, 'Account')
   expect(errors).toBeUndefined()
-  expect(data.account.balance.amount).toBe('178755')
-  expect(data.account.transactions.edges).toHaveLength(5)
+  expect(data.user.account.balance.formatted).toBe('$1,787.55')
+  expect(data.user.account.transactions.edges).toHaveLength(5)
   const postmaster = (await postmasterOf(dataDir)) as number
   expect(isRunning(postmaster)).toBe(true)
   await expectStop(run, 'SIGINT')
@@ -130,7 +130,7 @@ test.each([
       },
     )
     const count = acknowledged.length + unknown.length
-    expect(after.user.balance).toEqual({ amount: String(count), sequence: count })
+    expect(after.account.balance).toEqual({ amount: String(count), sequence: count })
 
     await expectStop(second, 'SIGTERM')
     expect(isRunning(postmaster)).toBe(false)

@@ -149,7 +149,7 @@ test('without a token an example says in a sentence what to do', async () => {
     })
     return { status, stdout, stderr }
   }
-  expect(run(server.endpoint, 'user_1')).toEqual({
+  expect(run(server.endpoint, 'account_1')).toEqual({
     status: 1,
     stdout: '',
     stderr:
@@ -158,14 +158,14 @@ test('without a token an example says in a sentence what to do', async () => {
   expect(run()).toEqual({
     status: 1,
     stdout: '',
-    stderr: 'Give the endpoint (http://localhost:4000/graphql) and the id of a user.\n',
+    stderr: 'Give the endpoint (http://localhost:4000/graphql) and the id of an account.\n',
   })
 })
 
 test.each(['graphql-ws', 'apollo-client', 'urql', 'event-stream'])(
   '%s says in a sentence that its token is invalid',
   async (name) => {
-    const run = runCommand([server.endpoint, 'user_1'], { THESAURUM_TOKEN: 'thesaurum_session_none' }, [
+    const run = runCommand([server.endpoint, 'account_1'], { THESAURUM_TOKEN: 'thesaurum_session_none' }, [
       '--import',
       'tsx',
       `examples/${name}.ts`,
