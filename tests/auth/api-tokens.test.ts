@@ -20,6 +20,9 @@ beforeAll(async () => {
   for (const { id } of [anna, bert, carl]) expect((await deposit(server.token, id, '1000')).kind).toBe('DepositSuccess')
 })
 
+/** The main account. */
+const accountOf = ({ id }: Person) => id.replace('user_', 'account_')
+
 const CREATE = `mutation ($name: String = "a service", $role: Role!, $accountIds: [ID!], $expiresAt: DateTime) {
   createApiToken(input: { name: $name, role: $role, accountIds: $accountIds, expiresAt: $expiresAt }) {
     __typename
@@ -71,13 +74,16 @@ const balanceOf = (token: string, id: string) =>
 
 describe('an API token is made', () => {
   test('by an operator who is signed in, and shows itself this once', async () => {
-    const { data } = await askWith(server, operator, CREATE, { role: 'USER', accountIds: [anna.id, bert.id, anna.id] })
+    const { data } = await askWith(server, operator, CREATE, {
+      role: 'USER',
+      accountIds: [accountOf(anna), accountOf(bert), accountOf(anna)],
+    })
     const { token, apiToken } = data.createApiToken
     expect(token).toMatch(/^thesaurum_api_[A-Za-z0-9_-]{43}$/)
     expect(apiToken).toMatchObject({
       id: expect.stringMatching(/^token_/),
       role: 'USER',
-      accounts: [{ id: anna.id }, { id: bert.id }],
+      accounts: [{ id: accountOf(anna) }, { id: accountOf(bert) }],
       createdBy: { email: 'demo-operator@thesaurum.invalid' },
       revokedAt: null,
     })
@@ -90,8 +96,8 @@ describe('an API token is made', () => {
 
   test('by no token, by no user and by no stranger', async () => {
     const { token: everything } = await makeToken({ role: 'OPERATOR' })
-    const { token: some } = await makeToken({ role: 'OPERATOR', accountIds: [anna.id] })
-    const variables = { role: 'USER', accountIds: [anna.id] }
+    const { token: some } = await makeToken({ role: 'OPERATOR', accountIds: [accountOf(anna)] })
+    const variables = { role: 'USER', accountIds: [accountOf(anna)] }
     for (const token of [everything, some, server.token, await logIn(server, anna)])
       expect(await read(token, CREATE, variables)).toBe('FORBIDDEN')
     expect((await server.ask(CREATE, variables, {})).errors).toMatchObject([
@@ -104,7 +110,7 @@ describe('an API token is made', () => {
     ['a user’s, for null', { role: 'USER', accountIds: null }, 'accountIds'],
     ['a user’s, for an empty list', { role: 'USER', accountIds: [] }, 'accountIds'],
     ['an operator’s, for an empty list', { role: 'OPERATOR', accountIds: [] }, 'accountIds'],
-    ['what is no user', { role: 'OPERATOR', accountIds: ['rosebud'] }, 'accountIds'],
+    ['what is no account', { role: 'OPERATOR', accountIds: ['rosebud'] }, 'accountIds'],
     ['without a name', { role: 'OPERATOR', name: '' }, 'name'],
     ['too many accounts', { role: 'USER', accountIds: Array.from({ length: 101 }, () => randomUUID()) }, 'accountIds'],
   ])('not as %s', async (_what, variables, field) => {
@@ -119,23 +125,28 @@ describe('an API token is made', () => {
 describe('a user’s token for two accounts', () => {
   let token: string
   beforeAll(async () => {
-    token = (await makeToken({ role: 'USER', accountIds: [anna.id, bert.id] })).token
+    token = (await makeToken({ role: 'USER', accountIds: [accountOf(anna), accountOf(bert)] })).token
   })
 
-  test('sees and moves what their owners do', async () => {
-    for (const { id, email } of [anna, bert]) {
+  test('sees and moves what they hold, and of their owners sees the ids', async () => {
+    for (const person of [anna, bert]) {
+      const { id } = person
       expect(await balanceOf(token, id)).toEqual({ balance: { amount: expect.any(String) } })
-      expect(await read(token, 'query ($id: ID!) { node(id: $id) { ... on User { email } } }', { id })).toEqual({
-        email,
+      expect(
+        await read(token, 'query ($id: ID!) { account(id: $id) { id owner { email account { id } } } }', { id }),
+      ).toEqual({
+        id: accountOf(person),
+        owner: { email: null, account: { id: accountOf(person) } },
       })
+      expect(await read(token, 'query ($id: ID!) { user(id: $id) { id } }', { id })).toBeNull()
     }
     expect((await transfer(token, anna.id, carl.id)).kind).toBe('TransferSuccess')
     expect((await transfer(token, bert.id, anna.id)).kind).toBe('TransferSuccess')
     expect(
-      await read(token, 'query ($ids: [ID!]!) { balances(accountIds: $ids) { user { id } } }', {
+      await read(token, 'query ($ids: [ID!]!) { balances(accountIds: $ids) { account { id } } }', {
         ids: [carl.id, anna.id],
       }),
-    ).toEqual([null, { user: { id: anna.id } }])
+    ).toEqual([null, { account: { id: accountOf(anna) } }])
     const client = await openClient(server.socketEndpoint, { token })
     client.subscribe('watch', {
       query: 'subscription ($id: ID!) { entryPosted(accountId: $id, since: null) { change } }',
@@ -160,7 +171,7 @@ describe('a user’s token for two accounts', () => {
     expect((await deposit(token, anna.id)).kind).toBe('FORBIDDEN')
     for (const query of [
       '{ users { totalCount } }',
-      '{ ledger { deposited } }',
+      '{ ledger { accountCount } }',
       '{ transactions { totalCount } }',
       LIST,
     ])
@@ -174,7 +185,7 @@ describe('a user’s token for two accounts', () => {
 describe('an operator’s token for one account', () => {
   let token: string
   beforeAll(async () => {
-    token = (await makeToken({ role: 'OPERATOR', accountIds: [anna.id] })).token
+    token = (await makeToken({ role: 'OPERATOR', accountIds: [accountOf(anna)] })).token
   })
 
   test('deposits there and not elsewhere, one by one and in bulk', async () => {
@@ -204,7 +215,7 @@ describe('an operator’s token for one account', () => {
   test('has nothing of the ledger as a whole, and nobody else', async () => {
     for (const query of [
       '{ users { totalCount } }',
-      '{ ledger { deposited } }',
+      '{ ledger { accountCount } }',
       '{ transactions { totalCount } }',
       LIST,
     ])
@@ -220,7 +231,7 @@ describe('an operator’s token for one account', () => {
 
 test('an operator’s token for all accounts runs the ledger, except that it makes no token; it may revoke one', async () => {
   const { token } = await makeToken({ role: 'OPERATOR' })
-  expect(await read(token, '{ ledger { deposited } }')).toEqual({ deposited: expect.any(String) })
+  expect(await read(token, '{ ledger { accountCount } }')).toEqual({ accountCount: expect.any(Number) })
   expect((await deposit(token, carl.id)).kind).toBe('DepositSuccess')
   const { token: other, id } = await makeToken({ role: 'OPERATOR' })
   expect(await read(token, REVOKE, { id })).toMatchObject({ __typename: 'RevokeApiTokenSuccess' })
@@ -230,7 +241,7 @@ test('an operator’s token for all accounts runs the ledger, except that it mak
 describe('an API token ends', () => {
   test('when it expires, with what it had subscribed to', async () => {
     const expiresAt = new Date(Date.now() + 3_600_000).toISOString()
-    const { token } = await makeToken({ role: 'USER', accountIds: [anna.id], expiresAt })
+    const { token } = await makeToken({ role: 'USER', accountIds: [accountOf(anna)], expiresAt })
     const client = await openClient(server.socketEndpoint, { token })
     client.subscribe('watch', {
       query: 'subscription ($id: ID!) { entryPosted(accountId: $id) { id } }',

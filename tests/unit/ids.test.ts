@@ -1,6 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { attemptId, decodeNodeId, encodeNodeId, nodeIdRule, transactionId, userId } from '../../src/schema/ids.ts'
+import { toAccountId } from '../../src/db/ids.ts'
+import {
+  accountId,
+  accountIdAlone,
+  attemptId,
+  decodeNodeId,
+  encodeNodeId,
+  nodeIdRule,
+  transactionId,
+  userId,
+} from '../../src/schema/ids.ts'
 
 const isNodeId = (text: string) => nodeIdRule[0](decodeNodeId(text))
 
@@ -48,12 +58,34 @@ describe.each([
   })
 })
 
+test('an account is named by its own id, with and without its prefix, and by that of its owner', () => {
+  fc.assert(
+    fc.property(fc.uuid(), (uuid) => {
+      const id = toAccountId(uuid)
+      for (const text of [uuid, `account_${uuid}`, `user_${uuid}`, `Account_${uuid.toUpperCase()}`])
+        expect(accountId.parse(text)).toBe(id)
+      for (const text of [`user_account_${uuid}`, `account_user_${uuid}`, `transaction_${uuid}`, `account_${uuid}_1`])
+        expect(accountId.safeParse(text).success, text).toBe(false)
+    }),
+  )
+})
+
+test('where a user could be taken for all of their accounts, only the id of an account names one', () => {
+  fc.assert(
+    fc.property(fc.uuid(), (uuid) => {
+      expect(accountIdAlone.parse(`ACCOUNT_${uuid}`)).toBe(toAccountId(uuid))
+      for (const text of [uuid, `user_${uuid}`]) expect(accountIdAlone.safeParse(text).success, text).toBe(false)
+    }),
+  )
+})
+
 test('a node id is read back as it was made, in any case', () => {
   const nodes = fc
     .tuple(fc.uuid(), fc.integer({ min: 1, max: 999_999_999_999_999 }))
     .chain(([uuid, sequence]) =>
       fc.constantFrom(
         { typename: 'User', id: uuid },
+        { typename: 'Account', id: uuid },
         { typename: 'Transaction', id: uuid },
         { typename: 'LedgerEntry', id: `${uuid}_${sequence}` },
       ),
@@ -74,6 +106,7 @@ test('a node id needs its own prefix, and only an entry has a number', () => {
         uuid,
         text,
         `user_${uuid}_1`,
+        `account_${uuid}_1`,
         `transaction_${uuid}_1`,
         `entry_${uuid}`,
         `entry_${uuid}_0`,
