@@ -7,7 +7,7 @@ import { type BalanceBucket, BUCKETS_MAX, TooManyBucketsError } from '../../src/
 import { type BucketSize, bucketStarts } from '../../src/ledger/model/calendar.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { databaseClock, deposit, insertByHand, installStall, stall, transfer, untilBlocked } from '../support/faults.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import { currenciesOf, makeAccounts, makeMixedAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { insertRows, type PlainEntry, plainEntries, randomOf, randomRows } from '../support/random-ledger.ts'
 
 /* Histories of random accounts, around days on which the clocks of some country did something unusual, by brute force. */
@@ -120,9 +120,13 @@ test('every field of every bucket is the plain sum, in every time zone, with and
       const middle = microsecondsOf(toInstant(`${date}T12:00:00.000000Z`))
       const [first, last] = [instantOf(middle - reach), instantOf(middle + reach)]
       const edges = [first, ...((await bucketStarts(first, last, size, zone, 5_000, {})) ?? []), last]
-      const accounts = await makeAccounts(ledger, 4)
-      const rows = randomRows(seed, { accounts, count: 30 + upTo(150), edges })
+      const mixed = (await makeMixedAccounts(ledger)).slice(1, 6)
+      const accounts = mixed.map(({ id }) => id)
+      const rows = randomRows(seed, { accounts, currencyOf: currenciesOf(mixed), count: 40 + upTo(200), edges })
       await insertRows(ledger.test.pool, rows)
+      // What an account may do next does not change what it was.
+      await ledger.accounts.setStatus(oneOf(accounts), 'FROZEN')
+      await ledger.accounts.setStatus(oneOf(accounts), 'CLOSED')
       if (upTo(3) > 0) await ledger.rebuildCheckpoints()
       if (upTo(3) === 0) await ledger.test.pool.query('delete from private.balance_checkpoints where sequence % 3 = 0')
 

@@ -12,7 +12,7 @@ import type { TransactionFilter, TransactionPosition } from '../../src/ledger/mo
 import { countMatches, loadMatches } from '../../src/ledger/reading/entry-matches.ts'
 import { countTransactions, pageTransactions } from '../../src/ledger/reading/transaction-list.ts'
 import { deposit, transfer } from '../support/faults.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import { currenciesOf, makeAccounts, makeMixedAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { insertRows, type PlainEntry, plainEntries, type Row, randomOf, randomRows } from '../support/random-ledger.ts'
 import { openTestServer } from '../support/server.ts'
 
@@ -189,8 +189,13 @@ describe('the whole ledger', () => {
   const compare = (one: TransactionPosition, other: TransactionPosition) =>
     one.createdAt === other.createdAt ? (one.id < other.id ? -1 : 1) : one.createdAt < other.createdAt ? -1 : 1
 
-  function isMatchOf({ kind, amountMin, amountMax, from, to }: TransactionFilter, row: Row): boolean {
+  function isMatchOf(
+    { kind, currency, amountMin, amountMax, from, to }: TransactionFilter,
+    row: Row,
+    currencyOf: (id: AccountId) => string | undefined,
+  ): boolean {
     return (
+      (currency == null || currencyOf(row.destination) === currency) &&
       (kind == null || (row.source === null ? 'DEPOSIT' : 'TRANSFER') === kind) &&
       (amountMin == null || row.amount >= amountMin) &&
       (amountMax == null || row.amount <= amountMax) &&
@@ -202,8 +207,9 @@ describe('the whole ledger', () => {
   test('is met page by page, down and up, newest first by time and id, under every filter', async () => {
     const other = await openTestLedger()
     try {
-      const accounts = await makeAccounts(other, 5)
-      const rows = randomRows(7, { accounts, count: 120, edges: EDGES })
+      const mixed = await makeMixedAccounts(other)
+      const currencyOf = currenciesOf(mixed)
+      const rows = randomRows(7, { accounts: mixed.map(({ id }) => id), currencyOf, count: 120, edges: EDGES })
       await insertRows(other.test.pool, rows)
       await fc.assert(
         fc.asyncProperty(
@@ -216,11 +222,14 @@ describe('the whole ledger', () => {
             const [from, to] = [edge(), edge()].sort() as [Instant, Instant]
             const filter: TransactionFilter = {
               ...(random.upTo(2) && { kind: random.oneOf(['DEPOSIT', 'TRANSFER'] as const) }),
+              ...(random.upTo(3) === 0 && { currency: random.oneOf(['USD', 'EUR', 'CHF']) }),
               ...someAmounts(random),
               ...(random.upTo(2) && { from }),
               ...(random.upTo(2) && { to }),
             }
-            const matching = rows.filter((row) => isMatchOf(filter, row)).sort((one, two) => -compare(one, two))
+            const matching = rows
+              .filter((row) => isMatchOf(filter, row, currencyOf))
+              .sort((one, two) => -compare(one, two))
             const ids = matching.map(({ id }) => id)
             expect(await countTransactions(other.database, filter)).toBe(matching.length)
             const walk = async (goesUp: boolean) => {

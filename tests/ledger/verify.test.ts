@@ -136,6 +136,31 @@ describe('it finds', () => {
     expect(await findings()).toEqual([['ROW_INVALID', 'ada', 72]])
   })
 
+  test('a transaction between two currencies, and an account whose currency was changed', async () => {
+    const euros = await ledger.accounts.create({
+      idempotencyKey: randomUUID(),
+      ownerId: null,
+      currency: 'EUR',
+      name: null,
+    })
+    if ('refusal' in euros) throw new Error(euros.refusal)
+    const { id } = euros.account
+    // As it would be written, but for the currency: nothing else is wrong.
+    await damage(
+      `insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at)
+       values (gen_random_uuid(), gen_random_uuid(), $1, 72, $2, 1, 5, clock_timestamp())`,
+      [ada, id],
+    )
+    expect(await findings()).toEqual([['CURRENCY_MISMATCH', id, 1]])
+    expect((await ledger.verify())[0]?.message).toMatch(/from an account in USD to an account in EUR$/)
+    await damage('alter table accounts disable trigger accounts_fixed')
+    await damage(`update accounts set currency = 'EUR' where id = $1`, [ada])
+    // All that ada and grace have moved to each other, and no longer what ada paid in euros.
+    expect(await findings()).toEqual(
+      Array.from({ length: 70 }, (_, index) => ['CURRENCY_MISMATCH', 'grace', 2 + index]),
+    )
+  })
+
   test('entries of an account that is not there', async () => {
     await ledger.test.pool.query(`
       alter table transactions drop constraint transactions_destination_account_id_accounts_id_fk,

@@ -58,6 +58,12 @@ export interface MixedAccount {
   currency: string
 }
 
+/** What each of these accounts is in. */
+export function currenciesOf(accounts: readonly MixedAccount[]): (id: AccountId) => string | undefined {
+  const currencies = new Map(accounts.map(({ id, currency }) => [id, currency]))
+  return (id) => currencies.get(id)
+}
+
 /** The empty accounts of two users with several each, and of the house, in two currencies: four in USD and three in EUR. */
 export async function makeMixedAccounts(ledger: Ledger): Promise<MixedAccount[]> {
   const [ada, bert] = await Promise.all(

@@ -41,10 +41,22 @@ export function randomOf(seed: number) {
 /**
  * Rows whose times rise in each account, and are often the same in others; whose clock stands still or steps back now and
  * then, so that times go on by a microsecond each; and that often stand at one of `edges`, or right beside it.
+ *
+ * @param currencyOf what an account is in: money moves within a currency only. By default all are in one.
  */
 export function randomRows(
   seed: number,
-  { accounts, count, edges }: { accounts: readonly AccountId[]; count: number; edges: readonly Instant[] },
+  {
+    accounts,
+    currencyOf = () => undefined,
+    count,
+    edges,
+  }: {
+    accounts: readonly AccountId[]
+    currencyOf?: (id: AccountId) => string | undefined
+    count: number
+    edges: readonly Instant[]
+  },
 ): Row[] {
   const { random, upTo, oneOf } = randomOf(seed)
   const first = microsecondsOf(edges[0] as Instant)
@@ -59,7 +71,8 @@ export function randomRows(
     const now = random() < 0.1 ? (clock[Math.max(0, index - 5)] as number) : time
     const destination = oneOf(accounts)
     const payer = oneOf(accounts)
-    const isTransfer = random() < 0.7 && payer !== destination && headOf(payer).balance > 0n
+    const mayPay = payer !== destination && currencyOf(payer) === currencyOf(destination)
+    const isTransfer = random() < 0.7 && mayPay && headOf(payer).balance > 0n
     const source = isTransfer ? payer : null
     const amount = isTransfer ? 1n + BigInt(upTo(Math.min(50, Number(headOf(payer).balance)))) : BigInt(1 + upTo(100))
     const sides = source === null ? [destination] : [source, destination]
