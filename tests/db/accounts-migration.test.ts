@@ -150,7 +150,7 @@ test('balances, histories, cursors and keys are the same after it', async () => 
   expect(delivered.toSorted()).toEqual(unseen.toSorted())
 
   const samples = Array.from({ length: 200 }, () => oneOf(rows))
-  for (const row of samples) {
+  const repeat = async (row: Row) => {
     expect(await ledger.posting.post(requestOf(row))).toMatchObject({
       posted: { replayed: true, transaction: { id: row.id } },
     })
@@ -158,6 +158,7 @@ test('balances, histories, cursors and keys are the same after it', async () => 
       refusal: { code: 'IDEMPOTENCY_CONFLICT', differingFields: ['amount'], transaction: { id: row.id } },
     })
   }
+  await Promise.all(samples.map(repeat))
 
   expect(await ledger.posting.post(deposit(accountId, 7n))).toMatchObject({
     posted: { transaction: { destinationSequence: last(accountId).sequence + 1 } },
@@ -260,10 +261,22 @@ test('servers of the version before post nothing wrong while it runs, and nothin
     const poster = await openPosterBefore(url)
     while ((await poster.checkpoint(oneOf(users))) !== 'fenced') {}
   }
+  // Reads go on while it waits for its locks, and wait for it afterwards; none fails.
+  let isReading = true
+  async function read(): Promise<void> {
+    while (isReading)
+      await pool.query(
+        'select sequence, change from private.entries where account_id = $1 order by sequence desc limit 5',
+        [oneOf(users)],
+      )
+  }
+  const reading = Promise.all([read(), read()])
   const running = Promise.all([postUntilFenced(), postUntilFenced(), postUntilFenced(), checkpointUntilFenced()])
   await vi.waitFor(() => expect(posted).toBeGreaterThan(100))
   await migrateDatabase(url)
   await running
+  isReading = false
+  await reading
 
   const ledger = await openLedgerOn(database)
   expect(await ledger.verify()).toEqual([])
