@@ -10,7 +10,9 @@ import type { Answer, TestServer } from './server.ts'
 export const PASSWORD = 'a right password'
 
 export interface Person {
+  /** `user_<uuid>`, which in input also names the main account. */
   id: string
+  accountId: string
   email: string
 }
 
@@ -23,13 +25,14 @@ export async function makePerson(
   const { data } = await server.ask(
     `mutation ($email: String!, $password: String) {
       createUser(input: { email: $email, password: $password }) {
-        __typename ... on CreateUserSuccess { user { id } }
+        __typename ... on CreateUserSuccess { user { id account { id } } }
       }
     }`,
     { email, password },
   )
   expect(data.createUser.__typename).toBe('CreateUserSuccess')
-  return { id: data.createUser.user.id, email }
+  const { id, account } = data.createUser.user
+  return { id, accountId: account.id, email }
 }
 
 /** Somebody with an account and `PASSWORD`, for all tests of a file. */

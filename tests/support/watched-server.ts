@@ -7,7 +7,7 @@ import { lookInside } from './sign-in.ts'
 /* Users who pay each other, and those who watch their accounts. */
 
 export const ENTRY = `id cursor sequence direction change balanceAfter createdAt
-  transaction { id kind amount source { id email } destination { id email } }`
+  transaction { id kind amount source { id owner { email } } destination { id owner { email } } }`
 export const WATCH = `subscription Watch($accountId: ID!, $since: String) { entryPosted(accountId: $accountId, since: $since) { ${ENTRY} } }`
 
 /** A server for the tests of a file. Each test ends when nobody is subscribed to an account any more. */
@@ -23,12 +23,13 @@ export function useWatchedServer() {
     subscriberCount,
     waitForSubscribers,
 
+    /** @returns the id of the main account. */
     async createUser(): Promise<string> {
       const { data } = await server.ask(
-        'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id } } } }',
+        'mutation ($email: String!) { createUser(input: { email: $email }) { ... on CreateUserSuccess { user { account { id } } } } }',
         { email: `${randomUUID()}@example.com` },
       )
-      return data.createUser.user.id
+      return data.createUser.user.account.id
     },
 
     /** Answers with the entry, as do the transfers. */

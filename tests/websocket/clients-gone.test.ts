@@ -120,7 +120,7 @@ test('an operation that cannot be begun hurts itself alone, in a fragment too', 
 test('more operations than a socket may have cannot be had by completing them at once', async () => {
   const narrow = await serverForTest({ SUBSCRIPTIONS_PER_SOCKET_MAX: '3' }, ledger.test)
   const client = await openClient(narrow.socketEndpoint)
-  const lock = await holdSession(ledger.test, 'lock table accounts in access exclusive mode')
+  const lock = await holdSession(ledger.test, 'lock table users in access exclusive mode')
   onTestFinished(() => lock.close())
   for (let at = 0; at < 40; at++) {
     client.subscribe(String(at), { query: '{ users(first: 1) { totalCount } }' })

@@ -101,7 +101,7 @@ describe('connection_init', () => {
       return answer.payload
     }
     expect(await answerTo('{ viewer { id } }')).toEqual({ data: { viewer: null } })
-    for (const query of ['{ ledger { deposited } }', '{ users(first: 1) { totalCount } }', LOGOUT]) {
+    for (const query of ['{ ledger { transactionCount } }', '{ users(first: 1) { totalCount } }', LOGOUT]) {
       expect(await answerTo(query)).toMatchObject({ errors: [{ extensions: { code: 'UNAUTHENTICATED' } }] })
     }
     client.subscribe('watch', { query: WATCH, variables: { id: anna.id } })

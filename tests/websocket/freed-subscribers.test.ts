@@ -29,8 +29,8 @@ test('a subscriber is freed when it says Complete before it was even subscribed'
     client.send({ type: 'complete', id: `watch-${index}` })
   }
   // An operation that comes later is answered, and the subscriptions before it are gone.
-  client.subscribe('after', { query: 'query ($id: ID!) { user(id: $id) { id } }', variables: { id: ada } })
-  expect(await client.waitForMessage()).toMatchObject({ id: 'after', payload: { data: { user: { id: ada } } } })
+  client.subscribe('after', { query: 'query ($id: ID!) { account(id: $id) { id } }', variables: { id: ada } })
+  expect(await client.waitForMessage()).toMatchObject({ id: 'after', payload: { data: { account: { id: ada } } } })
   await waitForSubscribers(0)
 })
 

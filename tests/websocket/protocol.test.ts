@@ -15,11 +15,11 @@ const WATCH =
 async function createUser(on = server): Promise<{ id: string; cursor: string }> {
   const { data } = await on.ask(
     `mutation ($email: String!) {
-      createUser(input: { email: $email }) { ... on CreateUserSuccess { user { id balance { cursor } } } }
+      createUser(input: { email: $email }) { ... on CreateUserSuccess { user { account { id balance { cursor } } } } }
     }`,
     { email: `${randomUUID()}@example.com` },
   )
-  const { id, balance } = data.createUser.user
+  const { id, balance } = data.createUser.user.account
   return { id, cursor: balance.cursor }
 }
 
@@ -308,9 +308,12 @@ describe('a fault of ours is masked', () => {
     const broken = await openBroken()
     const { id } = await createUser(broken)
     const client = await openClient(broken.socketEndpoint)
-    const restore = await breakReads(broken.database, 'public', 'users')
+    const restores = [
+      await breakReads(broken.database, 'public', 'users'),
+      await breakReads(broken.database, 'public', 'accounts'),
+    ]
     const operations: Operation[] = [
-      { query: 'query ($id: ID!) { user(id: $id) { email } }', variables: { id } },
+      { query: 'query ($id: ID!) { account(id: $id) { owner { email } } }', variables: { id } },
       { query: 'mutation { createUser(input: { email: "new@example.com" }) { __typename } }' },
       { query: WATCH, variables: { accountId: id } },
     ]
@@ -321,7 +324,7 @@ describe('a fault of ours is masked', () => {
     }
     expect(broken.logged.join('')).toContain('division by zero')
 
-    await restore()
+    for (const restore of restores) await restore()
     client.subscribe('after', { query: COUNT })
     expect(await client.waitForMessage()).toMatchObject({ payload: { data: { ledger: { userCount: 1 } } } })
   })
@@ -347,7 +350,7 @@ describe('a fault of ours is masked', () => {
     const client = await openClient(broken.socketEndpoint)
     client.subscribe('watch', {
       query: `subscription ($accountId: ID!, $since: String) {
-        entryPosted(accountId: $accountId, since: $since) { sequence transaction { source { email } } }
+        entryPosted(accountId: $accountId, since: $since) { sequence transaction { source { owner { email } } } }
       }`,
       variables: { accountId: payee.id, since: payee.cursor },
     })
@@ -358,7 +361,7 @@ describe('a fault of ours is masked', () => {
     await pay()
     const { type, payload } = await client.waitForMessage()
     expect(type).toBe('next')
-    expect(payload.data).toEqual({ entryPosted: { sequence: 2, transaction: { source: { email: null } } } })
+    expect(payload.data).toEqual({ entryPosted: { sequence: 2, transaction: { source: { owner: { email: null } } } } })
     expect(payload.errors).toMatchObject([masked])
     expect(JSON.stringify(payload.errors)).not.toMatch(insides)
 
@@ -367,7 +370,7 @@ describe('a fault of ours is masked', () => {
     const next = await client.waitForMessage()
     expect(next.payload.errors).toBeUndefined()
     expect(next).toMatchObject({ type: 'next', payload: { data: { entryPosted: { sequence: 3 } } } })
-    expect(next.payload.data.entryPosted.transaction.source.email).toMatch(/@example\.com$/)
+    expect(next.payload.data.entryPosted.transaction.source.owner.email).toMatch(/@example\.com$/)
   })
 
   test('while a subscription cannot be read, which goes on where it was', async () => {

@@ -67,11 +67,11 @@ test('a cursor from before a restore is refused', async () => {
   expect(error).toMatchObject({ extensions: { code: 'CURSOR_EXPIRED' } })
 })
 
-test('a user who is not there is refused', async () => {
-  const accountId = `user_${randomUUID()}`
+test('an account that is not there is refused', async () => {
+  const accountId = `account_${randomUUID()}`
   const [error] = await refusals({ accountId })
   expect(error).toMatchObject({
-    message: 'There is no such user. Check the id.',
+    message: 'There is no such account. Check the id.',
     extensions: { code: 'ACCOUNT_NOT_FOUND' },
   })
   expect(JSON.stringify(error)).not.toContain(accountId)

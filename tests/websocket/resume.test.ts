@@ -31,9 +31,9 @@ const WATCH_LEDGER =
 
 async function createUser(): Promise<{ id: string; cursor: string }> {
   const { data } = await (servers[0] as TestServer).ask(
-    `mutation { createUser(input: { email: "${randomUUID()}@example.com" }) { ... on CreateUserSuccess { user { id balance { cursor } } } } }`,
+    `mutation { createUser(input: { email: "${randomUUID()}@example.com" }) { ... on CreateUserSuccess { user { account { id balance { cursor } } } } } }`,
   )
-  const { id, balance } = data.createUser.user
+  const { id, balance } = data.createUser.user.account
   return { id, cursor: balance.cursor }
 }
 
@@ -141,7 +141,7 @@ test('an account is seen as 1 … n, and the ledger as all of it, by subscribers
     Array.from({ length: ENTRIES }, (_, index) => index + 1),
   )
   const { rows } = await database.pool.query('select id from transactions where destination_account_id = $1', [
-    id.replace('user_', ''),
+    id.replace('account_', ''),
   ])
   expect(ledger.events.map(({ transaction }) => transaction?.id).sort()).toEqual(
     rows.map((row) => `transaction_${row.id}`).sort(),

@@ -117,7 +117,7 @@ describe('live subscriptions end', () => {
       operator,
       `mutation ($id: ID!) { createApiToken(input: { name: "watcher", role: USER, accountIds: [$id] }) {
         ... on CreateApiTokenSuccess { token apiToken { id } } } }`,
-      { id: anna.id },
+      { id: anna.accountId },
     )
     const { token, apiToken } = data.createApiToken
     const watching = await watchBothWays(server, token, WATCH, { id: anna.id })
@@ -139,7 +139,7 @@ describe('live subscriptions end', () => {
     await endsAfter(watching, () =>
       server.database.pool.query("update users set role = 'USER' where email = $1", [operator.email]),
     )
-    const { data, errors } = await askWith(server, token, '{ viewer { role } ledger { deposited } }')
+    const { data, errors } = await askWith(server, token, '{ viewer { role } ledger { userCount } }')
     expect(data).toEqual({ viewer: { role: 'USER' }, ledger: null })
     expect(errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }])
   })

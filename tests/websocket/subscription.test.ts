@@ -177,10 +177,10 @@ test('each event is read afresh: a payer who has a new address is told by it', a
   const email = `${randomUUID()}@example.com`
   await server.database.pool.query('update users set email = $1 where email = $2', [
     email,
-    before.transaction.source.email,
+    before.transaction.source.owner.email,
   ])
   await transfer(grace, ada, 1)
-  expect((await entryOn(client)).transaction.source).toEqual({ id: grace, email })
+  expect((await entryOn(client)).transaction.source).toEqual({ id: grace, owner: { email } })
 })
 
 test('subscribers of one account are told what each of them asked for, whatever the others ask', async () => {
