@@ -300,6 +300,15 @@ describe('the status', () => {
       two: { account: { status: 'FROZEN', name: 'n' } },
       three: { account: { status: 'OPEN', name: 'n' } },
     })
+    // Also where the account is read anew, and was read before the change.
+    const pay = (key: string) =>
+      `deposit(input: { idempotencyKey: "${key}", accountId: $id, amount: 1 }) { ... on DepositSuccess { entry { account { status } } } }`
+    const { data: seen } = await ask(
+      `mutation ($id: ID!) { one: ${pay(randomUUID())}
+        two: setAccountStatus(input: { accountId: $id, status: FROZEN }) { __typename } three: ${pay(randomUUID())} }`,
+      { id },
+    )
+    expect([seen.one.entry.account, seen.three.entry.account]).toEqual([{ status: 'OPEN' }, { status: 'FROZEN' }])
   })
 })
 
