@@ -3,7 +3,7 @@ import { type Account, accounts, anyAccount } from './accounts.ts'
 import { ask } from './ledger-api.ts'
 
 /** How many ids `balances` takes. */
-const USER_IDS_MAX = 100
+const ACCOUNT_IDS_MAX = 100
 
 export interface Balance {
   amount: string
@@ -18,12 +18,12 @@ export function askBalances(
   of: readonly Account[],
   asOf: string | null = null,
 ): Balance[] | undefined {
-  const names = Array.from({ length: Math.ceil(of.length / USER_IDS_MAX) }, (_, index) => `ids${index}`)
+  const names = Array.from({ length: Math.ceil(of.length / ACCOUNT_IDS_MAX) }, (_, index) => `ids${index}`)
   const query = `query Balances($asOf: DateTime ${names.map((name) => `$${name}: [ID!]!`).join(' ')}) {
     ${names.map((name) => `${name}: balances(accountIds: $${name}, asOf: $asOf) { amount asOf sequence cursor }`).join('\n')}
   }`
   const ids = of.map(({ id }) => id)
-  const lists = names.map((name, index) => [name, ids.slice(index * USER_IDS_MAX, (index + 1) * USER_IDS_MAX)])
+  const lists = names.map((name, index) => [name, ids.slice(index * ACCOUNT_IDS_MAX, (index + 1) * ACCOUNT_IDS_MAX)])
   const data = ask(operation, query, { asOf, ...Object.fromEntries(lists) })
   return data && names.flatMap((name) => data[name])
 }

@@ -7,18 +7,32 @@ import { conserved, failed } from './metrics.ts'
  * that throws, or is never reached, fails the run.
  */
 export function checkConservation(): void {
-  conclude(ask('ledger', '{ ledger { deposited balances } }')?.ledger)
+  conclude(ask('ledger', '{ ledger { totals { currency { code } deposited balances } } }')?.ledger)
 }
 
 /** The same, and every account recomputed: for suites that leave a small ledger. */
 export function checkSoundness(): void {
-  const ledger = ask('ledger', '{ ledger { deposited balances verification { sound findings { code } } } }')?.ledger
+  const ledger = ask(
+    'ledger',
+    '{ ledger { totals { currency { code } deposited balances } verification { sound findings { code } } } }',
+  )?.ledger
   const isSound = check(ledger, { 'verification finds nothing': (answer) => answer?.verification?.sound === true })
   if (isSound) conclude(ledger)
 }
 
-function conclude(ledger: { deposited: string; balances: string } | undefined): void {
-  const isConserved = check(ledger, { 'money is conserved': (answer) => answer?.deposited === answer?.balances })
+interface Totals {
+  currency: { code: string }
+  deposited: string
+  balances: string
+}
+
+function conclude(ledger: { totals: Totals[] } | undefined): void {
+  const isConserved = check(ledger, {
+    'money of each currency is conserved': (answer) =>
+      answer !== undefined &&
+      answer.totals.length > 0 &&
+      answer.totals.every(({ deposited, balances }) => deposited === balances),
+  })
   if (ledger && isConserved) conserved.add(1)
-  else failed(`deposited ${ledger?.deposited}, and the balances come to ${ledger?.balances}`)
+  else failed(`the balances do not come to what was deposited: ${JSON.stringify(ledger?.totals)}`)
 }
