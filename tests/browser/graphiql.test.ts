@@ -63,7 +63,7 @@ test('the first Ctrl-Enter, with no click before it, shows an account and its hi
   await visit.page.keyboard.press('Control+Enter')
   await vi.waitFor(async () => expect(await visit.read('Response')).toContain('"balanceAfter": "178755"'), WAIT)
   const response = await visit.read('Response')
-  expect(response).toContain('"amount": "178755"')
+  expect(response).toContain('"formatted": "$1,787.55"')
   expect(response).not.toContain('"errors"')
   await saveScreenshot(visit, 'answered')
   expectNoErrors(visit)
@@ -114,7 +114,7 @@ test('shows the entries of a subscription as they come, over SSE, until it is st
 test('runs what is typed, and keeps it out of the URL', async () => {
   const visit = await visitServer()
   await visit.open()
-  await visit.write('query Mine { ledger { deposited balances } }')
+  await visit.write('query Mine { ledger { totals { deposited balances } } }')
   await visit.run()
   await vi.waitFor(async () => expect(await visit.read('Response')).toContain('"deposited": "'), WAIT)
   const stored = () => visit.page.evaluate<Record<string, string>>('({ ...localStorage })')
@@ -169,7 +169,7 @@ test('a token in the header editor is sent with queries and subscriptions, and n
   await visit.write('query Mine { ledger { userCount } }')
   await visit.run()
   await vi.waitFor(async () => expect(await visit.read('Response')).toContain('"userCount": 0'), WAIT)
-  await visit.write(`subscription Own { entryPosted(accountId: "user_${randomUUID()}") { sequence } }`)
+  await visit.write(`subscription Own { entryPosted(accountId: "account_${randomUUID()}") { sequence } }`)
   await visit.run()
   await vi.waitFor(async () => expect(await visit.read('Response')).toContain('ACCOUNT_NOT_FOUND'), WAIT)
 
