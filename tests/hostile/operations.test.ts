@@ -70,16 +70,16 @@ const POST = (calls: number) =>
 
 const OPERATIONS: Readonly<Record<string, () => Operation>> = {
   'histories over 82 years in many time zones': () => ({
-    query: `{ viewer { ${times(25, (i) => `a${i}: balanceHistory(from: "1943-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z", bucket: MONTH, timeZone: "${ZONES[i * 7]}") { start }`)} } }`,
+    query: `{ viewer { account { ${times(25, (i) => `a${i}: balanceHistory(from: "1943-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z", bucket: MONTH, timeZone: "${ZONES[i * 7]}") { start }`)} } } }`,
   }),
   'histories over a thousand years': () => ({
-    query: `{ viewer { ${times(40, (i) => `a${i}: balanceHistory(from: "0001-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z", bucket: MONTH, timeZone: "${ZONES[i * 7 + 1]}") { start }`)} } }`,
+    query: `{ viewer { account { ${times(40, (i) => `a${i}: balanceHistory(from: "0001-01-01T00:00:00Z", to: "2025-01-01T00:00:00Z", bucket: MONTH, timeZone: "${ZONES[i * 7 + 1]}") { start }`)} } } }`,
   }),
   'histories of a thousand hours': () => ({
-    query: `{ viewer { ${times(44, (i) => `a${i}: balanceHistory(from: "2024-01-01T00:00:00Z", to: "2024-02-11T00:00:00Z", bucket: HOUR, timeZone: "${ZONES[i * 7 + 2]}") { start }`)} } }`,
+    query: `{ viewer { account { ${times(44, (i) => `a${i}: balanceHistory(from: "2024-01-01T00:00:00Z", to: "2024-02-11T00:00:00Z", bucket: HOUR, timeZone: "${ZONES[i * 7 + 2]}") { start }`)} } } }`,
   }),
   'one history in full': () => ({
-    query: `{ viewer { ${times(4, (i) => `a${i}: balanceHistory(from: "2024-01-01T00:00:00Z", to: "2024-02-11T00:00:00Z", bucket: HOUR, timeZone: "${ZONES[i * 7 + 3]}") { start end opening closing lowest highest credited debited entryCount complete }`)} } }`,
+    query: `{ viewer { account { ${times(4, (i) => `a${i}: balanceHistory(from: "2024-01-01T00:00:00Z", to: "2024-02-11T00:00:00Z", bucket: HOUR, timeZone: "${ZONES[i * 7 + 3]}") { start end opening closing lowest highest credited debited entryCount complete }`)} } } }`,
   }),
   '45 calls of 1,000 invalid postings': () => ({
     query: POST(45).replaceAll(/\{ \.\.\. on Error .*?\} \} \}/g, '{ __typename }'),
@@ -101,9 +101,9 @@ const OPERATIONS: Readonly<Record<string, () => Operation>> = {
     query: `query ($ids: [ID!]!) { ${times(100, (i) => `a${i}: balances(accountIds: $ids) { amount }`)} }`,
     variables: { ids: Array(100).fill('x') },
   }),
-  'lists of users who are not there': () => ({
+  'lists of accounts that are not there': () => ({
     query: `query ($ids: [ID!]!) { ${times(100, (i) => `a${i}: nodes(ids: $ids) { id }`)} }`,
-    variables: { ids: Array.from({ length: 100 }, () => `user_${randomUUID()}`) },
+    variables: { ids: Array.from({ length: 100 }, () => `account_${randomUUID()}`) },
   }),
   'one balance, thousands of times': () => ({
     query: `query ($ids: [ID!]!) { ${times(100, (i) => `a${i}: balances(accountIds: $ids) { amount }`)} }`,
@@ -114,21 +114,21 @@ const OPERATIONS: Readonly<Record<string, () => Operation>> = {
     variables: { ids: Array(100).fill(user.id) },
   }),
   'balances of many, for an operator': () => ({
-    query: `{ ${times(50, (i) => `a${i}: users(first: 100) { edges { node { balance { amount asOf } } } }`)} }`,
+    query: `{ ${times(50, (i) => `a${i}: accounts(first: 100) { edges { node { balance { amount asOf } } } }`)} }`,
     asOperator: true,
   }),
   'many wrong cursors': () => ({
-    query: `{ viewer { ${times(95, (i) => `a${i}: transactions(after: "x${i}") { edges { sequence } }`)} } }`,
+    query: `{ viewer { account { ${times(95, (i) => `a${i}: transactions(after: "x${i}") { edges { sequence } }`)} } } }`,
   }),
   'variables of 20,000 wrong values': () => ({
     query: 'query ($ids: [ID!]!) { balances(accountIds: $ids) { amount } }',
     variables: { ids: Array(19_900).fill({}) },
   }),
   'long pages': () => ({
-    query: `{ viewer { ${times(40, (i) => `a${i}: transactions(first: 100) { edges { cursor sequence change balanceAfter createdAt node { id amount } } }`)} } }`,
+    query: `{ viewer { account { ${times(40, (i) => `a${i}: transactions(first: 100) { edges { cursor sequence change balanceAfter createdAt node { id amount } } }`)} } } }`,
   }),
-  'pages of all users, for an operator': () => ({
-    query: `{ users(first: 100) { edges { node { id email balance { amount asOf } transactions(first: 100) { edges { cursor sequence change balanceAfter createdAt node { id amount kind createdAt destination { id } } } } } } } }`,
+  'pages of all accounts, for an operator': () => ({
+    query: `{ accounts(first: 100) { edges { node { id owner { email } balance { amount asOf } transactions(first: 100) { edges { cursor sequence change balanceAfter createdAt node { id amount kind createdAt destination { id } } } } } } } }`,
     asOperator: true,
   }),
 }

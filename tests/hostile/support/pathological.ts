@@ -22,7 +22,7 @@ const kinds = (): Pathological[] => [
   ['one field with fields, as often as may be', `{ ${times(70, () => 'viewer { id }')} }`],
   [
     'fields that repeat at every level',
-    `{ ${times(24, () => 'viewer { balance { user { balance { user { id } } } } }')} }`,
+    `{ ${times(24, () => 'viewer { account { balance { account { balance { account { id } } } } } }')} }`,
   ],
   ['deep inline fragments', `{ ${times(600, () => '... {')} __typename ${times(600, () => '}')} }`],
   ['wide inline fragments', `{ ${times(480, () => '... { __typename }')} }`],
