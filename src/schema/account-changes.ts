@@ -44,7 +44,7 @@ const CreateAccountInput = builder.inputType('CreateAccountInput', {
     }),
     ownerId: t.field({
       ...userArgument,
-      description: `The user who owns it: at most ${ACCOUNTS_PER_OWNER_MAX} accounts each. Without one it is an account of the house.`,
+      description: `The user who owns it: at most ${ACCOUNTS_PER_OWNER_MAX} accounts each. Without one it is a house account.`,
     }),
     currency: t.string({ description: "Default: the ledger's currency.", validate: { schema: currencyCode } }),
     name: t.string({ ...nameRule, description: `What it is for. ${inCharacters}` }),
@@ -105,7 +105,8 @@ builder.mutationFields((t) => ({
     type: CreateAccountSuccess,
     nullable: true,
     authScopes: { operator: true },
-    description: 'Makes an account for a user or for the house. Its owner can use it within a second. For operators.',
+    description:
+      'Makes an account for a user, or a house account. Its owner can use it within a second. For operators.',
     args: { input: t.arg({ type: CreateAccountInput, required: true, description: 'The new account.' }) },
     errors: {
       types: [ValidationError, UserNotFoundError, CurrencyNotFoundError, IdempotencyConflictError, UnavailableError],

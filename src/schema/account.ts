@@ -55,7 +55,7 @@ export async function findAccount(id: AccountId, { loaders, viewer }: Context): 
 
 builder.node(Account, {
   description:
-    'What holds money, in one currency: a main account, which every user has from the start, another one of a user, or one of the house. Of an account that is not yours you see only `id` and `publicName`, unless you are an operator.',
+    'What holds money, in one currency: a main account, which every user has from the start, another account of a user, or a house account, which nobody owns. Of an account that is not yours you see only `id` and `publicName`, unless you are an operator.',
   id: {
     resolve: (account) => account.id,
     description: "`account_<uuid>`. A main account's UUID is that of its owner.",
@@ -73,7 +73,7 @@ builder.node(Account, {
     owner: t.field({
       type: User,
       nullable: true,
-      description: 'Whose account it is. Null for an account of the house. It never changes.',
+      description: 'Whose account it is. Null for a house account. It never changes.',
       resolve: async (account, _args, context) => {
         const record = await heldRecordOf(account, context)
         const { ownerHasJustSignedIn: hasJustSignedIn } = account
@@ -87,7 +87,7 @@ builder.node(Account, {
     }),
     publicName: t.string({
       nullable: true,
-      description: 'What others see of it, such as who pays or is paid. Nobody checks it.',
+      description: 'The name that others see, such as whoever pays into it or is paid from it. Nobody checks it.',
       resolve: async (account, _args, context) => (await recordOf(account, context))?.publicName,
     }),
     status: t.field({
@@ -168,7 +168,7 @@ const AccountFilter = builder.inputType('AccountFilter', {
   description: 'Which accounts: those that match all that is given.',
   fields: (t) => ({
     ownerId: t.field({ ...userArgument, description: 'Only those of this user.' }),
-    house: t.boolean({ description: 'Only those of the house, or only those of users.' }),
+    house: t.boolean({ description: 'True: only house accounts. False: only accounts of users.' }),
     name: t.string({
       description: 'Only those with exactly this `name`.',
       validate: { schema: keptText(ACCOUNT_NAME_CHARACTERS_MAX) },
