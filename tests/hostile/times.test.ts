@@ -62,6 +62,40 @@ test('a session that is logged out of is over on another server within a second,
   expect(await ended).toBeLessThan(SECOND_MS)
 })
 
+test('a new account is usable through another server within a second, over HTTP and on a socket that is open', async () => {
+  const token = await logIn(asking(here), anna)
+  const client = await openClient(there.socketEndpoint, { token })
+  const look = 'query ($id: ID!) { account(id: $id) { balance { amount } } }'
+  let operations = 0
+  const ways = [
+    (id: string) => there.ask(look, { id }, token),
+    async (id: string) => {
+      client.subscribe(`${operations++}`, { query: look, variables: { id } })
+      const { payload } = await client.waitForMessage()
+      await client.waitForMessage()
+      return payload
+    },
+  ]
+  for (const ask of ways) {
+    const main = (await ask(anna.id)) as { data: { account: unknown } }
+    expect(main.data.account).not.toBeNull()
+    const { data } = await asking(here).ask(
+      `mutation ($key: UUID!, $owner: ID!) { createAccount(input: { idempotencyKey: $key, ownerId: $owner }) {
+        ... on CreateAccountSuccess { account { id } } } }`,
+      { key: crypto.randomUUID(), owner: anna.id },
+    )
+    const start = performance.now()
+    await vi.waitFor(
+      async () => {
+        const { data: seen } = (await ask(data.createAccount.account.id)) as { data: { account: unknown } }
+        expect(seen.account).toEqual({ balance: { amount: '0' } })
+      },
+      { interval: 10 },
+    )
+    expect(performance.now() - start).toBeLessThan(SECOND_MS)
+  }
+})
+
 test('an entry posted through another server arrives within a second', async () => {
   const client = await openClient(there.socketEndpoint)
   client.subscribe('watch', { query: WATCH, variables: { id: anna.id } })
