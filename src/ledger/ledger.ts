@@ -159,13 +159,14 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
         hints.send(posted.flatMap(({ transaction }) => accountsOf(transaction)))
       },
     })
+    const accountChanges = new AccountChanges({ pool: recorders, deadlineMs: operationDeadlineMs })
     let verifying: Promise<Finding[]> | undefined
     const closing = new AbortController()
     return {
       era: row.era,
       currency: row.currency,
       users: new Users(database),
-      accounts: new Accounts(database, new AccountChanges({ pool: recorders, deadlineMs: operationDeadlineMs })),
+      accounts: new Accounts(database, accountChanges),
       currencies: new Currencies(database),
       posting,
       transactions: new Transactions(database, options.filterScanMax),
@@ -192,7 +193,7 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
         feed.close()
         transactionFeed.close()
         closing.abort()
-        await posting.idle()
+        await Promise.all([posting.idle(), accountChanges.idle()])
         await Promise.all([checkpoints.close(), attempts.close(), hints.close()])
         await releasers.release()
       },

@@ -172,11 +172,28 @@ test('changes that wait for a lock leave connections for others, and are made on
   for (const repeat of repeats) expect(repeat).toEqual(first)
 })
 
+test('many changes of the names of one account are made one after another, and others do not wait for them', async () => {
+  const [account, other] = await makeAccounts(ledgers[0], 2)
+  const holder = await lockAccounts(database, account)
+  const names = Array.from({ length: 30 }, (_, index) => `name ${index}`)
+  const renaming = names.map((name) => ledgers[0].accounts.update(account, { name }))
+  await untilBlocked(database)
+  expect(await ledgers[0].accounts.update(other, { name: 'other' })).toMatchObject({ name: 'other' })
+  const { rows } = await database.pool.query(
+    `select count(*)::int as blocked from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  )
+  expect(rows[0].blocked).toBeLessThanOrEqual(1)
+  await holder.commit()
+  expect((await Promise.all(renaming)).map((account) => account?.name)).toEqual(names)
+  expect(await ledgers[0].accounts.find([account])).toMatchObject([{ name: 'name 29' }])
+})
+
 test('a change that does not get the lock before its deadline is retryable, and was not made', async () => {
   const [account] = await makeAccounts(ledgers[0], 1)
   const hasty = await openBeside(database, { operationDeadlineMs: 300 })
   const holder = await lockAccounts(database, account)
-  const changes = [hasty.accounts.setStatus(account, 'FROZEN'), hasty.accounts.update(account, { name: 'Cold' })]
+  const names = Array.from({ length: 20 }, (_, index) => hasty.accounts.update(account, { name: `name ${index}` }))
+  const changes = [hasty.accounts.setStatus(account, 'FROZEN'), ...names]
   for (const { status, ...settled } of await Promise.allSettled(changes)) {
     expect(status).toBe('rejected')
     expect(settled).toMatchObject({ reason: { code: 'RETRIES_EXHAUSTED', retryable: true } })
@@ -184,6 +201,22 @@ test('a change that does not get the lock before its deadline is retryable, and 
   await holder.close()
   await hasty.close()
   expect(await ledgers[0].accounts.find([account])).toMatchObject([{ status: 'OPEN', name: null }])
+})
+
+test('a ledger that is closed answers the changes that are under way, and those that wait for them', async () => {
+  const [account] = await makeAccounts(ledgers[0], 1)
+  const closing = await openBeside(database)
+  const holder = await lockAccounts(database, account)
+  const changes = [
+    closing.accounts.setStatus(account, 'FROZEN'),
+    ...['Cold', 'Old', 'Sold'].map((name) => closing.accounts.update(account, { name })),
+  ]
+  await untilBlocked(database, 2)
+  const closed = closing.close()
+  await holder.commit()
+  await closed
+  expect(await Promise.all(changes)).toHaveLength(4)
+  expect(await ledgers[0].accounts.find([account])).toMatchObject([{ name: 'Sold', status: 'FROZEN' }])
 })
 
 test('a change survives the death of its connection', async () => {

@@ -35,9 +35,15 @@ const LOCK_WAIT_MAX_MS = 250
  *
  * So of a posting and a change of the status, one comes first: a posting that has the lock is committed before the change is,
  * and one that gets the lock later sees the new status, in whatever process.
+ *
+ * An account has one change of its names under way in a process. Holders may send many, and an operator's freeze must not
+ * wait for all of them.
  */
 export class AccountChanges {
   readonly #options: AccountChangesOptions
+  /** The last change of names that each account waits for. */
+  readonly #renaming = new Map<AccountId, Promise<unknown>>()
+  readonly #underWay = new Set<Promise<unknown>>()
 
   constructor(options: AccountChangesOptions) {
     this.#options = options
@@ -50,7 +56,7 @@ export class AccountChanges {
    */
   create(values: NewAccount): Promise<AccountCreation> {
     const id = toAccountId(makeRowId())
-    return this.#change(async (tx) => {
+    const creating = this.#change(async (tx): Promise<AccountCreation> => {
       // The lock keeps other calls from counting the accounts of this owner until this one is committed.
       const isOwned = values.ownerId === null || (await lockOwner(tx, values.ownerId))
       const currency = values.currency ?? (await ledgerCurrency(tx))
@@ -71,6 +77,7 @@ export class AccountChanges {
       if (inserted.length === 0) throw new KeyTakenError('an idempotency key was taken meanwhile')
       return { account: await read(tx, id) }
     })
+    return this.#untilAnswered(creating)
   }
 
   /**
@@ -79,7 +86,20 @@ export class AccountChanges {
    * @returns the account as it is then; undefined when there is none.
    * @throws {UnavailableError} as `create` does.
    */
-  rename(id: AccountId, { name, publicName }: AccountNames): Promise<Account | undefined> {
+  rename(id: AccountId, names: AccountNames): Promise<Account | undefined> {
+    const before = this.#renaming.get(id) ?? Promise.resolve()
+    const deadlineAt = performance.now() + this.#options.deadlineMs
+    const renaming = before.then(() => this.#rename(id, names, deadlineAt))
+    const settled = renaming
+      .catch(() => {})
+      .finally(() => {
+        if (this.#renaming.get(id) === settled) this.#renaming.delete(id)
+      })
+    this.#renaming.set(id, settled)
+    return this.#untilAnswered(renaming)
+  }
+
+  #rename(id: AccountId, { name, publicName }: AccountNames, deadlineAt: number): Promise<Account | undefined> {
     return this.#change(async (tx) => {
       const [locked] = await lockAccounts(tx).execute({ ids: [id] })
       if (!locked) return undefined
@@ -90,7 +110,7 @@ export class AccountChanges {
       }
       if (names.name === account.name && names.publicName === account.publicName) return account
       return write(tx, id, names)
-    })
+    }, deadlineAt)
   }
 
   /**
@@ -99,7 +119,7 @@ export class AccountChanges {
    * @throws {UnavailableError} as `create` does.
    */
   setStatus(id: AccountId, status: AccountStatus): Promise<StatusChange> {
-    return this.#change(async (tx) => {
+    const changing = this.#change(async (tx): Promise<StatusChange> => {
       const [locked] = await lockAccounts(tx).execute({ ids: [id] })
       if (!locked) return { refusal: 'ACCOUNT_NOT_FOUND' }
       if (locked.status === status) return { account: await read(tx, id) }
@@ -113,15 +133,29 @@ export class AccountChanges {
       }
       return { account: await write(tx, id, { status }) }
     })
+    return this.#untilAnswered(changing)
   }
 
-  #change<Result>(work: (tx: Database) => Promise<Result>): Promise<Result> {
+  /** Resolves when every change is answered. New ones are still accepted. */
+  async idle(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
+  }
+
+  async #untilAnswered<Result>(change: Promise<Result>): Promise<Result> {
+    this.#underWay.add(change)
+    return change.finally(() => this.#underWay.delete(change))
+  }
+
+  #change<Result>(
+    work: (tx: Database) => Promise<Result>,
+    deadlineAt = performance.now() + this.#options.deadlineMs,
+  ): Promise<Result> {
     const { pool, deadlineMs } = this.#options
-    return retrying(deadlineMs, (leftMs) =>
+    return retrying(deadlineAt, (leftMs) =>
       inTransaction(
         pool,
-        // The lock timeout fires first: it says what the cause is.
         {
+          // It fires first: its error says what the cause is.
           lockTimeoutMs: Math.min(LOCK_WAIT_MAX_MS, leftMs - 10),
           statementTimeoutMs: leftMs,
           idleTimeoutMs: deadlineMs,

@@ -30,29 +30,30 @@ export function isPassing(error: unknown): boolean {
 /**
  * Runs a database transaction, and runs it again while its failure may pass. It holds no connection between two attempts.
  *
+ * @param deadlineAt by the clock of `performance`.
  * @param attempt is given how much time is left. Run twice, it must do no more than once.
  * @throws {UnavailableError} when the time or the attempts are used up. Any other error is a fault.
  */
 export async function retrying<Result>(
-  deadlineMs: number,
+  deadlineAt: number,
   attempt: (leftMs: number) => Promise<Result>,
 ): Promise<Result> {
-  const deadlineAt = performance.now() + deadlineMs
-  let attempts = 0
-  let isUnknown = false
-  for (let failures = 1; ; failures++) {
+  let [attempts, failures, isUnknown] = [0, 0, false]
+  let cause: unknown
+  for (;;) {
+    const leftMs = deadlineAt - performance.now()
+    if (attempts >= ATTEMPTS_MAX || leftMs <= 0)
+      throw new UnavailableError(isUnknown ? 'OUTCOME_UNKNOWN' : 'RETRIES_EXHAUSTED', { cause })
     try {
-      return await attempt(deadlineAt - performance.now())
+      return await attempt(leftMs)
     } catch (error) {
       if (!isPassing(error)) throw error
       // While the database is away, or something else has the lock, only the deadline counts.
       const isWait = error instanceof NotConnectedError || sqlstateOf(error) === SQLSTATE.LOCK_NOT_AVAILABLE
       if (!isWait) attempts++
       isUnknown ||= error instanceof OutcomeUnknownError
-      const leftMs = deadlineAt - performance.now()
-      if (attempts >= ATTEMPTS_MAX || leftMs <= 0)
-        throw new UnavailableError(isUnknown ? 'OUTCOME_UNKNOWN' : 'RETRIES_EXHAUSTED', { cause: error })
-      await pause(Math.min(pauseMsAfter(failures), leftMs))
+      cause = error
+      await pause(Math.min(pauseMsAfter(++failures), Math.max(0, deadlineAt - performance.now())))
     }
   }
 }
