@@ -19,7 +19,7 @@ import {
   transfer,
   untilBlocked,
 } from '../support/faults.ts'
-import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
+import { makeAccounts, makeMixedAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer } from '../support/server.ts'
 
 let ledger: TestLedger
@@ -93,8 +93,9 @@ test('a refused transfer leaves its key free, and is posted with it once there i
   expect(await balanceOf(payer)).toBe(0n)
 })
 
-test('refusals are judged in order: key, same user, users exist, funds, limit', async () => {
+test('refusals are judged in order: key, same account, accounts exist, status, currency, funds, limit', async () => {
   const [payer, payee] = await makeAccounts(ledger, 2)
+  const [, euros] = await makeMixedAccounts(ledger)
   const stranger = toAccountId(randomUUID())
   await ledger.posting.post(deposit(payee, AMOUNT_MAX))
   const used = deposit(payer, 5n)
@@ -107,6 +108,18 @@ test('refusals are judged in order: key, same user, users exist, funds, limit', 
   expect(await codeOf(transfer(stranger, stranger, 1n))).toBe('SAME_ACCOUNT')
   expect(await codeOf(transfer(stranger, payee, 1n))).toBe('ACCOUNT_NOT_FOUND')
   expect(await codeOf(transfer(payer, stranger, 9n))).toBe('ACCOUNT_NOT_FOUND')
+  if (!euros) throw new Error('there is no account in EUR')
+  await ledger.accounts.setStatus(euros.id, 'CLOSED')
+  expect(await codeOf(transfer(stranger, euros.id, 9n))).toBe('ACCOUNT_NOT_FOUND')
+  expect(await codeOf(transfer(payer, euros.id, 9n))).toBe('ACCOUNT_CLOSED')
+  await ledger.accounts.setStatus(payer, 'FROZEN')
+  expect(await codeOf(transfer(payer, euros.id, 9n))).toBe('ACCOUNT_FROZEN')
+  expect(await codeOf({ ...transfer(payer, euros.id, 9n), ignoreFreeze: true })).toBe('ACCOUNT_CLOSED')
+  await ledger.accounts.setStatus(euros.id, 'OPEN')
+  expect(await codeOf({ ...transfer(payer, euros.id, 9n), ignoreFreeze: true })).toBe('CURRENCY_MISMATCH')
+  await ledger.accounts.setStatus(payer, 'OPEN')
+  expect(await codeOf(transfer(payer, euros.id, 9n))).toBe('CURRENCY_MISMATCH')
+  expect(await codeOf({ ...transfer(payer, payee, 9n), currency: 'EUR' })).toBe('CURRENCY_MISMATCH')
   expect(await codeOf(transfer(payer, payee, 9n))).toBe('INSUFFICIENT_FUNDS')
   expect(await codeOf(transfer(payer, payee, 5n))).toBe('BALANCE_LIMIT')
   expect(await countRows()).toBe(2)

@@ -6,7 +6,7 @@ import { instantOf, microsecondsOf } from '../../src/db/instant.ts'
 import type { Head } from '../../src/ledger/model/head.ts'
 import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import type { Outcome, Posting } from '../../src/ledger/model/posting.ts'
-import { fold as foldCalls, type LedgerState } from '../../src/ledger/posting/fold.ts'
+import { fold as foldCalls, type LedgerState, type LockedAccount } from '../../src/ledger/posting/fold.ts'
 
 const [ADA, GRACE, LINUS] = [toAccountId('ada'), toAccountId('grace'), toAccountId('linus')]
 const ACCOUNTS = [ADA, GRACE, LINUS]
@@ -21,6 +21,8 @@ const postings = fc
       sourceAccountId: fc.constantFrom(null, null, ...ACCOUNTS, ...ACCOUNTS, NOBODY),
       destinationAccountId: fc.constantFrom(...ACCOUNTS, ...ACCOUNTS, NOBODY),
       amount: fc.constantFrom(1n, 2n, 3n, 50n, AMOUNT_MAX - 2n, AMOUNT_MAX),
+      currency: fc.constantFrom(undefined, null, null, null, 'USD', 'EUR'),
+      ignoreFreeze: fc.constantFrom(undefined, false, true),
     }),
     { maxLength: 30 },
   )
@@ -34,21 +36,25 @@ const heads = fc.record({
   aheadUs: fc.constantFrom(-5_000_000, -1, 0, 1, 900),
 })
 
-const states = fc.tuple(heads, heads, heads).map((all): LedgerState => {
-  const toHead = ({ sequence, balance, aheadUs }: (typeof all)[number]): Head =>
-    sequence === 0
-      ? { sequence, balance: toAmount(0n), createdAt: null }
-      : { sequence, balance: toAmount(balance), createdAt: instantOf(CLOCK + aheadUs) }
-  return {
-    clock: CLOCK,
-    accounts: open(ACCOUNTS),
-    heads: new Map(ACCOUNTS.map((account, index) => [account, toHead(all[index] as (typeof all)[number])])),
-    recorded: new Map(),
-  }
+const locked = fc.record<LockedAccount>({
+  status: fc.constantFrom('OPEN', 'OPEN', 'OPEN', 'FROZEN', 'CLOSED'),
+  currency: fc.constantFrom('USD', 'USD', 'USD', 'EUR'),
 })
 
-const open = (ids: readonly AccountId[]): LedgerState['accounts'] =>
-  new Map(ids.map((id) => [id, { status: 'OPEN', currency: 'USD' }]))
+const states = fc
+  .tuple(fc.tuple(heads, heads, heads), fc.tuple(locked, locked, locked))
+  .map(([all, accounts]): LedgerState => {
+    const toHead = ({ sequence, balance, aheadUs }: (typeof all)[number]): Head =>
+      sequence === 0
+        ? { sequence, balance: toAmount(0n), createdAt: null }
+        : { sequence, balance: toAmount(balance), createdAt: instantOf(CLOCK + aheadUs) }
+    return {
+      clock: CLOCK,
+      accounts: new Map(ACCOUNTS.map((account, index) => [account, accounts[index] as LockedAccount])),
+      heads: new Map(ACCOUNTS.map((account, index) => [account, toHead(all[index] as (typeof all)[number])])),
+      recorded: new Map(),
+    }
+  })
 
 /** Calls of one posting each. */
 function fold(batch: readonly Posting[], state: LedgerState) {
@@ -125,16 +131,22 @@ test('a batch gives exactly what its two halves would give, wherever it is cut',
   )
 })
 
-test('money is conserved, and no balance is ever negative or past the limit', () => {
+test('money is conserved in each currency, and no balance is ever negative or past the limit', () => {
   fc.assert(
     fc.property(states, postings, (state, batch) => {
       const { accepted } = fold(batch, state)
-      const sum = ({ heads }: LedgerState) => [...heads.values()].reduce((total, { balance }) => total + balance, 0n)
-      const deposited = accepted.reduce(
-        (total, { sourceAccountId, amount }) => total + (sourceAccountId === null ? amount : 0n),
-        0n,
-      )
-      expect(sum(stateAfter(state, { accepted }))).toBe(sum(state) + deposited)
+      const currencyOf = (id: AccountId) => state.accounts.get(id)?.currency
+      for (const currency of ['USD', 'EUR']) {
+        const sum = ({ heads }: LedgerState) =>
+          [...heads].reduce((total, [id, { balance }]) => total + (currencyOf(id) === currency ? balance : 0n), 0n)
+        const deposited = accepted
+          .filter(
+            ({ sourceAccountId, destinationAccountId }) =>
+              sourceAccountId === null && currencyOf(destinationAccountId) === currency,
+          )
+          .reduce((total, { amount }) => total + amount, 0n)
+        expect(sum(stateAfter(state, { accepted }))).toBe(sum(state) + deposited)
+      }
       let now = state
       for (const transaction of accepted) {
         now = stateAfter(now, { accepted: [transaction] })
@@ -145,6 +157,32 @@ test('money is conserved, and no balance is ever negative or past the limit', ()
       }
     }),
   )
+})
+
+test('nothing goes out of a frozen account but what ignores it, nothing moves at a closed one, nor between currencies', () => {
+  const seen = { ignored: 0, into: 0 }
+  fc.assert(
+    fc.property(states, postings, (state, batch) => {
+      const { accepted } = fold(batch, state)
+      const byId = new Map(batch.map((posting) => [posting.id, posting]))
+      for (const { id, sourceAccountId, destinationAccountId } of accepted) {
+        const posting = byId.get(id)
+        const source = sourceAccountId === null ? undefined : state.accounts.get(sourceAccountId)
+        const destination = state.accounts.get(destinationAccountId) as LockedAccount
+        expect([source?.status, destination.status]).not.toContain('CLOSED')
+        if (source?.status === 'FROZEN') {
+          expect(posting?.ignoreFreeze).toBe(true)
+          seen.ignored++
+        }
+        if (destination.status === 'FROZEN') seen.into++
+        expect(source?.currency ?? destination.currency).toBe(destination.currency)
+        expect(posting?.currency ?? destination.currency).toBe(destination.currency)
+      }
+    }),
+    { numRuns: 500 },
+  )
+  expect(seen.ignored).toBeGreaterThan(0)
+  expect(seen.into).toBeGreaterThan(0)
 })
 
 test('the entries of an account are numbered without gaps, and their times rise strictly', () => {
@@ -204,9 +242,12 @@ describe('of several reasons to refuse', () => {
   const state = (
     balances: Partial<Record<string, bigint>>,
     recorded: LedgerState['recorded'] = new Map(),
+    accounts: Partial<Record<string, Partial<LockedAccount>>> = {},
   ): LedgerState => ({
     clock: CLOCK,
-    accounts: open(Object.keys(balances).map(toAccountId)),
+    accounts: new Map(
+      Object.keys(balances).map((id) => [toAccountId(id), { status: 'OPEN', currency: 'USD', ...accounts[id] }]),
+    ),
     heads: new Map(
       Object.entries(balances).map(([account, balance = 0n]) => [
         toAccountId(account),
@@ -273,6 +314,48 @@ describe('of several reasons to refuse', () => {
     expect(judge({ sourceAccountId: null }, state({ ada: 0n }))).toEqual({
       code: 'ACCOUNT_NOT_FOUND',
       accountId: 'grace',
+    })
+  })
+
+  const having = (accounts: Partial<Record<string, Partial<LockedAccount>>>) =>
+    state({ ada: 0n, grace: AMOUNT_MAX }, new Map(), accounts)
+  const closed = (accountId: string) => ({ code: 'ACCOUNT_CLOSED', accountId })
+
+  test('then the status, that of the source before that of the destination', () => {
+    const euros = { currency: 'EUR' }
+    expect(judge({}, having({ ada: { ...euros, status: 'CLOSED' }, grace: { status: 'CLOSED' } }))).toEqual(
+      closed('ada'),
+    )
+    const frozen = having({ ada: { ...euros, status: 'FROZEN' }, grace: { status: 'CLOSED' } })
+    expect(judge({}, frozen)).toEqual({ code: 'ACCOUNT_FROZEN', accountId: 'ada' })
+    expect(judge({ ignoreFreeze: true }, frozen)).toEqual(closed('grace'))
+    expect(judge({ ignoreFreeze: true }, having({ ada: { status: 'CLOSED' } }))).toEqual(closed('ada'))
+    expect(judge({ sourceAccountId: null }, frozen)).toEqual(closed('grace'))
+    expect(judge({}, having({ ada: euros, grace: { status: 'CLOSED' } }))).toEqual(closed('grace'))
+  })
+
+  test('then the currency: that of both accounts, and of the input where it says one', () => {
+    const mismatch = { code: 'CURRENCY_MISMATCH' }
+    expect(judge({}, having({ ada: { currency: 'EUR' } }))).toEqual(mismatch)
+    expect(judge({ ignoreFreeze: true }, having({ ada: { currency: 'EUR', status: 'FROZEN' } }))).toEqual(mismatch)
+    expect(judge({ currency: 'EUR' }, having({}))).toEqual(mismatch)
+    expect(judge({ currency: 'usd' }, having({}))).toEqual(mismatch)
+    expect(judge({ currency: 'EUR', sourceAccountId: null }, having({}))).toEqual(mismatch)
+    expect(judge({ currency: 'USD' }, having({}))).toMatchObject({ code: 'INSUFFICIENT_FUNDS' })
+    expect(judge({ currency: 'USD', sourceAccountId: null }, having({}))).toMatchObject({ code: 'BALANCE_LIMIT' })
+  })
+
+  test('a repeat in another currency is a conflict, one that treats a freeze differently is a replay', () => {
+    const again = { sourceAccountId: null, destinationAccountId: ADA, amount: toAmount(7n) }
+    const frozen = state({ ada: 7n }, recorded, { ada: { status: 'FROZEN' } })
+    expect(judge({ ...again, currency: 'USD', ignoreFreeze: true }, frozen)).toEqual({
+      transaction: earlier,
+      replayed: true,
+    })
+    expect(judge({ ...again, currency: 'EUR' }, frozen)).toEqual({
+      code: 'IDEMPOTENCY_CONFLICT',
+      differingFields: ['currency'],
+      transaction: earlier,
     })
   })
 
