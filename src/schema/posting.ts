@@ -129,10 +129,17 @@ export function depositOf(input: typeof DepositInput.$inferInput): PostingItem {
 }
 
 export function transferOf(input: typeof TransferInput.$inferInput): PostingItem {
-  const { ignoreFreeze, ...request } = input
+  const { idempotencyKey, sourceAccountId, destinationAccountId, amount, currency, ignoreFreeze } = input
   return {
-    request: { ...request, ignoreFreeze: ignoreFreeze ?? false },
-    accountId: input.sourceAccountId,
+    request: {
+      idempotencyKey,
+      sourceAccountId,
+      destinationAccountId,
+      amount,
+      currency,
+      ignoreFreeze: ignoreFreeze ?? false,
+    },
+    accountId: sourceAccountId,
     names: {},
   }
 }
