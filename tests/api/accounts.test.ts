@@ -323,6 +323,22 @@ describe('currencies', () => {
       fields: [{ path: 'input.currency' }],
     })
     expect(await deposit(eur, 1, { currency: 'EUR' })).toMatchObject({ entry: { balanceAfter: '11' } })
+    // Attempts are recorded a moment after they are answered. What was asked for is counted in the payer's currency.
+    const recorded = async () => {
+      for (;;) {
+        const { data } = await ask(
+          `{ failedTransactions(filter: { accountId: "${eur}", code: CURRENCY_MISMATCH }) { edges { node {
+            amount currency { code } source { id } destination { id } } } } }`,
+        )
+        if (data.failedTransactions.edges.length === 2) return data.failedTransactions.edges
+      }
+    }
+    expect(await recorded()).toEqual(
+      expect.arrayContaining([
+        { node: { amount: '1', currency: { code: 'EUR' }, source: { id: eur }, destination: { id: mainOf(grace) } } },
+        { node: { amount: '1', currency: { code: 'EUR' }, source: null, destination: { id: eur } } },
+      ]),
+    )
   })
 
   test('a key that was used in another currency is a conflict that names it', async () => {
