@@ -309,6 +309,29 @@ describe('the accounts of', () => {
     const count: StatementCount = { statements: 0 }
     expect(await countStatements(count, () => ledger.accounts.countsOfOwners(asked))).toEqual([1, 2, 5, 1, 0, 0])
     expect(count.statements).toBe(1)
+    const repeated = [...asked, ...asked.toReversed()]
+    expect(await ledger.accounts.countsOfOwners(repeated)).toEqual([1, 2, 5, 1, 0, 0, 0, 0, 1, 5, 2, 1])
+  })
+
+  test('one owner, asked for with each of their accounts, are read once', async () => {
+    const ownerId = owners[2] as string
+    const held = new Set(ownedBy(ownerId))
+    const request = { first: 2 }
+    const one = { ownerId, held, request }
+    const others = [
+      { ...one, held: new Set(held) },
+      { ...one, request: { last: 2 } },
+      { ...one, request: { first: 2, after: { id: ownedBy(ownerId)[0] as string } } },
+    ]
+    const pages = await ledger.accounts.pagesOfOwners([one, ...others, { ...one, request: { ...request } }])
+    expect(pages.map(({ rows }) => rows.map(({ id }) => id))).toEqual([
+      ownedBy(ownerId).slice(0, 2),
+      ownedBy(ownerId).slice(0, 2),
+      ownedBy(ownerId).slice(-2),
+      ownedBy(ownerId).slice(1, 3),
+      ownedBy(ownerId).slice(0, 2),
+    ])
+    expect(pages.at(-1)).toBe(pages[0])
   })
 
   test('fifty owners with ten each are one statement', async () => {

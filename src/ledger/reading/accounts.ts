@@ -6,7 +6,7 @@ import { accounts, currencies } from '../../db/tables.ts'
 import { type Account, type AccountStatus, accountColumns } from '../model/account.ts'
 import type { AccountCreation, AccountNames, NewAccount, StatusChange } from '../model/account-changes.ts'
 import type { AccountFilter, AccountsOfOwner, AccountsOfOwnerPage } from '../model/account-list.ts'
-import { ownersAndSets } from '../model/accounts-of-owner.ts'
+import { distinctRequests, ownersAndSets } from '../model/accounts-of-owner.ts'
 import type { IdPage, IdPosition } from '../model/id-page.ts'
 import type { PageRequest } from '../model/page-request.ts'
 import type { AccountChanges } from '../posting/account-changes.ts'
@@ -60,13 +60,14 @@ export class Accounts {
 
   /** One page of the accounts of each owner, in the order of the requests. One statement reads them all. */
   async pagesOfOwners(requests: readonly AccountsOfOwnerPage[]): Promise<IdPage<Account>[]> {
-    const pages = requests.map((): IdPage<Account> => ({ rows: [], hasNewer: false, hasOlder: false }))
+    const { distinct, places } = distinctRequests(requests)
+    const pages = distinct.map((): IdPage<Account> => ({ rows: [], hasNewer: false, hasOlder: false }))
     const rows = await readPagesOfOwners(this.#database).execute({
-      ...ownersAndSets(requests),
-      sizes: requests.map(({ request: { first, last } }) => last ?? first ?? 0),
-      afters: requests.map(({ request }) => request.after?.id ?? null),
-      befores: requests.map(({ request }) => request.before?.id ?? null),
-      backward: requests.map(({ request }) => request.last !== undefined),
+      ...ownersAndSets(distinct),
+      sizes: distinct.map(({ request: { first, last } }) => last ?? first ?? 0),
+      afters: distinct.map(({ request }) => request.after?.id ?? null),
+      befores: distinct.map(({ request }) => request.before?.id ?? null),
+      backward: distinct.map(({ request }) => request.last !== undefined),
     })
     for (const { request, hasNewer, hasOlder, id, code, scale, ...account } of rows) {
       const page = pages[request - 1] as IdPage<Account>
@@ -75,13 +76,14 @@ export class Accounts {
       page.hasOlder = hasOlder
       if (id !== null) page.rows.push({ ...account, id, currency: { code, scale } })
     }
-    return pages
+    return places.map((place) => pages[place] as IdPage<Account>)
   }
 
   /** How many accounts all pages of each owner have together. One statement counts them all. */
   async countsOfOwners(requests: readonly AccountsOfOwner[]): Promise<number[]> {
-    const rows = await readAccountCounts(this.#database).execute(ownersAndSets(requests))
-    return rows.map(({ count }) => count)
+    const { distinct, places } = distinctRequests(requests)
+    const rows = await readAccountCounts(this.#database).execute(ownersAndSets(distinct))
+    return places.map((place) => rows[place]?.count ?? 0)
   }
 
   /** @see AccountChanges.create */

@@ -3,17 +3,18 @@ import type { AccountId } from '../../db/ids.ts'
 import { type Instant, selectInstant } from '../../db/instant.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 import type { AccountStatus } from '../model/account.ts'
-import { accountsOfOwner, heldSets } from '../model/accounts-of-owner.ts'
+import { accountsOfOwner, heldAccounts } from '../model/accounts-of-owner.ts'
 
 /**
  * A page of the accounts of each owner. Returns the rows of each page, newest first, with the number of the request (from 1)
  * and whether the list has older and newer ones. An empty page has one row without an account.
  *
  * Placeholders: of each request `owners`, `sets`, `sizes`, `afters` and `befores` (ids or null), and `backward` (the page begins
- * with the oldest); and `heldSets`.
+ * with the oldest); `heldSets` and `heldIds`.
  */
 export const readPagesOfOwners = preparedOnce((database) =>
   database
+    .with(heldAccounts(database))
     .select({
       request: sql`request.number`.mapWith(Number).as('request'),
       hasNewer: sql<boolean>`coalesce(page.place > 1, exists (
@@ -39,7 +40,6 @@ export const readPagesOfOwners = preparedOnce((database) =>
         ${sql.placeholder('owners')}::uuid[], ${sql.placeholder('sets')}::int[], ${sql.placeholder('sizes')}::int[],
         ${sql.placeholder('afters')}::uuid[], ${sql.placeholder('befores')}::uuid[], ${sql.placeholder('backward')}::boolean[]
       ) with ordinality as request (owner, set, size, after, before, backward, number)
-      left join ${heldSets} using (set)
       left join lateral (
         select * from (
           select *, row_number() over (order by id desc) as place, count(*) over () as length from ${accountsOfOwner} a
