@@ -1,17 +1,16 @@
 import { sql } from 'drizzle-orm'
+import { QueryBuilder } from 'drizzle-orm/pg-core'
 import type { AccountId } from '../../db/ids.ts'
-import type { Database } from '../../db/pool.ts'
 import type { AccountsOfOwner, AccountsOfOwnerPage } from './account-list.ts'
 
 /* Parts of the statements that read the accounts of many owners. */
 
 /** Sets of accounts, numbered from 1: `held (set, id)`. */
-export const heldAccounts = (database: Database) =>
-  database
-    .$with('held', {})
-    .as(
-      sql`select * from unnest(${sql.placeholder('heldSets')}::int[], ${sql.placeholder('heldIds')}::uuid[]) h (set, id)`,
-    )
+export const heldAccounts = new QueryBuilder()
+  .$with('held', {})
+  .as(
+    sql`select * from unnest(${sql.placeholder('heldSets')}::int[], ${sql.placeholder('heldIds')}::uuid[]) h (set, id)`,
+  )
 
 /**
  * The accounts that a `request` with an `owner` and perhaps a `set` of `held` is for. The sets are looked up in a hash table:

@@ -14,7 +14,7 @@ import { accountsOfOwner, heldAccounts } from '../model/accounts-of-owner.ts'
  */
 export const readPagesOfOwners = preparedOnce((database) =>
   database
-    .with(heldAccounts(database))
+    .with(heldAccounts)
     .select({
       request: sql`request.number`.mapWith(Number).as('request'),
       hasNewer: sql<boolean>`coalesce(page.place > 1, exists (
