@@ -25,12 +25,15 @@ export const UNKNOWN_CURRENCY =
  */
 export async function setLedgerCurrency(client: pg.Client, code: string): Promise<void> {
   if (!(await mustChange(client, code))) return
-  // Postings and new users wait. What they wrote until now is seen by the second look.
+  // New users, new accounts and postings wait. What they wrote until now is seen by the second look. The tables are locked in
+  // the order in which those lock them, so there are no deadlocks: a posting locks the rows of accounts first.
   await client.query(`begin isolation level read committed; set local lock_timeout = '10s'`)
-  await client.query('lock table public.transactions, public.users in share row exclusive mode').catch((error) => {
-    const sentence = LOCK_SENTENCES[sqlstateOf(error) ?? '']
-    throw sentence === undefined ? error : new UnsuitableDatabaseError(sentence, { cause: error })
-  })
+  await client
+    .query('lock table public.users, public.accounts, public.transactions in exclusive mode')
+    .catch((error) => {
+      const sentence = LOCK_SENTENCES[sqlstateOf(error) ?? '']
+      throw sentence === undefined ? error : new UnsuitableDatabaseError(sentence, { cause: error })
+    })
   if (await mustChange(client, code)) {
     await client.query(
       `update public.accounts set currency = $1, updated_at = now()
@@ -44,7 +47,7 @@ export async function setLedgerCurrency(client: pg.Client, code: string): Promis
 
 const LOCK_SENTENCES: Readonly<Record<string, string>> = {
   [SQLSTATE.LOCK_NOT_AVAILABLE]:
-    'LEDGER_CURRENCY cannot be applied, since another session has locked the transactions or users for 10 seconds. Start again when it has ended.',
+    'LEDGER_CURRENCY cannot be applied, since another session has used the users, accounts or transactions for 10 seconds. Start again when it has ended.',
   [SQLSTATE.INSUFFICIENT_PRIVILEGE]:
     'LEDGER_CURRENCY is not the currency of this ledger, and the role in DATABASE_URL may not change that. Run `npm run db:migrate` (`thesaurum migrate`) with this LEDGER_CURRENCY as the owner of the database.',
 }

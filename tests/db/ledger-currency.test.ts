@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { toAccountId } from '../../src/db/ids.ts'
 import { migrateDatabase } from '../../src/db/migrate.ts'
 import { UnsuitableDatabaseError } from '../../src/db/unsuitable-database-error.ts'
 import { expectRefusal, runCommandHere } from '../support/command-line.ts'
 import { databaseForTest, openEmptyDatabase, queryOnce, type TestDatabase } from '../support/database.ts'
-import { holdSession, untilBlocked } from '../support/faults.ts'
+import { countDeadlocks, deposit, holdSession, lockAccounts, openBeside, untilBlocked } from '../support/faults.ts'
 import { databaseBeforeForTest, insertUsersBefore } from '../support/version-before.ts'
 
 /* LEDGER_CURRENCY: what accounts are in that are made without saying which currency. */
@@ -117,6 +118,24 @@ test('a posting that is under way is waited for, and fixes the currency', async 
   await posting.commit()
   await refused
   expect([await currencyOf(database.url), await accountCurrencies(database, [id])]).toEqual(['USD', ['USD']])
+})
+
+test('a posting that waits for its account and a change do not wait for each other', async () => {
+  const database = await databaseForTest()
+  const ledger = await openBeside(database)
+  const account = toAccountId(await makeUser(database))
+  const holder = await lockAccounts(database, account)
+  const posting = ledger.posting.post({ ...deposit(account, 1n), currency: 'USD' })
+  // It is in a queue for the account, where it waits for as long as it may.
+  await vi.waitFor(() => expect(ledger.posting.counts.lockWaits).toBe(1))
+  await untilBlocked(database)
+  const refused = expect(setCurrency(database, 'EUR')).rejects.toThrow(FIXED)
+  await untilBlocked(database, 2)
+  await holder.commit()
+  expect(await posting).toHaveProperty('posted')
+  await refused
+  await ledger.close()
+  expect(await countDeadlocks(database)).toBe(0)
 })
 
 test('a user who is made beside a change has a main account in the new currency', async () => {
