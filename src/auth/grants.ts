@@ -6,6 +6,7 @@ import type { Database } from '../db/pool.ts'
 import { preparedOnce } from '../db/prepared.ts'
 import { users } from '../db/tables.ts'
 import { type Viewer, viewerOfApiToken, viewerOfUser } from './model/viewer.ts'
+import { OwnedAccounts } from './owned-accounts.ts'
 import { hashToken, tokenKindOf } from './token.ts'
 
 /** What a token gives, as the database has it. */
@@ -20,6 +21,8 @@ export interface Grant {
 /** A session's last use is noted at most this often, but at least four times in its idle timeout. */
 const NOTE_INTERVAL_MS = 60_000
 
+const NO_ACCOUNTS: ReadonlySet<AccountId> = new Set()
+
 const now = sql`clock_timestamp()`
 const milliseconds = (span: ReturnType<typeof sql>) => sql<number>`(extract(epoch from ${span}) * 1000)::float8`
 const idleEnd = sql`${sessions.lastSeenAt} + ${sessions.idleTimeoutMs} * interval '1 millisecond'`
@@ -32,9 +35,9 @@ const readSessions = preparedOnce((database) =>
       userId: users.id,
       role: users.role,
       // An operator has all accounts.
-      accountIds: sql<AccountId[]>`case when ${users.role} = 'USER' then array(
-        select id from public.accounts where owner_id = ${users.id}
-      ) else '{}' end`.as('account_ids'),
+      accountCount: sql<number>`case when ${users.role} = 'USER' then (
+        select count(*)::int from public.accounts where owner_id = ${users.id}
+      ) else 0 end`.as('account_count'),
       leftMs: sessionLeft.as('left_ms'),
       isStale:
         sql<boolean>`${now} - ${sessions.lastSeenAt} > least(${NOTE_INTERVAL_MS}::bigint, ${sessions.idleTimeoutMs} / 4) * interval '1 millisecond'`.as(
@@ -69,6 +72,7 @@ const readApiTokens = preparedOnce((database) =>
 
 /** Reads what tokens give; undefined: nothing, or no longer. All that one turn of the event loop asks for is read together. */
 export function grantReader(database: Database): (tokens: readonly string[]) => Promise<(Grant | undefined)[]> {
+  const ownedAccounts = new OwnedAccounts(database)
   return jointStatement(async (tokens) => {
     const hashes = tokens.map(hashToken)
     const byKind = (kind: string) => hashes.filter((_, index) => tokenKindOf(tokens[index] as string) === kind)
@@ -77,10 +81,15 @@ export function grantReader(database: Database): (tokens: readonly string[]) => 
       sessionHashes.length > 0 ? readSessions(database).execute({ hashes: sessionHashes }) : [],
       apiHashes.length > 0 ? readApiTokens(database).execute({ hashes: apiHashes }) : [],
     ])
+    const owned = await ownedAccounts.find(sessionRows)
     const grants = new Map<string, Grant>()
-    for (const { hash, userId, role, accountIds, leftMs, isStale } of sessionRows)
+    for (const { hash, userId, role, leftMs, isStale } of sessionRows)
       if (leftMs > 0)
-        grants.set(hash.toString('hex'), { viewer: viewerOfUser(userId, role, accountIds), leftMs, isStale })
+        grants.set(hash.toString('hex'), {
+          viewer: viewerOfUser(userId, role, owned.get(userId) ?? NO_ACCOUNTS),
+          leftMs,
+          isStale,
+        })
     for (const { hash, id, role, accountIds, leftMs } of apiRows)
       grants.set(hash.toString('hex'), {
         viewer: viewerOfApiToken(id, role, accountIds),

@@ -68,6 +68,27 @@ test('an operator holds all', async () => {
   expect(await authenticators[0].check(await signIn(operator))).toMatchObject({ role: 'OPERATOR', accountIds: null })
 })
 
+test('a thousand accounts are read once for all sessions of their owner, and again when there is one more', async () => {
+  const { authenticators, ledger, makeUser, makeAccount, signIn } = await openHouse()
+  const [authenticator] = authenticators
+  const [ada, bert] = [await makeUser(), await makeUser()]
+  await ledger.test.pool.query(
+    `insert into accounts (id, owner_id, currency) select gen_random_uuid(), $1, 'USD' from generate_series(1, 998)`,
+    [ada],
+  )
+  const heldOf = async (token: string) => (await authenticator.check(token))?.accountIds
+  const tokens = await Promise.all(Array.from({ length: 10 }, () => signIn(ada)))
+  const [held, ...others] = await Promise.all(tokens.map(heldOf))
+  expect(held?.size).toBe(999)
+  for (const other of others) expect(other).toBe(held)
+  // Also by a session that is read by itself.
+  expect(await heldOf(await signIn(ada))).toBe(held)
+  expect(await heldOf(await signIn(bert))).toEqual(new Set([accountOfUser(bert)]))
+
+  const newest = await makeAccount(ada)
+  expect(await heldOf(await signIn(ada))).toEqual(new Set([...(held ?? []), newest.id]))
+})
+
 test('a viewer holds a new account soon, in every process, and is still who they were', async () => {
   const { authenticators, makeUser, makeAccount, signIn } = await openHouse()
   const ada = await makeUser()

@@ -57,7 +57,7 @@ test.each([
   expect(clientAddress(request, trusted)).toBe(address)
 })
 
-const viewer = viewerOfUser('01234567-89ab-7def-8123-456789abcdef', 'USER', [])
+const viewer = viewerOfUser('01234567-89ab-7def-8123-456789abcdef', 'USER', new Set())
 const authenticator = { check: (token: string): Viewer | undefined => (token === 'good' ? viewer : undefined) }
 const callerBy = (authorization: unknown) => callerOf(from('192.0.2.9'), authorization, authenticator as never, 0)
 

@@ -18,7 +18,7 @@ test('strangers are counted by network: one IPv6 customer has a whole /64 to com
 
 test('who is signed in is counted by who they are, wherever they come from', () => {
   const count = new ViewerCount(1)
-  const ada = (client: string) => ({ viewer: viewerOfUser('ada', 'USER', []), token: 'a token', client })
+  const ada = (client: string) => ({ viewer: viewerOfUser('ada', 'USER', new Set()), token: 'a token', client })
   expect(count.take(ada('192.0.2.1'))).toBeDefined()
   expect(count.take(ada('192.0.2.2'))).toBeUndefined()
 })

@@ -17,11 +17,11 @@ export interface Viewer {
 export const NOBODY: Viewer = { userId: null, role: null, accountIds: new Set(), key: 'nobody' }
 
 /** A user who is signed in: an operator has all accounts, anybody else those that they own. Their key says who they are. */
-export function viewerOfUser(userId: string, role: Role, ownedAccountIds: readonly AccountId[]): Viewer {
+export function viewerOfUser(userId: string, role: Role, ownedAccountIds: ReadonlySet<AccountId>): Viewer {
   return {
     userId,
     role,
-    accountIds: role === 'OPERATOR' ? null : new Set(ownedAccountIds),
+    accountIds: role === 'OPERATOR' ? null : ownedAccountIds,
     key: `${role} ${userId}`,
   }
 }
