@@ -127,6 +127,9 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
     const [row] = await database.select({ era: ledgerTable.era, currency: ledgerTable.currency }).from(ledgerTable)
     if (!row) throw new Error('private.ledger is empty: the migrations have not run, or its row was deleted')
 
+    const currencies = new Currencies(database)
+    // So that the answer to a posting needs no statement for its currency, which could fail after the commit.
+    await currencies.all()
     const checkpoints = new Checkpoints(databaseOf(recorders), verifiers, options.onError)
     const noteGap = (gap: CheckpointGap) => checkpoints.noteGap(gap)
     const catchUp = new CatchUp()
@@ -167,7 +170,7 @@ export function openLedger(options: LedgerOptions): Promise<Ledger> {
       currency: row.currency,
       users: new Users(database),
       accounts: new Accounts(database, accountChanges),
-      currencies: new Currencies(database),
+      currencies,
       posting,
       transactions: new Transactions(database, options.filterScanMax),
       attempts,

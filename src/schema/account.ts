@@ -43,6 +43,8 @@ const heldRecordOf = (account: AccountShape, context: Context) =>
 
 /** What the amounts of an account are counted in. The account must exist, as those of transactions do. */
 export async function currencyOf(id: AccountId, { loaders }: Context): Promise<CurrencyRecord> {
+  const known = loaders.currencies.get(id)
+  if (known) return known
   const account = await loaders.accounts.load(id)
   if (!account) throw new Error('an account is not on record')
   return account.currency

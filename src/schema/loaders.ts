@@ -1,7 +1,7 @@
 import DataLoader from 'dataloader'
 import type { AccountId, TransactionId } from '../db/ids.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Account } from '../ledger/model/account.ts'
+import type { Account, Currency } from '../ledger/model/account.ts'
 import type { AccountsOfOwner, AccountsOfOwnerPage } from '../ledger/model/account-list.ts'
 import type { AccountBalance, AccountMoment } from '../ledger/model/balance.ts'
 import type { BalanceBucket, HistoryRequest } from '../ledger/model/balance-history.ts'
@@ -25,6 +25,8 @@ export interface Loaders {
   users: DataLoader<string, User | undefined>
   usersByEmail: DataLoader<string, User | undefined>
   accounts: DataLoader<AccountId, Account | undefined>
+  /** Of accounts that this operation has posted to. */
+  currencies: Map<AccountId, Currency>
   accountsOfOwners: DataLoader<AccountsOfOwnerPage, IdPage<Account>>
   accountCountsOfOwners: DataLoader<AccountsOfOwner, number>
   transactions: DataLoader<TransactionId, LedgerTransaction | undefined>
@@ -61,6 +63,7 @@ function makersOf({ users, accounts, transactions, failedTransactions, entries, 
     usersByEmail: ({ loaders, fresh }) =>
       new DataLoader((emails) => Promise.all(emails.map((email) => loaders.lookups.load({ email }))), fresh),
     accounts: ({ fresh }) => new DataLoader((ids) => accounts.find(ids), { ...fresh, cache: true }),
+    currencies: () => new Map(),
     accountsOfOwners: ({ fresh }) => new DataLoader((requests) => accounts.pagesOfOwners(requests), fresh),
     accountCountsOfOwners: ({ fresh }) => new DataLoader((requests) => accounts.countsOfOwners(requests), fresh),
     transactions: ({ fresh }) => new DataLoader((ids) => transactions.find(ids), fresh),

@@ -11,6 +11,7 @@ import {
   DepositInput,
   depositOf,
   forbiddenFields,
+  noteCurrencies,
   type PostingItem,
   type Success,
   successRef,
@@ -119,7 +120,8 @@ function refusalFor({ accountId }: PostingItem, viewer: Viewer): AccountNotFound
   return holdsAccount(viewer, accountId) ? undefined : new AccountNotFoundError(accountId)
 }
 
-async function postTogether(items: readonly PostingItem[], { ledger, viewer }: Context): Promise<Result[]> {
+async function postTogether(items: readonly PostingItem[], context: Context): Promise<Result[]> {
+  const { ledger, viewer } = context
   const refused = items.findIndex((item) => refusalFor(item, viewer))
   if (refused !== -1)
     throw new PostingRefusedError(refusalFor(items[refused] as PostingItem, viewer) as MutationError, refused)
@@ -130,11 +132,13 @@ async function postTogether(items: readonly PostingItem[], { ledger, viewer }: C
   if ('refusal' in outcome) {
     throw new PostingRefusedError(errorOf(outcome.refusal, items[outcome.index]?.names ?? {}, viewer), outcome.index)
   }
+  await noteCurrencies(outcome.posted, context)
   return outcome.posted.map((posted, index) => ({ posted, accountId: (items[index] as PostingItem).accountId }))
 }
 
 /** What went wrong with one is the result of that one, faults included. */
-async function postEach(items: readonly PostingItem[], { ledger, viewer, slices }: Context): Promise<unknown[]> {
+async function postEach(items: readonly PostingItem[], context: Context): Promise<unknown[]> {
+  const { ledger, viewer, slices } = context
   const posted: Promise<PromiseSettledResult<Outcome | AccountNotFoundError>[]>[] = []
   for (let start = 0; start < items.length; start += UNITS_PER_TURN) {
     const slice = items.slice(start, start + UNITS_PER_TURN)
@@ -146,6 +150,10 @@ async function postEach(items: readonly PostingItem[], { ledger, viewer, slices 
     )
   }
   const settled = (await Promise.all(posted)).flat()
+  const accepted = settled.flatMap((each) =>
+    each.status === 'fulfilled' && 'posted' in each.value ? each.value.posted : [],
+  )
+  await noteCurrencies(accepted, context)
   return settled.map((each, index) => {
     const { accountId, names } = items[index] as PostingItem
     if (each.status === 'rejected') return each.reason

@@ -3,6 +3,7 @@ import type { Amount } from '../db/amount.ts'
 import type { AccountId } from '../db/ids.ts'
 import { type LedgerEntry as Entry, entriesOf } from '../ledger/model/entry.ts'
 import type { Posted, PostingRequest } from '../ledger/model/posting.ts'
+import { accountsOf } from '../ledger/model/sides.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
@@ -150,6 +151,17 @@ export function forbiddenFields({ request }: PostingItem, context: Context): Inv
   return [{ path: 'ignoreFreeze', message: 'is for operators' }]
 }
 
+/**
+ * Makes the currencies of what was posted known to the operation. A statement for them, sent after the commit, could fail, and
+ * take the answer with it: `Transaction.currency` is never null.
+ */
+export async function noteCurrencies(posted: readonly Posted[], { ledger, loaders }: Context): Promise<void> {
+  for (const { transaction, currency: code } of posted) {
+    const currency = code === undefined ? undefined : await ledger.currencies.find(code).catch(() => undefined)
+    if (currency) for (const accountId of accountsOf(transaction)) loaders.currencies.set(accountId, currency)
+  }
+}
+
 async function post(item: PostingItem, context: Context): Promise<Success> {
   const { request, accountId, names } = item
   const { ledger, viewer } = context
@@ -160,6 +172,7 @@ async function post(item: PostingItem, context: Context): Promise<Success> {
   if (!holdsAccount(viewer, accountId)) throw new AccountNotFoundError(accountId)
   const outcome = await ledger.posting.post(request, viewer.key)
   if ('refusal' in outcome) throw errorOf(outcome.refusal, names, viewer)
+  await noteCurrencies([outcome.posted], context)
   return { posted: outcome.posted, accountId }
 }
 

@@ -351,6 +351,7 @@ describe('of several reasons to refuse', () => {
     expect(judge({ ...again, currency: 'USD', ignoreFreeze: true }, frozen)).toEqual({
       transaction: earlier,
       replayed: true,
+      currency: 'USD',
     })
     expect(judge({ ...again, currency: 'EUR' }, frozen)).toEqual({
       code: 'IDEMPOTENCY_CONFLICT',

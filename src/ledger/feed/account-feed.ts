@@ -77,8 +77,7 @@ export class Feed {
   deliver(posted: Iterable<Posted>): void {
     if (this.#channels.size === 0) return
     for (const { transaction, balancesAfter } of posted) {
-      if (balancesAfter)
-        for (const entry of entriesOf({ transaction, balancesAfter, replayed: false })) this.#take(entry)
+      if (balancesAfter) for (const entry of entriesOf({ transaction, balancesAfter })) this.#take(entry)
       else this.hint(accountsOf(transaction))
     }
   }

@@ -22,7 +22,10 @@ export function directionOf(entry: LedgerEntry): EntryDirection {
 }
 
 /** The entries of a transaction just posted, the source's first: one for each account whose money moved. */
-export function entriesOf({ transaction, balancesAfter }: Required<Posted>): LedgerEntry[] {
+export function entriesOf({
+  transaction,
+  balancesAfter,
+}: Required<Pick<Posted, 'transaction' | 'balancesAfter'>>): LedgerEntry[] {
   const { sourceAccountId, sourceSequence, destinationAccountId, destinationSequence, amount } = transaction
   const sides = [
     {

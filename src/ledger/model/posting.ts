@@ -21,6 +21,8 @@ export interface Posted {
   replayed: boolean
   /** Balances right after the transaction, null where the side is; absent on a replay from before this batch. */
   balancesAfter?: { source: Amount | null; destination: Amount }
+  /** The code of the currency of its accounts, as they were locked. */
+  currency: string | undefined
 }
 
 export type Outcome = { posted: Posted } | { refusal: Refusal }

@@ -88,14 +88,15 @@ class Draft {
   /** Accepts, refuses or replays a posting. */
   judge(posting: Posting): Outcome {
     const inBatch = this.#byKey.get(posting.idempotencyKey)
+    const currency = this.#state.accounts.get(posting.destinationAccountId)?.currency
     const earlier = inBatch?.transaction ?? this.#state.recorded.get(posting.idempotencyKey)
     if (earlier) {
-      const differingFields = differences(posting, earlier, this.#state.accounts)
+      const differingFields = differences(posting, earlier, currency)
       if (differingFields.length > 0) {
         return { refusal: { code: 'IDEMPOTENCY_CONFLICT', differingFields, transaction: earlier } }
       }
       // It has this posting's id: an earlier attempt was committed, and its answer was lost.
-      return { posted: { ...inBatch, transaction: earlier, replayed: earlier.id !== posting.id } }
+      return { posted: { ...inBatch, transaction: earlier, replayed: earlier.id !== posting.id, currency } }
     }
 
     const { sourceAccountId, destinationAccountId, amount } = posting
@@ -115,10 +116,10 @@ class Draft {
     }
     if (destination.balance > AMOUNT_MAX - amount)
       return { refusal: { code: 'BALANCE_LIMIT', accountId: destinationAccountId } }
-    return { posted: this.#accept(posting, source, destination) }
+    return { posted: this.#accept(posting, source, destination, currency) }
   }
 
-  #accept(posting: Posting, source: Head | null, destination: Head): Posted {
+  #accept(posting: Posting, source: Head | null, destination: Head, currency: string | undefined): Posted {
     const { id, idempotencyKey, sourceAccountId, destinationAccountId, amount } = posting
     const createdAt = instantOf(Math.max(this.#state.clock, after(source), after(destination)))
     const transaction: LedgerTransaction = {
@@ -147,7 +148,7 @@ class Draft {
     })
     this.accepted.push(transaction)
     this.#replaced.push(replaced)
-    const posted = { transaction, replayed: false, balancesAfter }
+    const posted = { transaction, replayed: false, balancesAfter, currency }
     this.#byKey.set(idempotencyKey, posted)
     return posted
   }
@@ -177,14 +178,14 @@ function after(head: Head | null): number {
   return head?.createdAt ? microsecondsOf(head.createdAt) + 1 : 0
 }
 
-function differences(posting: Posting, recorded: LedgerTransaction, accounts: LedgerState['accounts']): PayloadField[] {
+/** @param currency of the posting's accounts. */
+function differences(posting: Posting, recorded: LedgerTransaction, currency: string | undefined): PayloadField[] {
   const fields: PayloadField[] = []
   if (kindOf(posting) !== kindOf(recorded)) fields.push('kind')
   else if (posting.sourceAccountId !== recorded.sourceAccountId) fields.push('sourceAccountId')
   if (posting.destinationAccountId !== recorded.destinationAccountId) fields.push('destinationAccountId')
   if (posting.amount !== recorded.amount) fields.push('amount')
   // A transaction is in the currency of its accounts, which are those of the posting if nothing else differs.
-  const currency = accounts.get(posting.destinationAccountId)?.currency
   if (posting.currency != null && currency !== undefined && posting.currency !== currency) fields.push('currency')
   return fields
 }
