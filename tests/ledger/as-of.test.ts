@@ -89,8 +89,8 @@ test('the balance at the time of each of 1,000 entries includes that entry and n
     const fields = entries
       .slice(-50)
       .map(({ createdAt }, index) => `at${index}: balance(asOf: "${createdAt}") { sequence }`)
-    const { data } = await server.ask(`query($id: ID!) { user(id: $id) { ${fields.join(' ')} } }`, { id: payer })
-    expect(Object.values(data.user)).toEqual(entries.slice(-50).map(({ sequence }) => ({ sequence })))
+    const { data } = await server.ask(`query($id: ID!) { account(id: $id) { ${fields.join(' ')} } }`, { id: payer })
+    expect(Object.values(data.account)).toEqual(entries.slice(-50).map(({ sequence }) => ({ sequence })))
   } finally {
     await server.close()
   }

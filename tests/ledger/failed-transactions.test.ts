@@ -217,21 +217,21 @@ describe('where the record cannot be written', () => {
 })
 
 describe('failedTransactions', () => {
-  test('are paged newest first, and filtered by user, code and whether somebody has seen to them', async () => {
+  test('are paged newest first, and filtered by account, code and whether somebody has seen to them', async () => {
     const [one, other] = await makeAccounts(ledger, 2)
     const nobody = toAccountId(randomUUID())
     for (let amount = 1n; amount <= 5n; amount++) await ledger.posting.post(transfer(one, other, amount))
     await ledger.posting.post(transfer(one, one, 6n))
     await ledger.posting.post(deposit(nobody, 7n))
     await ledger.attempts.flush()
-    const accountId = `user_${one}`
+    const accountId = `account_${one}`
     const all = await nodes({ accountId })
     expect(all.map(({ amount }: { amount: string }) => amount)).toEqual(['6', '5', '4', '3', '2', '1'])
     expect(all[1]).toMatchObject({
       id: expect.stringMatching(/^attempt_[0-9a-f-]{36}$/),
       code: 'INSUFFICIENT_FUNDS',
       source: { id: accountId },
-      destination: { id: `user_${other}` },
+      destination: { id: `account_${other}` },
       attempts: 1,
       addressedAt: null,
     })
