@@ -83,3 +83,31 @@ test('what cannot be read is null, and nothing else is', async () => {
   })
   expect(new Set(errors?.map(({ extensions }) => extensions.code))).toEqual(new Set(['UNAVAILABLE']))
 })
+
+test.each(['JPY', null])(
+  'a user is answered with by the statement that makes them (currency: %s)',
+  async (currency) => {
+    const { authorization } = await signUp(server, 'operator', 'OPERATOR')
+    const profile = 'id email role createdAt updatedAt'
+    const email = `${randomUUID()}@example.com`
+    const create = (): Promise<Answer & { extensions?: { statementCount: number } }> =>
+      server.ask(
+        `mutation ($email: String!, $currency: String) {
+        createUser(input: { email: $email, role: OPERATOR, currency: $currency }) {
+          ... on CreateUserSuccess { user { ${profile} } } ... on EmailTakenError { code } } }`,
+        { email, currency },
+        { ...authorization, 'x-statement-count': '1' },
+      )
+    const count = async () => (await server.database.pool.query('select from accounts')).rowCount ?? 0
+    const before = await count()
+    const { data, extensions } = await create()
+    expect(extensions?.statementCount).toBe(1)
+    const { user } = data.createUser
+    expect(user).toMatchObject({ email, role: 'OPERATOR' })
+    const found = await ask(`{ user(email: "${email}") { ${profile} account { createdAt currency { code } } } }`)
+    const account = { createdAt: user.createdAt, currency: { code: currency ?? 'USD' } }
+    expect(found.data.user).toEqual({ ...user, account })
+    expect((await create()).data.createUser).toEqual({ code: 'EMAIL_TAKEN' })
+    expect(await count()).toBe(before + 1)
+  },
+)

@@ -29,10 +29,9 @@ export class Users {
   async create({ currency, ...user }: NewUser): Promise<User | undefined> {
     const id = makeRowId()
     if (currency !== undefined) {
-      const isMade = await insertUserWithAccount(this.#database, { id, ...user, currency }).catch((error) => {
+      return insertUserWithAccount(this.#database, { id, ...user, currency }).catch((error) => {
         throw constraintOf(error) === 'accounts_currency_currencies_code_fk' ? new CurrencyUnknownError() : error
       })
-      return isMade ? (await this.find([{ id }]))[0] : undefined
     }
     // A trigger makes the account, in the ledger's currency.
     const [created] = await this.#database
@@ -74,18 +73,22 @@ async function findByKey(database: Database, keys: readonly UserKey[]): Promise<
  * Inserts a user and a main account in a currency. The trigger of `users` makes no other one, since the account is there
  * when it runs.
  *
- * @returns whether it did; not if the e-mail address is taken.
+ * @returns undefined if the e-mail address is taken.
  */
 async function insertUserWithAccount(
   database: Database,
   { id, email, passwordHash, role, currency }: Required<NewUser> & { id: string },
-): Promise<boolean> {
-  const { rowCount } = await database.execute(sql`
-    with made as (
+): Promise<User | undefined> {
+  // What is inserted has the name of its table, for the columns of a User.
+  const { rows } = await database.execute<User & Record<string, unknown>>(sql`
+    with users as (
       insert into public.users (id, email, password_hash, role) values (${id}, ${email}, ${passwordHash}, ${role})
-      on conflict (email) do nothing returning id, created_at
+      on conflict (email) do nothing returning *
+    ), account as (
+      insert into public.accounts (id, owner_id, currency, created_at, updated_at)
+      select id, id, ${currency}, created_at, created_at from users
     )
-    insert into public.accounts (id, owner_id, currency, created_at, updated_at)
-    select id, id, ${currency}, created_at, created_at from made`)
-  return rowCount === 1
+    select ${userColumns.id}, ${userColumns.email}, ${userColumns.role},
+      ${userColumns.createdAt} as "createdAt", ${userColumns.updatedAt} as "updatedAt" from users`)
+  return rows[0]
 }
