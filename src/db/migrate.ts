@@ -5,7 +5,7 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator'
 import pg from 'pg'
 import { isUnknownCurrency, passLedgerCurrency, setLedgerCurrency, UNKNOWN_CURRENCY } from './ledger-currency.ts'
 import { hasColumns, MIGRATIONS_FOLDER } from './migrations.ts'
-import { SQLSTATE, sqlstateOf } from './sqlstate.ts'
+import { databaseDetailOf, SQLSTATE, sqlstateOf } from './sqlstate.ts'
 import { UnsuitableDatabaseError } from './unsuitable-database-error.ts'
 
 /** Any constant will do, so long as nothing else in the database uses it: "thesaur" in ASCII. */
@@ -127,6 +127,11 @@ async function runMigrations(client: pg.Client, missing: number): Promise<void> 
     await migrate(drizzle(client), { migrationsFolder: MIGRATIONS_FOLDER })
   } catch (error) {
     if (isUnknownCurrency(error)) throw new UnsuitableDatabaseError(UNKNOWN_CURRENCY, { cause: error })
+    if (sqlstateOf(error) === SQLSTATE.DEPENDENT_OBJECTS_STILL_EXIST)
+      throw new UnsuitableDatabaseError(
+        `The migrations replace what other objects of the database use: ${databaseDetailOf(error)?.replaceAll('\n', ', ')}. Drop those objects, start again, and then create them again.`,
+        { cause: error },
+      )
     if (sqlstateOf(error) !== SQLSTATE.INSUFFICIENT_PRIVILEGE) throw error
     throw new UnsuitableDatabaseError(
       `The database lacks ${missing} of the migrations, and the role in DATABASE_URL may not run them. Run \`npm run db:migrate\` (\`thesaurum migrate\`) as the owner of the database.`,

@@ -8,6 +8,7 @@ export const SQLSTATE = {
   TRANSACTION_TIMEOUT: '25P04',
   INVALID_AUTHORIZATION_SPECIFICATION: '28000',
   INVALID_PASSWORD: '28P01',
+  DEPENDENT_OBJECTS_STILL_EXIST: '2BP01',
   INVALID_CATALOG_NAME: '3D000',
   SERIALIZATION_FAILURE: '40001',
   DEADLOCK_DETECTED: '40P01',
@@ -39,6 +40,11 @@ export function sqlstateOf(error: unknown): string | undefined {
 /** PostgreSQL's sentence, which may name tables and roles. For the console and never for a client. */
 export function databaseMessageOf(error: unknown): string | undefined {
   return databaseErrorOf(error)?.message
+}
+
+/** What PostgreSQL adds to the message, such as the names of the objects that are in the way. */
+export function databaseDetailOf(error: unknown): string | undefined {
+  return databaseErrorOf(error)?.detail
 }
 
 /** The constraint or index that refused a row, if one did. */

@@ -311,3 +311,16 @@ test('it waits for tables that are in use, lets others through meanwhile, and gi
   await migrating
   expect(await queryOnce(database.url, 'select count(*)::int as count from accounts')).toEqual([{ count: 0 }])
 })
+
+test('it names the views that use a function which it replaces, and changes nothing', async () => {
+  const { pool, url } = await databaseBeforeForTest()
+  for (const view of ['wealth', 'riches'])
+    await pool.query(`create view ${view} as select id, get_current_balance(id) as balance from users`)
+  await expect(migrateDatabase(url)).rejects.toThrow(
+    new UnsuitableDatabaseError(
+      'The migrations replace what other objects of the database use: view wealth depends on function get_current_balance_of_user(uuid), view riches depends on function get_current_balance_of_user(uuid). Drop those objects, start again, and then create them again.',
+    ),
+  )
+  await pool.query('select from wealth; select source_user_id from transactions; drop view wealth, riches')
+  expect(await migrateDatabase(url)).toBe(1)
+})
