@@ -23,12 +23,17 @@ export async function loadTotals(database: Database): Promise<LedgerTotals> {
       select (select count(*) from public.users) as "userCount", (select count(*) from public.transactions) as "transactionCount"
     ) counts
     left join (
-      select code, scale, count(*) as "accountCount", sum(public.get_current_balance(accounts.id)::numeric) as balances,
-        (select coalesce(sum(amount), 0) from public.transactions
-          join public.accounts paid on paid.id = destination_account_id
-          where ${isDeposit} and paid.currency = currencies.code) as deposited
-      from public.accounts join public.currencies on currencies.code = accounts.currency
-      group by code, scale
+      select code, scale, "accountCount", balances, coalesce(deposited, 0) as deposited
+      from (
+        select currency, count(*) as "accountCount", sum(public.get_current_balance(id)::numeric) as balances
+        from public.accounts group by currency
+      ) held
+      join public.currencies on code = held.currency
+      left join (
+        select currency, sum(amount) as deposited
+        from public.transactions join public.accounts on accounts.id = destination_account_id
+        where ${isDeposit} group by currency
+      ) paid on paid.currency = code
     ) sums on true
     order by code`)
   return {
