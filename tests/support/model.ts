@@ -89,6 +89,12 @@ export class Model {
     const earlier = this.#recorded.get(idempotencyKey)
     if (earlier) {
       const isDeposit = (one: PostingRequest) => one.sourceAccountId === null
+      const shared =
+        destinationAccountId === earlier.request.destinationAccountId
+          ? destination
+          : sourceAccountId === earlier.request.sourceAccountId
+            ? source
+            : undefined
       const differing = [
         ...(isDeposit(request) !== isDeposit(earlier.request)
           ? ['kind']
@@ -97,7 +103,8 @@ export class Model {
             : []),
         ...(destinationAccountId !== earlier.request.destinationAccountId ? ['destinationAccountId'] : []),
         ...(amount !== earlier.request.amount ? ['amount'] : []),
-        ...(isOther(destination) ? ['currency'] : []),
+        // Where the accounts differ too, nobody knows which currency the first one was in.
+        ...(isOther(shared) ? ['currency'] : []),
       ]
       if (differing.length > 0) return no('IDEMPOTENCY_CONFLICT', differing)
       return { replayed: true, sequences: earlier.sequences, balancesAfter: undefined }

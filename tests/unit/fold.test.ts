@@ -292,6 +292,34 @@ describe('of several reasons to refuse', () => {
     })
   })
 
+  test('a conflict names the currency if that of the first posting was another one, and says nothing of it otherwise', () => {
+    const [paid] = fold(
+      [
+        {
+          id: toTransactionId('old'),
+          idempotencyKey: 'key',
+          sourceAccountId: ADA,
+          destinationAccountId: GRACE,
+          amount: toAmount(7n),
+        },
+      ],
+      state({ ada: 7n, grace: 0n }),
+    ).accepted
+    const known = new Map([['key', paid as NonNullable<typeof paid>]])
+    const over = state({ ada: 0n, grace: 7n, linus: 0n }, known, { linus: { currency: 'EUR' } })
+    const same = { sourceAccountId: ADA, destinationAccountId: GRACE, amount: toAmount(7n) }
+    const refusalOf = (posting: Partial<Posting>) => judge({ ...same, ...posting }, over)
+    expect(refusalOf({ currency: 'EUR' })).toMatchObject({ differingFields: ['currency'] })
+    const toLinus = { destinationAccountId: LINUS }
+    expect(refusalOf({ ...toLinus, currency: 'USD' })).toMatchObject({ differingFields: ['destinationAccountId'] })
+    expect(refusalOf({ ...toLinus, currency: 'EUR' })).toMatchObject({
+      differingFields: ['destinationAccountId', 'currency'],
+    })
+    expect(refusalOf({ ...toLinus, sourceAccountId: GRACE, currency: 'EUR' })).toMatchObject({
+      differingFields: ['sourceAccountId', 'destinationAccountId'],
+    })
+  })
+
   test('a replay is answered even where the posting would be refused by now', () => {
     const again = { sourceAccountId: null, destinationAccountId: ADA, amount: toAmount(7n) }
     expect(judge(again, state({}, recorded))).toEqual({ transaction: earlier, replayed: true })

@@ -91,7 +91,7 @@ class Draft {
     const currency = this.#state.accounts.get(posting.destinationAccountId)?.currency
     const earlier = inBatch?.transaction ?? this.#state.recorded.get(posting.idempotencyKey)
     if (earlier) {
-      const differingFields = differences(posting, earlier, currency)
+      const differingFields = differences(posting, earlier, this.#state.accounts)
       if (differingFields.length > 0) {
         return { refusal: { code: 'IDEMPOTENCY_CONFLICT', differingFields, transaction: earlier } }
       }
@@ -178,14 +178,22 @@ function after(head: Head | null): number {
   return head?.createdAt ? microsecondsOf(head.createdAt) + 1 : 0
 }
 
-/** @param currency of the posting's accounts. */
-function differences(posting: Posting, recorded: LedgerTransaction, currency: string | undefined): PayloadField[] {
+function differences(posting: Posting, recorded: LedgerTransaction, accounts: LedgerState['accounts']): PayloadField[] {
   const fields: PayloadField[] = []
   if (kindOf(posting) !== kindOf(recorded)) fields.push('kind')
   else if (posting.sourceAccountId !== recorded.sourceAccountId) fields.push('sourceAccountId')
   if (posting.destinationAccountId !== recorded.destinationAccountId) fields.push('destinationAccountId')
   if (posting.amount !== recorded.amount) fields.push('amount')
-  // A transaction is in the currency of its accounts, which are those of the posting if nothing else differs.
+  const currency = sharedCurrency(posting, recorded, accounts)
   if (posting.currency != null && currency !== undefined && posting.currency !== currency) fields.push('currency')
   return fields
+}
+
+/** The currency of a recorded transaction, if the posting is for one of its accounts: only those of the posting are known. */
+function sharedCurrency(posting: Posting, recorded: LedgerTransaction, accounts: LedgerState['accounts']) {
+  if (posting.destinationAccountId === recorded.destinationAccountId)
+    return accounts.get(posting.destinationAccountId)?.currency
+  if (posting.sourceAccountId !== null && posting.sourceAccountId === recorded.sourceAccountId)
+    return accounts.get(posting.sourceAccountId)?.currency
+  return undefined
 }
