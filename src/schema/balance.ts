@@ -8,7 +8,7 @@ import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfBalance, costOfBalances } from './cost.ts'
 import { Currency } from './currency.ts'
-import { formatArguments, formatted } from './formatted.ts'
+import { costOfFormatted, formatArguments, formatted } from './formatted.ts'
 import { accountArgument } from './id-arguments.ts'
 import { PAGE_SIZE_MAX } from './page-size.ts'
 import { invalidArgument } from './validation-error.ts'
@@ -48,9 +48,10 @@ Balance.implement({
     formatted: t.string({
       nullable: true,
       args: formatArguments,
+      complexity: costOfFormatted,
       description: '`amount` for people, such as `$10.50`.',
       resolve: async ({ accountId, amount }, args, context) =>
-        formatted(amount, await currencyOf(accountId, context), args),
+        formatted(amount, await currencyOf(accountId, context), args, context),
     }),
   }),
 })

@@ -6,7 +6,7 @@ import { directionOf, type LedgerEntry as Entry } from '../ledger/model/entry.ts
 import { Account, currencyOf } from './account.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import { formatArguments, formatted } from './formatted.ts'
+import { costOfFormatted, formatArguments, formatted } from './formatted.ts'
 import { accountArgument } from './id-arguments.ts'
 import { readCursor } from './pages.ts'
 import { REQUEST_CODES } from './request-codes.ts'
@@ -86,9 +86,10 @@ builder.node(LedgerEntry, {
     formatted: t.string({
       nullable: true,
       args: formatArguments,
+      complexity: costOfFormatted,
       description: '`change` for people, such as `-$10.50`.',
       resolve: async ({ accountId, change }, args, context) =>
-        formatted(change, await currencyOf(accountId, context), args),
+        formatted(change, await currencyOf(accountId, context), args, context),
     }),
   }),
 })

@@ -7,7 +7,7 @@ import { builder } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
 import { Currency, currencyCode } from './currency.ts'
-import { formatArguments, formatted } from './formatted.ts'
+import { costOfFormatted, formatArguments, formatted } from './formatted.ts'
 import { transactionArgument } from './id-arguments.ts'
 import { amountRange, connectionOf, oneDirection, pageRequest, timeRange, totalCount } from './pages.ts'
 import { seesKey, seesTransaction } from './rights.ts'
@@ -50,9 +50,10 @@ builder.node(Transaction, {
     formatted: t.string({
       nullable: true,
       args: formatArguments,
+      complexity: costOfFormatted,
       description: '`amount` for people, such as `$10.50`.',
       resolve: async ({ destinationAccountId, amount }, args, context) =>
-        formatted(amount, await currencyOf(destinationAccountId, context), args),
+        formatted(amount, await currencyOf(destinationAccountId, context), args, context),
     }),
     idempotencyKey: t.field({
       type: 'UUID',

@@ -40,8 +40,14 @@ const hasSymbol = (code: string) => /^[A-Z]{3}$/.test(code)
 const FORMATTERS_MAX = 500
 const formatters = new LRUCache<string, Intl.NumberFormat>({ max: FORMATTERS_MAX })
 
-function formatterOf({ code, scale }: Currency, locale: string): Intl.NumberFormat {
-  const key = `${locale} ${code} ${scale}`
+const keyOf = ({ code, scale }: Currency, locale: string) => `${locale} ${code} ${scale}`
+
+/** Whether `formatAmount` takes 2 µs for these, and not 50. */
+export const hasFormatter = (currency: Currency, locale: string): boolean => formatters.has(keyOf(currency, locale))
+
+function formatterOf(currency: Currency, locale: string): Intl.NumberFormat {
+  const { code, scale } = currency
+  const key = keyOf(currency, locale)
   let formatter = formatters.get(key)
   if (!formatter) {
     // Without a second choice an unknown language would be that of the machine.
