@@ -55,14 +55,15 @@ UPDATE "private"."ledger" SET "currency" = coalesce(nullif(current_setting('thes
 ALTER TABLE "private"."ledger" ALTER COLUMN "currency" SET NOT NULL;--> statement-breakpoint
 ALTER TABLE "private"."ledger" ADD CONSTRAINT "ledger_currency_currencies_code_fk" FOREIGN KEY ("currency") REFERENCES "public"."currencies"("code") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 -- Every user has a main account, whose id is theirs: those who are here, and each new one by a trigger, so that no path can
--- forget it. It does nothing where the account is made in the same statement, in a currency of its own.
+-- forget it: it runs with the rights of its owner, since a role that may make users need not read the ledger's currency. It does
+-- nothing where the account is made in the same statement, in a currency of its own.
 INSERT INTO "accounts" ("id", "owner_id", "currency", "created_at", "updated_at")
 SELECT "users"."id", "users"."id", "ledger"."currency", "users"."created_at", "users"."created_at" FROM "public"."users", "private"."ledger";--> statement-breakpoint
 ALTER TABLE "accounts" ADD CONSTRAINT "accounts_owner_id_users_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "accounts" ADD CONSTRAINT "accounts_currency_currencies_code_fk" FOREIGN KEY ("currency") REFERENCES "public"."currencies"("code") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "accounts_idempotency_key_unique" ON "accounts" USING btree ("idempotency_key");--> statement-breakpoint
 CREATE INDEX "accounts_owner" ON "accounts" USING btree ("owner_id","id");--> statement-breakpoint
-CREATE FUNCTION "private"."make_main_account"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION "private"."make_main_account"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
   INSERT INTO public.accounts (id, owner_id, currency, created_at, updated_at)
   SELECT new.id, new.id, ledger.currency, new.created_at, new.created_at FROM private.ledger

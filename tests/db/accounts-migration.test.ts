@@ -230,6 +230,14 @@ test('every user has a main account, and rights and failed attempts are kept', a
     { role: stranger, current: false, on_date: true, ...none },
   ])
 
+  // Whoever could make users still can, and needs no right to more.
+  await pool.query(
+    `begin; grant ${reader} to current_user; set local role ${reader}; insert into users (id, email) values (gen_random_uuid(), 'ada@example.com'); commit`,
+  )
+  expect(
+    await queryOnce(url, `select currency from users join accounts using (id) where email = 'ada@example.com'`),
+  ).toEqual([{ currency: 'USD' }])
+
   const { rows: attempts } = await ledger.failedTransactions.page({ first: 10 }, {}, null)
   expect(attempts.map(({ code, message }) => `${code}: ${message}`).toSorted()).toEqual([
     'ACCOUNT_NOT_FOUND: There is no such account. Check the id.',
