@@ -1,8 +1,10 @@
 import type { GraphQLError } from 'graphql'
 import { holdsAccount } from '../auth/model/viewer.ts'
 import { type AccountId, toAccountId } from '../db/ids.ts'
+import type { Currency as CurrencyRecord } from '../ledger/model/account.ts'
 import { ENTRY_CURSOR } from '../ledger/model/cursor.ts'
 import { directionOf, type LedgerEntry as Entry } from '../ledger/model/entry.ts'
+import { accountsOf } from '../ledger/model/sides.ts'
 import { Account, currencyOf } from './account.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
@@ -118,6 +120,24 @@ export function entryPosition(
   return position?.sequence
 }
 
+/** Of entries that subscriptions have delivered. */
+const currencies = new WeakMap<Entry, CurrencyRecord>()
+
+/** The events of a subscription, whose entries have a currency that is known: to read it for each of them could fail. */
+function inCurrency(entries: AsyncIterableIterator<Entry, undefined>, currency: CurrencyRecord): typeof entries {
+  return {
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    async next() {
+      const event = await entries.next()
+      if (!event.done) currencies.set(event.value, currency)
+      return event
+    },
+    return: async () => (await entries.return?.()) ?? { done: true, value: undefined },
+  }
+}
+
 /** The same sentence as a posting gets. */
 function noSuchAccount(path: string): GraphQLError {
   const { message } = REQUEST_CODES.ACCOUNT_NOT_FOUND
@@ -148,8 +168,14 @@ builder.subscriptionField('entryPosted', (t) =>
         throw invalidArgument('since', 'is a position the account has not reached')
       const entries = context.ledger.feed.subscribe(accountId, position ?? head, head)
       const { era } = context.ledger
-      return resumable(entries, (sequence: number) => ENTRY_CURSOR.encode({ accountId, sequence }, era))
+      return resumable(inCurrency(entries, account.currency), (sequence: number) =>
+        ENTRY_CURSOR.encode({ accountId, sequence }, era),
+      )
     },
-    resolve: (entry) => entry,
+    resolve: (entry, _args, { loaders }) => {
+      const currency = currencies.get(entry)
+      if (currency) for (const side of accountsOf(entry.transaction)) loaders.currencies.set(side, currency)
+      return entry
+    },
   }),
 )

@@ -25,7 +25,7 @@ export interface Loaders {
   users: DataLoader<string, User | undefined>
   usersByEmail: DataLoader<string, User | undefined>
   accounts: DataLoader<AccountId, Account | undefined>
-  /** Of accounts that this operation has posted to. */
+  /** Of accounts that this operation has posted to, or whose entry it is about. */
   currencies: Map<AccountId, Currency>
   accountsOfOwners: DataLoader<AccountsOfOwnerPage, IdPage<Account>>
   accountCountsOfOwners: DataLoader<AccountsOfOwner, number>

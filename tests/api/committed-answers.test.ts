@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { beforeEach, expect, test } from 'vitest'
+import { openStream } from '../support/graphql-transport.ts'
 import { type Person, signUp } from '../support/rights.ts'
 import { type Answer, useServer } from '../support/server.ts'
 
@@ -27,10 +28,12 @@ const ask = (query: string, person?: Person): Promise<Answer> =>
   person ? server.ask(query, {}, person.authorization) : server.ask(query)
 
 /** Every statement that reads accounts with their currencies fails meanwhile. Postings read neither. */
-async function withoutCurrencies(query: string, person?: Person): Promise<Answer> {
+async function withoutCurrencies(query: string, person?: Person, meanwhile?: () => Promise<void>): Promise<Answer> {
   await server.database.pool.query('alter table public.currencies rename to currencies_away')
   try {
-    return await ask(query, person)
+    const answer = await ask(query, person)
+    await meanwhile?.()
+    return answer
   } finally {
     await server.database.pool.query('alter table public.currencies_away rename to currencies')
   }
@@ -82,6 +85,18 @@ test('what cannot be read is null, and nothing else is', async () => {
     entry: { balanceAfter: '101', account: { status: null, owner: null } },
   })
   expect(new Set(errors?.map(({ extensions }) => extensions.code))).toEqual(new Set(['UNAVAILABLE']))
+})
+
+test('an entry is delivered with its currency, whatever the account was called', async () => {
+  const uuid = ada.id.slice('user_'.length)
+  const spellings = [uuid, `account_${uuid}`, `user_${uuid}`, `ACCOUNT_${uuid.toUpperCase()}`]
+  const query = `subscription ($id: ID!) { entryPosted(accountId: $id) {
+    change formatted transaction { currency { code scale } formatted } } }`
+  const streams = await Promise.all(spellings.map((id) => openStream(server.endpoint, { query, variables: { id } })))
+  const event = { change: '7', formatted: '$0.07', transaction: { currency: dollars, formatted: '$0.07' } }
+  await withoutCurrencies(`mutation { ${deposit(randomUUID(), 7)} }`, undefined, async () => {
+    for (const stream of streams) expect((await stream.waitForEvent()).data).toEqual({ data: { entryPosted: event } })
+  })
 })
 
 test.each(['JPY', null])(
