@@ -17,7 +17,7 @@ export type ResultCodeRules = Message & {
   readonly remedy: string
 }
 
-const SEND_AGAIN = 'Send the same request again, with the same key. Double the pause each time.'
+const SEND_AGAIN = 'Send the same request again, with the same key if it has one. Double the pause each time.'
 
 export const RESULT_CODES = {
   VALIDATION: {
@@ -176,10 +176,10 @@ export const RESULT_CODES = {
   },
   OUTCOME_UNKNOWN: {
     type: 'UnavailableError',
-    description: 'The answer to COMMIT was lost. Send it again with the same key to find out.',
+    description: 'The answer to COMMIT was lost. Send the same request again to find out.',
     message: UNAVAILABLE_MESSAGES.OUTCOME_UNKNOWN,
     retryable: true,
-    remedy: 'Send the same request again, with the same key. The money moves once, whatever happened before.',
+    remedy: 'Send the same request again, with the same key if it has one. It is done once, whatever happened before.',
   },
 } as const satisfies Record<string, ResultCodeRules> &
   Record<RefusalCode | FailureCode, unknown> &

@@ -4,9 +4,10 @@ export type UnavailableCode = 'OVERLOADED' | 'RETRIES_EXHAUSTED' | 'OUTCOME_UNKN
 
 /** For people. */
 export const UNAVAILABLE_MESSAGES: Readonly<Record<UnavailableCode, string>> = {
-  OVERLOADED: 'The ledger is busy. Nothing was posted; try again later.',
-  RETRIES_EXHAUSTED: 'The ledger could not be reached, or was busy for too long. Nothing was posted; try again.',
-  OUTCOME_UNKNOWN: 'It is unknown whether this was posted. Send it again with the same idempotency key to find out.',
+  OVERLOADED: 'The ledger is busy. Nothing was written; try again later.',
+  RETRIES_EXHAUSTED: 'The ledger could not be reached, or was busy for too long. Nothing was written; try again.',
+  OUTCOME_UNKNOWN:
+    'It is unknown whether this was written. Send the same request again, with the same idempotency key if it has one.',
 }
 
 /** Not a refusal: the same posting with the same key may succeed later, and is safe to send again. */
