@@ -1,10 +1,11 @@
 -- Accounts, which were users until now, and currencies. A custom migration: drizzle-kit would ask about each rename.
--- It is one database transaction. Writers wait for it, and those of the version before are refused afterwards, since the
--- columns have other names: they would lock users, and not accounts.
+-- It is one database transaction. Writers wait for it. Afterwards those of the version before fail, since the columns have
+-- other names. They must fail: they would lock users, and not accounts.
 --
--- In the order in which others take their locks: a checkpoint first locks its own table, and then, by its foreign keys,
--- transactions and users; a reader first locks the view, and then its table. A poster locks users first: it is the one that
--- gives up, after BATCH_LOCK_WAIT_MS, and tries again. The migration too gives up after a while, and is run again.
+-- The tables are locked in the order in which others lock them. A checkpoint locks its own table first, and then, by its
+-- foreign keys, transactions and users. A reader locks the view first, and then its table. A poster locks users first, so it
+-- and the migration may wait for each other: the poster gives up after BATCH_LOCK_WAIT_MS, and tries again. The migration
+-- gives up after two seconds, and is run again.
 SET LOCAL lock_timeout = '2s';--> statement-breakpoint
 LOCK TABLE "private"."balance_checkpoints", "private"."entries", "public"."transactions", "public"."users" IN ACCESS EXCLUSIVE MODE;--> statement-breakpoint
 CREATE TABLE "currencies" (
@@ -49,7 +50,7 @@ INSERT INTO "currencies" ("code", "scale") VALUES
 ('XOF', 0), ('XPF', 0), ('YER', 2), ('ZAR', 2), ('ZMW', 2), ('ZWG', 2);--> statement-breakpoint
 CREATE TRIGGER "currencies_fixed" BEFORE UPDATE OR DELETE OR TRUNCATE ON "currencies" FOR EACH STATEMENT EXECUTE FUNCTION "private"."refuse_change"();--> statement-breakpoint
 ALTER TABLE "currencies" ENABLE ALWAYS TRIGGER "currencies_fixed";--> statement-breakpoint
--- The migrating session says which currency it is to be.
+-- The currency of accounts that are made without naming one. The migrating session says which it is to be.
 ALTER TABLE "private"."ledger" ADD COLUMN "currency" text;--> statement-breakpoint
 UPDATE "private"."ledger" SET "currency" = coalesce(nullif(current_setting('thesaurum.ledger_currency', true), ''), 'USD');--> statement-breakpoint
 ALTER TABLE "private"."ledger" ALTER COLUMN "currency" SET NOT NULL;--> statement-breakpoint
@@ -72,7 +73,7 @@ BEGIN
 END;
 $$;--> statement-breakpoint
 CREATE TRIGGER "users_main_account" AFTER INSERT ON "users" FOR EACH ROW EXECUTE FUNCTION "private"."make_main_account"();--> statement-breakpoint
--- What the transactions of an account rest on. A currency may change only while there is no transaction.
+-- The amounts of transactions are in the currency of their accounts, so that may change only while there is no transaction.
 CREATE FUNCTION "private"."keep_account"() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
   IF (new.id, new.owner_id, new.idempotency_key) IS DISTINCT FROM (old.id, old.owner_id, old.idempotency_key)

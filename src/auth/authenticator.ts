@@ -92,7 +92,10 @@ export class Authenticator {
     }
   }
 
-  /** The viewer as last read, if they are who they were: of a token that is watched, well within a second. */
+  /**
+   * The viewer of a token as it was last read, with the accounts that they have been given meanwhile. If the token is no longer
+   * theirs, it is the viewer as given. A token that is watched was read well within the last second.
+   */
   latest(token: string, viewer: Viewer): Viewer {
     const latest = this.#known.peek(token)?.grant?.viewer
     return latest?.key === viewer.key ? latest : viewer

@@ -18,9 +18,9 @@ const readOwned = preparedOnce((database) =>
 )
 
 /**
- * Which accounts users own. A session is read every few hundred milliseconds, and a user may own a thousand accounts and have a
- * hundred sessions. So the ids of a user's accounts are read, and kept, once for all sessions, and again when there are more:
- * accounts never change their owner, so those of a user only become more.
+ * Which accounts users own. Each session is read every few hundred milliseconds, and a user may have a hundred sessions and a
+ * thousand accounts. So the ids are read once for all sessions of a user, and again when the user has more accounts than that.
+ * There are never fewer, since accounts do not change their owner.
  */
 export class OwnedAccounts {
   readonly #database: Database

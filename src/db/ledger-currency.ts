@@ -3,11 +3,11 @@ import { constraintOf, SQLSTATE, sqlstateOf } from './sqlstate.ts'
 import { UnsuitableDatabaseError } from './unsuitable-database-error.ts'
 
 /*
- * The currency of accounts that are made without saying which. The migration that makes currencies records it; until the
- * first transaction it may change.
+ * The ledger's currency: that of accounts that are made without naming one. The migration that makes currencies records it.
+ * It may change until the first transaction.
  */
 
-/** Tells the migrations of this session which currency to record. Without one they record USD. */
+/** Says which currency the migrations in this session are to record. Without one they record USD. */
 export async function passLedgerCurrency(client: pg.Client, code: string | undefined): Promise<void> {
   await client.query(`select set_config('thesaurum.ledger_currency', $1, false)`, [code ?? ''])
 }
@@ -19,7 +19,7 @@ export const UNKNOWN_CURRENCY =
   'LEDGER_CURRENCY is not a currency of this ledger. Set it to a code of ISO 4217, such as EUR, or to one that an operator has added.'
 
 /**
- * Makes this the ledger's currency, and that of each main account that has the one of before. Does nothing if it is already.
+ * Makes this the ledger's currency, and that of each main account that is in the one before. Does nothing if it is already.
  *
  * @throws {UnsuitableDatabaseError} if there is no such currency, or if it would change and there are transactions.
  */

@@ -68,7 +68,7 @@ export const accounts = pgTable(
     status: text('status', { enum: ['OPEN', 'FROZEN', 'CLOSED'] })
       .notNull()
       .default('OPEN'),
-    /** Of the call that made it; null: it was made with its user. */
+    /** The key of the call that made it; null: it was made with its user. */
     idempotencyKey: uuid('idempotency_key'),
     createdAt: time('created_at').notNull().defaultNow(),
     updatedAt: time('updated_at').notNull().defaultNow(),
@@ -118,7 +118,7 @@ export const transactions = pgTable(
   ],
 )
 
-/** Of what only servers read: checkpoints, failed attempts, sessions. */
+/** What only servers read: checkpoints, failed attempts, sessions. */
 export const privateSchema = pgSchema('private')
 
 /** The memoised sum of an account's entries 1 … `sequence`: exact for ever, and droppable without changing an answer. */
@@ -172,7 +172,7 @@ export const ledger = privateSchema.table(
   {
     single: boolean('single').primaryKey().default(true),
     era: uuid('era').notNull(),
-    /** Of accounts that are made without saying which. */
+    /** The currency of accounts that are made without naming one. */
     currency: text('currency')
       .notNull()
       .references(() => currencies.code),

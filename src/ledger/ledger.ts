@@ -51,7 +51,7 @@ export interface LedgerOptions {
 export interface Ledger {
   /** Carried by every cursor. */
   era: string
-  /** The code of the currency of accounts that are made without saying which. */
+  /** The code of the currency of accounts that are made without naming one, as it was when the ledger was opened. */
   currency: string
   users: Users
   accounts: Accounts

@@ -10,7 +10,7 @@ export interface Viewer {
   role: Role | null
   /** The accounts that this viewer sees and pays from; null: all of them. */
   accountIds: ReadonlySet<AccountId> | null
-  /** Equal for viewers who see and may do the same, but for accounts that they have been given meanwhile. */
+  /** Equal for viewers who see and may do the same, except with accounts that one of them had not been given yet. */
   key: string
 }
 

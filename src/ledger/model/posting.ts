@@ -9,7 +9,7 @@ export interface Posting extends Sides {
   id: TransactionId
   idempotencyKey: string
   amount: Amount
-  /** What the caller takes the amount to be in: another currency than the accounts' is refused. null: not said. */
+  /** The code of the currency that the caller expects: the posting is refused if its accounts have another. null: any. */
   currency?: string | null | undefined
   /** Takes money out of a frozen account. It is not part of the payload. */
   ignoreFreeze?: boolean | undefined
