@@ -129,6 +129,9 @@ function createBareInsert(url: string, ids: readonly AccountId[]) {
             destinationSequence: next(destinationAccountId),
             amount: toAmount(1n),
             createdAt,
+            reversesId: null,
+            description: null,
+            metadata: null,
           }
         })
         rows += await insertTransactions(database, batch)
@@ -169,6 +172,9 @@ async function bareSingles(url: string, ids: readonly AccountId[]): Promise<numb
         destinationSequence: destination.lastSequence + 1,
         amount: toAmount(1n),
         createdAt: instantOf(source.clock),
+        reversesId: null,
+        description: null,
+        metadata: null,
       },
     ])
     await client.query('commit')

@@ -1,9 +1,11 @@
 import { sql } from 'drizzle-orm'
 import {
+  type AnyPgColumn,
   boolean,
   check,
   index,
   integer,
+  jsonb,
   pgSchema,
   pgTable,
   primaryKey,
@@ -14,6 +16,7 @@ import {
 } from 'drizzle-orm/pg-core'
 import { amount, sequence, time, xid8 } from './columns.ts'
 import type { AccountId, TransactionId } from './ids.ts'
+import type { Metadata } from './metadata.ts'
 
 /** People and services that sign in. A trigger makes each of them a main account, whose id is theirs. */
 export const users = pgTable(
@@ -98,12 +101,18 @@ export const transactions = pgTable(
     sourceSequence: sequence('source_sequence'),
     destinationAccountId: uuid('destination_account_id')
       .$type<AccountId>()
-      .notNull()
       .references(() => accounts.id),
-    destinationSequence: sequence('destination_sequence').notNull(),
+    destinationSequence: sequence('destination_sequence'),
     amount: amount('amount').notNull(),
     createdAt: time('created_at').notNull(),
     recordedXid: xid8('recorded_xid').notNull().default(sql`pg_current_xact_id()`),
+    /** The transaction that it takes back, whole or in part. */
+    reversesId: uuid('reverses_id')
+      .$type<TransactionId>()
+      .references((): AnyPgColumn => transactions.id),
+    description: text('description'),
+    /** An object whose values are texts; null: empty. */
+    metadata: jsonb('metadata').$type<Metadata>(),
   },
   (table) => [
     uniqueIndex('transactions_idempotency_key_unique').on(table.idempotencyKey),
@@ -113,7 +122,18 @@ export const transactions = pgTable(
     index('transactions_time').on(table.createdAt, table.id),
     check('transactions_amount_positive', sql`${table.amount} > 0`),
     check('transactions_sides_differ', sql`${table.sourceAccountId} <> ${table.destinationAccountId}`),
+    // For the sum of a transaction's reversals.
+    index('transactions_reversals').on(table.reversesId, table.amount).where(sql`${table.reversesId} is not null`),
+    index('transactions_metadata')
+      .using('gin', table.metadata.op('jsonb_path_ops'))
+      .where(sql`${table.metadata} is not null`),
     check('transactions_source_whole', sql`(${table.sourceAccountId} is null) = (${table.sourceSequence} is null)`),
+    check(
+      'transactions_destination_whole',
+      sql`(${table.destinationAccountId} is null) = (${table.destinationSequence} is null)`,
+    ),
+    // `is not null` of both would let a row without sides pass, as a check that is NULL does.
+    check('transactions_some_side', sql`num_nonnulls(${table.sourceAccountId}, ${table.destinationAccountId}) > 0`),
     check('transactions_sequences_positive', sql`${table.sourceSequence} > 0 and ${table.destinationSequence} > 0`),
   ],
 )
@@ -151,7 +171,7 @@ export const failedTransactions = privateSchema.table(
     id: uuid('id').primaryKey(),
     idempotencyKey: uuid('idempotency_key').notNull(),
     sourceAccountId: uuid('source_account_id').$type<AccountId>(),
-    destinationAccountId: uuid('destination_account_id').$type<AccountId>().notNull(),
+    destinationAccountId: uuid('destination_account_id').$type<AccountId>(),
     amount: amount('amount').notNull(),
     code: text('code').notNull(),
     message: text('message').notNull(),

@@ -16,18 +16,22 @@ import { EntryDirection, entryPosition, LedgerEntry } from './ledger-entry.ts'
 import { pageSizeOf } from './page-size.ts'
 import { amountRange, oneDirection, pageInfoOf, timeRange, totalCount } from './pages.ts'
 import { Transaction, TransactionKind } from './transaction.ts'
+import { descriptionFilterField, metadataFilterField, metadataOf } from './words.ts'
 
 const LedgerEntryFilter = builder.inputType('LedgerEntryFilter', {
   description: 'Which entries of an account: those that match all that is given.',
   validate: [amountRange, timeRange],
   fields: (t) => ({
     direction: t.field({ type: EntryDirection, description: 'Only what came in, or what went out.' }),
-    kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
+    kind: t.field({ type: TransactionKind, description: 'Only those of this kind.' }),
     counterpartyId: t.field({ ...accountArgument, description: 'Only what came from this account or went to it.' }),
     amountMin: t.field({ type: 'Amount', description: 'No smaller amounts. Amounts are positive either way.' }),
     amountMax: t.field({ type: 'Amount', description: 'No larger amounts.' }),
     from: t.field({ type: 'DateTime', description: 'Nothing before this moment.' }),
     to: t.field({ type: 'DateTime', description: 'Nothing at or after this moment.' }),
+    metadata: t.field(metadataFilterField),
+    descriptionContains: t.string(descriptionFilterField),
+    reversal: t.boolean({ description: 'Only reversals, or only what is none.' }),
   }),
 })
 
@@ -68,7 +72,8 @@ builder.objectField(Account, 'transactions', (t) =>
           after: entryPosition('after', page.after, accountId, context),
           before: entryPosition('before', page.before, accountId, context),
         }
-        const list = await entryListOf(accountId, filter ?? {}, context)
+        const metadata = metadataOf(filter?.metadata)
+        const list = await entryListOf(accountId, { ...filter, metadata }, context)
         const { items, ...around } = await loadEntryPage(request, list, context)
         await context.slices.take(items.length)
         const cursorAt = (sequence: number) => ENTRY_CURSOR.encode({ accountId, sequence }, ledger.era)

@@ -14,7 +14,7 @@ import RefusalNotesPlugin from './refusal-notes.ts'
 import { type Scopes, scopesOf, unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
 
-const pageSize = {
+export const pageSize = {
   validate: {
     min: [0, { message: 'must not be negative' }] as [number, { message: string }],
     max: [PAGE_SIZE_MAX, { message: `must be at most ${PAGE_SIZE_MAX}` }] as [number, { message: string }],

@@ -36,8 +36,9 @@ builder.node(FailedTransaction, {
     destination: t.field({
       type: Account,
       nullable: true,
-      description: 'The account that would have been paid. Null: one that does not exist.',
-      resolve: ({ destinationAccountId }, _args, { loaders }) => loaders.accounts.load(destinationAccountId),
+      description: 'The account that would have been paid. Null: the world outside, or an account that does not exist.',
+      resolve: async ({ destinationAccountId }, _args, { loaders }) =>
+        destinationAccountId === null ? null : loaders.accounts.load(destinationAccountId),
     }),
     amount: t.expose('amount', { type: 'Amount', description: 'How much would have moved.' }),
     currency: t.field({
@@ -47,7 +48,7 @@ builder.node(FailedTransaction, {
       resolve: async ({ sourceAccountId, destinationAccountId }, _args, { loaders }) => {
         const accounts = await Promise.all([
           sourceAccountId && loaders.accounts.load(sourceAccountId),
-          loaders.accounts.load(destinationAccountId),
+          destinationAccountId && loaders.accounts.load(destinationAccountId),
         ])
         return accounts.find((account) => account != null)?.currency
       },
@@ -92,7 +93,7 @@ builder.queryField('failedTransactions', (t) =>
       resolve: async (_root, { filter, ...page }, { ledger, viewer }) => {
         const request = pageRequest(page, FAILED_TRANSACTION_CURSOR, ledger.era)
         const { accountIds, role } = viewer
-        const posters = accountIds && { accountIds: [...accountIds], withDeposits: role === 'OPERATOR' }
+        const posters = accountIds && { accountIds: [...accountIds], withOutside: role === 'OPERATOR' }
         const failed = await ledger.failedTransactions.page(request, filter ?? {}, posters)
         const { rows, ...around } = failed
         return connectionOf(rows, around, FAILED_TRANSACTION_CURSOR, ledger.era)

@@ -18,6 +18,9 @@ const FindingCode = builder.enumType('FindingCode', {
     CHECKPOINT_WRONG: { description: 'A checkpoint is not the sum of the entries up to it.' },
     SERVED_BALANCE_WRONG: { description: 'A balance that is served is not the sum of its entries.' },
     SERVED_HEAD_WRONG: { description: 'An account is served with another number of entries than it has.' },
+    REVERSAL_WRONG: {
+      description: 'A reversal takes back more than there was, or between other accounts, or is of a reversal.',
+    },
     CURRENCY_MISMATCH: { description: 'A transaction between accounts of different currencies.' },
     FUNCTION_WRONG: { description: 'An SQL function returns something else than the sum of the entries.' },
   } as const,
@@ -65,9 +68,11 @@ const CurrencyTotals = builder.objectRef<TotalsOfCurrency>('CurrencyTotals').imp
       type: 'Amount',
       description: 'All the money that came in from the world outside.',
     }),
+    withdrawn: t.expose('withdrawn', { type: 'Amount', description: 'All the money that left for the world outside.' }),
     balances: t.expose('balances', {
       type: 'Amount',
-      description: 'The sum of all balances as they are served. Money is conserved: it equals `deposited`, always.',
+      description:
+        'The sum of all balances as they are served. Money is conserved: it equals `deposited` less `withdrawn`, always.',
     }),
   }),
 })

@@ -11,6 +11,7 @@ import type { EntryRange } from '../ledger/model/entry-range.ts'
 import type { FailedTransaction } from '../ledger/model/failed-transaction.ts'
 import type { FilteredPage } from '../ledger/model/filtered-page.ts'
 import type { IdPage } from '../ledger/model/id-page.ts'
+import type { ReversalsPage, ReversalsRequest, Reversed } from '../ledger/model/reversals.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import type { User, UserKey } from '../ledger/model/user.ts'
 import type { Slices } from './slices.ts'
@@ -30,6 +31,8 @@ export interface Loaders {
   accountsOfOwners: DataLoader<AccountsOfOwnerPage, IdPage<Account>>
   accountCountsOfOwners: DataLoader<AccountsOfOwner, number>
   transactions: DataLoader<TransactionId, LedgerTransaction | undefined>
+  reversed: DataLoader<TransactionId, Reversed>
+  reversals: DataLoader<ReversalsRequest, ReversalsPage>
   transactionsByKey: DataLoader<string, LedgerTransaction | undefined>
   failedTransactions: DataLoader<string, FailedTransaction | undefined>
   balances: DataLoader<AccountId, AccountBalance>
@@ -67,6 +70,8 @@ function makersOf({ users, accounts, transactions, failedTransactions, entries, 
     accountsOfOwners: ({ fresh }) => new DataLoader((requests) => accounts.pagesOfOwners(requests), fresh),
     accountCountsOfOwners: ({ fresh }) => new DataLoader((requests) => accounts.countsOfOwners(requests), fresh),
     transactions: ({ fresh }) => new DataLoader((ids) => transactions.find(ids), fresh),
+    reversed: ({ fresh }) => new DataLoader((ids) => transactions.reversed(ids), fresh),
+    reversals: ({ fresh }) => new DataLoader((requests) => transactions.reversals(requests), fresh),
     transactionsByKey: ({ fresh }) => new DataLoader((keys) => transactions.findByKey(keys), fresh),
     failedTransactions: ({ fresh }) => new DataLoader((ids) => failedTransactions.find(ids), fresh),
     balances: ({ fresh }) => new DataLoader((ids) => balances.current(ids), fresh),

@@ -1,5 +1,5 @@
 import { wrapErrorIfMatches } from '@pothos/plugin-errors'
-import { holdsAccount, type Viewer } from '../auth/model/viewer.ts'
+import { holdsAccount } from '../auth/model/viewer.ts'
 import type { Outcome } from '../ledger/model/posting.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { UNITS_PER_TURN } from '../turns.ts'
@@ -8,18 +8,19 @@ import type { Context } from './context.ts'
 import { costOfPostings } from './cost.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
 import {
-  DepositInput,
   depositOf,
-  forbiddenFields,
+  invalidFields,
   noteCurrencies,
   type PostingItem,
   type Success,
   successRef,
-  TransferInput,
   transferOf,
+  withdrawalOf,
 } from './posting.ts'
 import { AccountNotFoundError, errorOf, POSTING_ERRORS } from './posting-errors.ts'
+import { DepositInput, TransferInput, WithdrawInput } from './posting-inputs.ts'
 import { noteRefusal } from './refusal-notes.ts'
+import { ReverseTransactionInput, reversalOf } from './reversal.ts'
 import { unauthorized } from './rights.ts'
 import { ValidationError } from './validation-error.ts'
 
@@ -27,11 +28,13 @@ import { ValidationError } from './validation-error.ts'
 const TRANSACTIONS_MAX = 1_000
 
 const PostTransactionInput = builder.inputType('PostTransactionInput', {
-  description: 'One posting: a deposit or a transfer.',
+  description: 'One posting.',
   isOneOf: true,
   fields: (t) => ({
     deposit: t.field({ type: DepositInput, description: 'Money that comes in.' }),
     transfer: t.field({ type: TransferInput, description: 'Money that moves.' }),
+    withdraw: t.field({ type: WithdrawInput, description: 'Money that leaves.' }),
+    reverseTransaction: t.field({ type: ReverseTransactionInput, description: 'A transaction that is taken back.' }),
   }),
 })
 
@@ -104,48 +107,64 @@ builder.objectType(PostingRefusedError, {
   }),
 })
 
-interface ListedItem extends PostingItem {
-  /** Under which name it is in the list. */
-  input: 'deposit' | 'transfer'
+type Listed = typeof PostTransactionInput.$inferInput
+
+/** A posting of the list, or why the viewer may not make it. */
+type ListedItem = PostingItem | MutationError
+
+/** Under which name a posting is in the list, and its input. */
+function namedInput({ deposit, transfer, withdraw, reverseTransaction }: Listed) {
+  if (deposit) return { name: 'deposit', input: deposit } as const
+  if (transfer) return { name: 'transfer', input: transfer } as const
+  if (withdraw) return { name: 'withdraw', input: withdraw } as const
+  if (reverseTransaction) return { name: 'reverseTransaction', input: reverseTransaction } as const
+  throw new TypeError('no posting of any kind')
 }
 
-function listedItemOf({ deposit, transfer }: typeof PostTransactionInput.$inferInput): ListedItem {
-  if (deposit) return { ...depositOf(deposit), input: 'deposit' }
-  if (!transfer) throw new TypeError('neither a deposit nor a transfer')
-  return { ...transferOf(transfer), input: 'transfer' }
+async function itemOf(listed: Listed, { loaders, viewer }: Context): Promise<ListedItem> {
+  const { deposit, transfer, withdraw, reverseTransaction } = listed
+  const own = deposit
+    ? depositOf(deposit)
+    : transfer
+      ? transferOf(transfer)
+      : withdraw
+        ? withdrawalOf(withdraw)
+        : undefined
+  // For the viewer, somebody else's account does not exist. The ledger is not asked.
+  if (own) return holdsAccount(viewer, own.accountId) ? own : new AccountNotFoundError(own.accountId)
+  if (!reverseTransaction) throw new TypeError('no posting of any kind')
+  const original = await loaders.transactions.load(reverseTransaction.transactionId)
+  return reversalOf(reverseTransaction, original, viewer)
 }
 
-/** Why a posting is none of the viewer's business, if it is not. */
-function refusalFor({ accountId }: PostingItem, viewer: Viewer): AccountNotFoundError | undefined {
-  return holdsAccount(viewer, accountId) ? undefined : new AccountNotFoundError(accountId)
-}
-
-async function postTogether(items: readonly PostingItem[], context: Context): Promise<Result[]> {
+async function postTogether(items: readonly ListedItem[], context: Context): Promise<Result[]> {
   const { ledger, viewer } = context
-  const refused = items.findIndex((item) => refusalFor(item, viewer))
-  if (refused !== -1)
-    throw new PostingRefusedError(refusalFor(items[refused] as PostingItem, viewer) as MutationError, refused)
+  const accepted: PostingItem[] = []
+  for (const [index, item] of items.entries()) {
+    if (item instanceof MutationError) throw new PostingRefusedError(item, index)
+    accepted.push(item)
+  }
   const outcome = await ledger.posting.postTogether(
-    items.map(({ request }) => request),
+    accepted.map(({ request }) => request),
     viewer.key,
   )
   if ('refusal' in outcome) {
-    throw new PostingRefusedError(errorOf(outcome.refusal, items[outcome.index]?.names ?? {}, viewer), outcome.index)
+    throw new PostingRefusedError(errorOf(outcome.refusal, accepted[outcome.index]?.names ?? {}, viewer), outcome.index)
   }
   await noteCurrencies(outcome.posted, context)
-  return outcome.posted.map((posted, index) => ({ posted, accountId: (items[index] as PostingItem).accountId }))
+  return outcome.posted.map((posted, index) => ({ posted, accountId: (accepted[index] as PostingItem).accountId }))
 }
 
 /** What went wrong with one is the result of that one, faults included. */
-async function postEach(items: readonly PostingItem[], context: Context): Promise<unknown[]> {
+async function postEach(items: readonly ListedItem[], context: Context): Promise<unknown[]> {
   const { ledger, viewer, slices } = context
-  const posted: Promise<PromiseSettledResult<Outcome | AccountNotFoundError>[]>[] = []
+  const posted: Promise<PromiseSettledResult<Outcome | MutationError>[]>[] = []
   for (let start = 0; start < items.length; start += UNITS_PER_TURN) {
     const slice = items.slice(start, start + UNITS_PER_TURN)
     await slices.take(slice.length)
     posted.push(
       Promise.allSettled(
-        slice.map((item) => refusalFor(item, viewer) ?? ledger.posting.post(item.request, viewer.key)),
+        slice.map((item) => (item instanceof MutationError ? item : ledger.posting.post(item.request, viewer.key))),
       ),
     )
   }
@@ -155,32 +174,35 @@ async function postEach(items: readonly PostingItem[], context: Context): Promis
   )
   await noteCurrencies(accepted, context)
   return settled.map((each, index) => {
-    const { accountId, names } = items[index] as PostingItem
+    const item = items[index] as ListedItem
     if (each.status === 'rejected') return each.reason
-    if (each.value instanceof AccountNotFoundError) return each.value
+    if (each.value instanceof MutationError || item instanceof MutationError) return each.value
     return 'refusal' in each.value
-      ? errorOf(each.value.refusal, names, viewer)
-      : { posted: each.value.posted, accountId }
+      ? errorOf(each.value.refusal, item.names, viewer)
+      : { posted: each.value.posted, accountId: item.accountId }
   })
 }
 
-/** Refuses the whole call, as malformed input does: it names each field that is not for the viewer. */
-function refuseForbiddenFields(items: readonly ListedItem[], context: Context): void {
-  const issues = items.flatMap((item, index) =>
-    forbiddenFields(item, context).map(({ path, message }) => ({
-      path: ['input', 'transactions', index, item.input, path],
+/** Refuses the whole call, as malformed input does: it names each field that breaks a rule or is not for the viewer. */
+function refuseInvalidFields(items: readonly ListedItem[], listed: readonly Listed[], context: Context): void {
+  const issues = items.flatMap((item, index) => {
+    if (item instanceof MutationError) return []
+    const { name } = namedInput(listed[index] as Listed)
+    return invalidFields(item, context).map(({ path, message }) => ({
+      path: ['input', 'transactions', index, name, path],
       message,
-    })),
-  )
+    }))
+  })
   if (issues.length > 0) throw new ValidationError(issues)
 }
 
 /** Within an atomic call no key may appear twice: every repetition is an issue. */
-function refuseEqualKeys(items: readonly ListedItem[]): void {
+function refuseEqualKeys(listed: readonly Listed[]): void {
   const keys = new Set<string>()
-  const issues = items.flatMap(({ request, input }, index) => {
-    const isFirst = keys.size < keys.add(request.idempotencyKey).size
-    const path = ['input', 'transactions', index, input, 'idempotencyKey']
+  const issues = listed.flatMap((each, index) => {
+    const { name, input } = namedInput(each)
+    const isFirst = keys.size < keys.add(input.idempotencyKey).size
+    const path = ['input', 'transactions', index, name, 'idempotencyKey']
     return isFirst ? [] : [{ path, message: 'appears twice in an atomic call' }]
   })
   if (issues.length > 0) throw new ValidationError(issues)
@@ -191,23 +213,25 @@ builder.mutationField('postTransactions', (t) =>
     type: PostTransactionsSuccess,
     nullable: true,
     complexity: ({ input }) => costOfPostings(input.transactions.length, TRANSACTIONS_MAX),
-    description: 'Posts several deposits and transfers in one call. Deposits are for operators.',
+    description:
+      'Makes several postings in one call. Deposits and withdrawals are for operators; what is reversed must be in the ledger before.',
     args: { input: t.arg({ type: PostTransactionsInput, required: true, description: 'The postings.' }) },
     errors: {
       types: [ValidationError, PostingRefusedError, UnavailableError],
       union: { description: 'What became of the postings, or why none was posted.' },
     },
     resolve: async (_root, { input }, context) => {
-      const items = input.transactions.map(listedItemOf)
-      if (context.viewer.role !== 'OPERATOR' && items.some((item) => item.input === 'deposit'))
+      const listed = input.transactions
+      if (context.viewer.role !== 'OPERATOR' && listed.some(({ deposit, withdraw }) => deposit || withdraw))
         throw unauthorized(context)
-      refuseForbiddenFields(items, context)
+      const items = await Promise.all(listed.map((each) => itemOf(each, context)))
+      refuseInvalidFields(items, listed, context)
       if (!input.atomic) {
         const results = await postEach(items, context)
         for (const result of results) if (result instanceof Error) noteRefusal(context, result)
         return { results }
       }
-      refuseEqualKeys(items)
+      refuseEqualKeys(listed)
       return { results: await postTogether(items, context) }
     },
   }),

@@ -8,6 +8,7 @@ import { Account } from './account.ts'
 import { builder } from './builder.ts'
 import { ErrorInterface, MutationError } from './errors.ts'
 import { encodeNodeId } from './ids.ts'
+import { NotReversibleError, ReversalExceedsError, TransactionNotFoundError } from './reversal-errors.ts'
 import { seesKey } from './rights.ts'
 import { Transaction } from './transaction.ts'
 
@@ -21,7 +22,7 @@ export class AccountNotFoundError extends MutationError {
   }
 }
 
-class AccountFrozenError extends MutationError {
+export class AccountFrozenError extends MutationError {
   readonly account: { id: AccountId }
   constructor(accountId: AccountId) {
     super('ACCOUNT_FROZEN')
@@ -49,7 +50,7 @@ export class CurrencyMismatchError extends MutationError {
   }
 }
 
-class InsufficientFundsError extends MutationError {
+export class InsufficientFundsError extends MutationError {
   readonly account: { id: AccountId }
   readonly available: Amount
   readonly required: Amount
@@ -159,8 +160,8 @@ builder.objectType(IdempotencyConflictError, {
   }),
 })
 
-/** Every error that a posting with valid input can be answered with. */
-export const POSTING_ERRORS = [
+/** Every error that a transfer with valid input can be answered with. */
+export const TRANSFER_ERRORS = [
   AccountNotFoundError,
   AccountClosedError,
   AccountFrozenError,
@@ -170,6 +171,14 @@ export const POSTING_ERRORS = [
   BalanceLimitError,
   IdempotencyConflictError,
   UnavailableError,
+] as const
+
+/** The same of any posting. */
+export const POSTING_ERRORS = [
+  ...TRANSFER_ERRORS,
+  TransactionNotFoundError,
+  NotReversibleError,
+  ReversalExceedsError,
 ] as const
 
 /** The name of the input field for each part of the payload; a part that is missing has the name of its field. */
@@ -194,6 +203,8 @@ export function errorOf(refusal: Refusal, names: PayloadNames, viewer: Viewer): 
       return new AccountFrozenError(refusal.accountId)
     case 'CURRENCY_MISMATCH':
       return new CurrencyMismatchError()
+    case 'REVERSAL_EXCEEDS':
+      return new ReversalExceedsError(refusal.remaining)
     case 'INSUFFICIENT_FUNDS':
       return new InsufficientFundsError(refusal)
     case 'BALANCE_LIMIT':

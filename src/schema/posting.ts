@@ -1,5 +1,4 @@
 import { holdsAccount } from '../auth/model/viewer.ts'
-import type { Amount } from '../db/amount.ts'
 import type { AccountId } from '../db/ids.ts'
 import { type LedgerEntry as Entry, entriesOf } from '../ledger/model/entry.ts'
 import type { Posted, PostingRequest } from '../ledger/model/posting.ts'
@@ -7,67 +6,24 @@ import { accountsOf } from '../ledger/model/sides.ts'
 import { UnavailableError } from '../ledger/model/unavailable.ts'
 import { builder } from './builder.ts'
 import type { Context } from './context.ts'
-import { currencyAssertion } from './currency.ts'
-import { accountArgument } from './id-arguments.ts'
 import { LedgerEntry, loadEntry } from './ledger-entry.ts'
 import {
   AccountClosedError,
+  AccountFrozenError,
   AccountNotFoundError,
   BalanceLimitError,
   CurrencyMismatchError,
   errorOf,
   IdempotencyConflictError,
+  InsufficientFundsError,
   type PayloadNames,
-  POSTING_ERRORS,
+  TRANSFER_ERRORS,
 } from './posting-errors.ts'
+import { DepositInput, TransferInput, WithdrawInput } from './posting-inputs.ts'
 import { scopesOf } from './rights.ts'
 import { Transaction } from './transaction.ts'
 import { type InvalidField, ValidationError } from './validation-error.ts'
-
-const isPositive: [(amount: Amount) => boolean, { message: string }] = [
-  (amount) => amount > 0n,
-  { message: 'must be more than 0' },
-]
-
-const amountField = {
-  type: 'Amount' as const,
-  required: true as const,
-  description: 'How much: more than 0.',
-  validate: [isPositive],
-}
-
-const keyDescription =
-  'A UUID that you make for each posting and keep when you send it again: a repeat answers with the first transaction and moves nothing.'
-
-export const DepositInput = builder.inputType('DepositInput', {
-  description: 'Money that comes in from the world outside.',
-  fields: (t) => ({
-    idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
-    accountId: t.field({ ...accountArgument, required: true, description: 'The account that is paid.' }),
-    amount: t.field(amountField),
-    currency: t.string(currencyAssertion),
-  }),
-})
-
-export const TransferInput = builder.inputType('TransferInput', {
-  description: 'Money that moves from one account to another.',
-  fields: (t) => ({
-    idempotencyKey: t.field({ type: 'UUID', required: true, description: keyDescription }),
-    sourceAccountId: t.field({ ...accountArgument, required: true, description: 'The account that pays.' }),
-    destinationAccountId: t.field({
-      ...accountArgument,
-      required: true,
-      description: 'The account that is paid: another one, in the same currency.',
-    }),
-    amount: t.field(amountField),
-    currency: t.string(currencyAssertion),
-    ignoreFreeze: t.boolean({
-      defaultValue: false,
-      description:
-        'Takes the money out of the source although it is frozen. For operators, not for a token for some accounts.',
-    }),
-  }),
-})
+import { metadataOf, repeatedKeys } from './words.ts'
 
 /** `accountId`: whose entry is the caller's own. */
 export interface Success {
@@ -101,6 +57,7 @@ export const successRef = (name: `${string}Success`, description: string) =>
   builder.objectRef<Success>(name).implement({ description, interfaces: [PostingSuccess] })
 
 const DepositSuccess = successRef('DepositSuccess', 'The deposit is in the ledger, for good.')
+const WithdrawSuccess = successRef('WithdrawSuccess', 'The withdrawal is in the ledger, for good.')
 const TransferSuccess = successRef('TransferSuccess', 'The transfer is in the ledger, for good.')
 
 async function ownEntry({ posted, accountId }: Success, _args: unknown, context: Context): Promise<Entry | null> {
@@ -118,14 +75,44 @@ export interface PostingItem {
   request: PostingRequest
   accountId: AccountId
   names: PayloadNames
+  /** What is wrong with its metadata, by the names of the fields. */
+  repeatedKeys: readonly InvalidField[]
 }
 
 export function depositOf(input: typeof DepositInput.$inferInput): PostingItem {
   const { idempotencyKey, accountId, amount, currency } = input
   return {
-    request: { idempotencyKey, sourceAccountId: null, destinationAccountId: accountId, amount, currency },
+    request: {
+      idempotencyKey,
+      sourceAccountId: null,
+      destinationAccountId: accountId,
+      amount,
+      currency,
+      description: input.description,
+      metadata: metadataOf(input.metadata),
+    },
     accountId,
     names: { destinationAccountId: 'accountId' },
+    repeatedKeys: repeatedKeys(input.metadata),
+  }
+}
+
+export function withdrawalOf(input: typeof WithdrawInput.$inferInput): PostingItem {
+  const { idempotencyKey, accountId, amount, currency, ignoreFreeze } = input
+  return {
+    request: {
+      idempotencyKey,
+      sourceAccountId: accountId,
+      destinationAccountId: null,
+      amount,
+      currency,
+      description: input.description,
+      metadata: metadataOf(input.metadata),
+      ignoreFreeze: ignoreFreeze ?? false,
+    },
+    accountId,
+    names: { sourceAccountId: 'accountId' },
+    repeatedKeys: repeatedKeys(input.metadata),
   }
 }
 
@@ -138,17 +125,20 @@ export function transferOf(input: typeof TransferInput.$inferInput): PostingItem
       destinationAccountId,
       amount,
       currency,
+      description: input.description,
+      metadata: metadataOf(input.metadata),
       ignoreFreeze: ignoreFreeze ?? false,
     },
     accountId: sourceAccountId,
     names: {},
+    repeatedKeys: repeatedKeys(input.metadata),
   }
 }
 
-/** What of a posting is not for the viewer, by the name of its field. */
-export function forbiddenFields({ request }: PostingItem, context: Context): InvalidField[] {
-  if (!request.ignoreFreeze || scopesOf(context).operator) return []
-  return [{ path: 'ignoreFreeze', message: 'is for operators' }]
+/** What of a posting breaks a rule or is not for the viewer, by the name of its field. */
+export function invalidFields({ request, repeatedKeys }: PostingItem, context: Context): readonly InvalidField[] {
+  const isForbidden = request.ignoreFreeze && !scopesOf(context).operator
+  return isForbidden ? [...repeatedKeys, { path: 'ignoreFreeze', message: 'is for operators' }] : repeatedKeys
 }
 
 /**
@@ -162,12 +152,12 @@ export async function noteCurrencies(posted: readonly Posted[], { ledger, loader
   }
 }
 
-async function post(item: PostingItem, context: Context): Promise<Success> {
+export async function post(item: PostingItem, context: Context): Promise<Success> {
   const { request, accountId, names } = item
   const { ledger, viewer } = context
-  const forbidden = forbiddenFields(item, context)
-  if (forbidden.length > 0)
-    throw new ValidationError(forbidden.map(({ path, message }) => ({ path: ['input', path], message })))
+  const invalid = invalidFields(item, context)
+  if (invalid.length > 0)
+    throw new ValidationError(invalid.map(({ path, message }) => ({ path: ['input', path], message })))
   // For the viewer, somebody else's account does not exist. The ledger is not asked.
   if (!holdsAccount(viewer, accountId)) throw new AccountNotFoundError(accountId)
   const outcome = await ledger.posting.post(request, viewer.key)
@@ -197,13 +187,35 @@ builder.mutationFields((t) => ({
     },
     resolve: (_root, { input }, context) => post(depositOf(input), context),
   }),
+  withdraw: t.field({
+    type: WithdrawSuccess,
+    nullable: true,
+    authScopes: { depositor: true },
+    description:
+      'Takes money out of an account to the world outside, if it holds enough: it records a payout that is made elsewhere. For operators.',
+    args: { input: t.arg({ type: WithdrawInput, required: true, description: 'The withdrawal.' }) },
+    errors: {
+      types: [
+        ValidationError,
+        AccountNotFoundError,
+        AccountClosedError,
+        AccountFrozenError,
+        CurrencyMismatchError,
+        InsufficientFundsError,
+        IdempotencyConflictError,
+        UnavailableError,
+      ],
+      union: { description: 'The withdrawal, or why it was not posted.' },
+    },
+    resolve: (_root, { input }, context) => post(withdrawalOf(input), context),
+  }),
   transfer: t.field({
     type: TransferSuccess,
     nullable: true,
     description: 'Moves money from your account to another, if it holds enough. An operator moves it from any account.',
     args: { input: t.arg({ type: TransferInput, required: true, description: 'The transfer.' }) },
     errors: {
-      types: [ValidationError, ...POSTING_ERRORS],
+      types: [ValidationError, ...TRANSFER_ERRORS],
       union: { description: 'The transfer, or why it was not posted.' },
     },
     resolve: (_root, { input }, context) => post(transferOf(input), context),

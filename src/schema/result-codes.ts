@@ -27,6 +27,27 @@ export const RESULT_CODES = {
     retryable: false,
     remedy: 'Correct the input. `fields` has the path and the message of each wrong field.',
   },
+  TRANSACTION_NOT_FOUND: {
+    type: 'TransactionNotFoundError',
+    description: 'There is no such transaction.',
+    message: 'There is no such transaction. Check the id.',
+    retryable: false,
+    remedy: 'Check the id. To a user, a transaction between accounts that are not theirs looks the same.',
+  },
+  NOT_REVERSIBLE: {
+    type: 'NotReversibleError',
+    description: 'The transaction cannot be reversed, or not by you: see `reason`.',
+    message: 'This transaction cannot be reversed, or not by you. `reason` says why.',
+    retryable: false,
+    remedy: 'Of a reversal, post the transaction again. Otherwise ask whoever received the money, or an operator.',
+  },
+  REVERSAL_EXCEEDS: {
+    type: 'ReversalExceedsError',
+    description: 'The reversals together would exceed the transaction: see `remaining`.',
+    message: REFUSAL_MESSAGES.REVERSAL_EXCEEDS,
+    retryable: false,
+    remedy: 'Reverse at most `remaining`.',
+  },
   INSUFFICIENT_FUNDS: {
     type: 'InsufficientFundsError',
     description: 'The source holds less than the amount.',

@@ -50,11 +50,11 @@ export function seesTransaction(viewer: Viewer, transaction: LedgerTransaction):
   return accountsOf(transaction).some((accountId) => holdsAccount(viewer, accountId))
 }
 
-/** A key belongs to whoever may post with it: the payer, and for a deposit an operator. */
+/** A key belongs to whoever may post with it: the payer, and for money that comes in or leaves an operator. */
 export function seesKey(viewer: Viewer, { sourceAccountId, destinationAccountId }: Sides): boolean {
-  return sourceAccountId === null
-    ? viewer.role === 'OPERATOR' && holdsAccount(viewer, destinationAccountId)
-    : holdsAccount(viewer, sourceAccountId)
+  const accountId = sourceAccountId ?? destinationAccountId
+  if (accountId === null || !holdsAccount(viewer, accountId)) return false
+  return (sourceAccountId !== null && destinationAccountId !== null) || viewer.role === 'OPERATOR'
 }
 
 /** An attempt belongs to the same. Whoever would have been paid does not see it. */

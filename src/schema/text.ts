@@ -35,6 +35,13 @@ function textRule({ charactersMin, charactersMax, isTrimmed, mayHaveControls }: 
   })
 }
 
+/** A text that is kept as it is, lines included. PostgreSQL cannot keep NUL. */
+export const spokenText = (charactersMax: number) =>
+  textRule({ charactersMin: 1, charactersMax, isTrimmed: false, mayHaveControls: true }).refine(
+    (text) => !text.includes('\0'),
+    'must not contain the character NUL',
+  )
+
 /** A text that is kept and shown: trimmed, not empty, without control characters. */
 export const keptText = (charactersMax: number) =>
   textRule({ charactersMin: 1, charactersMax, isTrimmed: true, mayHaveControls: false })

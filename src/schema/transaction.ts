@@ -1,22 +1,25 @@
-import { type TransactionId, toTransactionId } from '../db/ids.ts'
+import { type AccountId, type TransactionId, toTransactionId } from '../db/ids.ts'
 import { TRANSACTION_CURSOR } from '../ledger/model/cursor.ts'
-import { kindOf } from '../ledger/model/sides.ts'
+import { accountsOf, kindOf } from '../ledger/model/sides.ts'
 import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import { Account, currencyOf } from './account.ts'
-import { builder } from './builder.ts'
+import { builder, pageSize } from './builder.ts'
 import type { Context } from './context.ts'
 import { costOfConnection } from './cost.ts'
 import { Currency, currencyCode } from './currency.ts'
 import { costOfFormatted, formatArguments, formatted } from './formatted.ts'
 import { transactionArgument } from './id-arguments.ts'
+import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from './page-size.ts'
 import { amountRange, connectionOf, oneDirection, pageRequest, timeRange, totalCount } from './pages.ts'
 import { seesKey, seesTransaction } from './rights.ts'
+import { descriptionFilterField, Metadata, metadataFilterField, metadataOf, pairsOf } from './words.ts'
 
 export const TransactionKind = builder.enumType('TransactionKind', {
-  description: 'Where the money came from.',
+  description: 'Where the money came from and where it went.',
   values: {
     DEPOSIT: { description: 'From the world outside: there is no source.' },
-    TRANSFER: { description: 'From another account.' },
+    TRANSFER: { description: 'From one account to another.' },
+    WITHDRAWAL: { description: 'To the world outside: there is no destination.' },
   } as const,
 })
 
@@ -28,7 +31,11 @@ builder.node(Transaction, {
   loadManyWithoutCache: (ids: string[], context) =>
     Promise.all(ids.map((id) => findTransaction(toTransactionId(id), context))),
   fields: (t) => ({
-    kind: t.field({ type: TransactionKind, description: 'Deposit or transfer.', resolve: kindOf }),
+    kind: t.field({
+      type: TransactionKind,
+      description: 'Deposit, transfer or withdrawal. A reversal is one of them, too.',
+      resolve: kindOf,
+    }),
     source: t.field({
       type: Account,
       nullable: true,
@@ -39,21 +46,21 @@ builder.node(Transaction, {
       type: Account,
       nullable: true,
       description: 'The account that was paid. Null: the world outside.',
-      resolve: ({ destinationAccountId }) => ({ id: destinationAccountId }),
+      resolve: ({ destinationAccountId }) => (destinationAccountId === null ? null : { id: destinationAccountId }),
     }),
     amount: t.expose('amount', { type: 'Amount', description: 'How much moved: always positive.' }),
     currency: t.field({
       type: Currency,
       description: 'What `amount` is counted in: the currency of the accounts.',
-      resolve: ({ destinationAccountId }, _args, context) => currencyOf(destinationAccountId, context),
+      resolve: (transaction, _args, context) => currencyOf(anAccountOf(transaction), context),
     }),
     formatted: t.string({
       nullable: true,
       args: formatArguments,
       complexity: costOfFormatted,
       description: '`amount` for people, such as `$10.50`.',
-      resolve: async ({ destinationAccountId, amount }, args, context) =>
-        formatted(amount, await currencyOf(destinationAccountId, context), args, context),
+      resolve: async (transaction, args, context) =>
+        formatted(transaction.amount, await currencyOf(anAccountOf(transaction), context), args, context),
     }),
     idempotencyKey: t.field({
       type: 'UUID',
@@ -65,11 +72,40 @@ builder.node(Transaction, {
       type: 'DateTime',
       description: 'When it was posted. Within one account times rise strictly, with the sequence.',
     }),
+    description: t.expose('description', {
+      type: 'String',
+      nullable: true,
+      description: 'What it is for. It is text from whoever made the posting, for people to read.',
+    }),
+    metadata: t.field({
+      type: [Metadata],
+      nullable: { list: true, items: false },
+      description: 'What its client noted on it, in the order of the keys.',
+      resolve: ({ metadata }) => pairsOf(metadata),
+    }),
+    reverses: t.field({
+      type: Transaction,
+      nullable: true,
+      description: 'The transaction that it takes back, whole or in part. Null: it is no reversal.',
+      resolve: async ({ reversesId }, _args, context) =>
+        reversesId === null ? null : findTransaction(reversesId, context),
+    }),
+    reversedAmount: t.field({
+      type: 'Amount',
+      nullable: true,
+      description: 'How much of it was taken back so far, by all of its reversals.',
+      resolve: async ({ id }, _args, { loaders }) => (await loaders.reversed.load(id)).amount,
+    }),
   }),
 })
 
+/** Both accounts have one currency, and at least one of them is there. */
+function anAccountOf(transaction: LedgerTransaction): AccountId {
+  return accountsOf(transaction)[0] as AccountId
+}
+
 /** A transaction that exists and that the viewer may see. */
-async function findTransaction(id: TransactionId, { loaders, viewer }: Context) {
+export async function findTransaction(id: TransactionId, { loaders, viewer }: Context) {
   const transaction = await loaders.transactions.load(id)
   return transaction && seesTransaction(viewer, transaction) ? transaction : null
 }
@@ -84,13 +120,50 @@ const TransactionFilter = builder.inputType('TransactionFilter', {
   validate: [amountRange, timeRange],
   fields: (t) => ({
     currency: t.string({ description: 'Only those in this currency.', validate: { schema: currencyCode } }),
-    kind: t.field({ type: TransactionKind, description: 'Only deposits, or transfers.' }),
+    kind: t.field({ type: TransactionKind, description: 'Only those of this kind.' }),
     amountMin: t.field({ type: 'Amount', description: 'No smaller amounts.' }),
     amountMax: t.field({ type: 'Amount', description: 'No larger amounts.' }),
     from: t.field({ type: 'DateTime', description: 'Nothing before this moment.' }),
     to: t.field({ type: 'DateTime', description: 'Nothing at or after this moment.' }),
+    metadata: t.field(metadataFilterField),
+    descriptionContains: t.string(descriptionFilterField),
+    reversal: t.boolean({ description: 'Only reversals, or only what is none.' }),
   }),
 })
+
+const TransactionsConnection = builder.connectionObject(
+  {
+    type: Transaction,
+    name: 'TransactionsConnection',
+    description: 'A page of transactions, newest first.',
+    fields: (t) => ({
+      totalCount: t.field(totalCount('transactions', '; null when there are more than a million to look through')),
+    }),
+  },
+  { name: 'TransactionsEdge', description: 'A transaction in a page.' },
+)
+
+builder.objectField(Transaction, 'reversals', (t) =>
+  t.field({
+    type: TransactionsConnection,
+    nullable: true,
+    description: 'What took it back, newest first.',
+    complexity: costOfConnection,
+    args: {
+      first: t.arg.int({
+        ...pageSize,
+        description: `How many (default ${PAGE_SIZE_DEFAULT}, at most ${PAGE_SIZE_MAX}).`,
+      }),
+      after: t.arg.string({ description: 'Only those older than this cursor.' }),
+    },
+    resolve: async ({ id }, page, { ledger, loaders }) => {
+      const { first, after } = pageRequest(page, TRANSACTION_CURSOR, ledger.era)
+      const { items, ...around } = await loaders.reversals.load({ id, size: first ?? PAGE_SIZE_DEFAULT, after })
+      const connection = connectionOf(items, around, TRANSACTION_CURSOR, ledger.era)
+      return { ...connection, totalCount: () => loaders.reversed.load(id).then(({ count }) => count) }
+    },
+  }),
+)
 
 builder.queryFields((t) => ({
   transaction: t.field({
@@ -124,18 +197,12 @@ builder.queryFields((t) => ({
       resolve: async (_root, { filter, ...page }, { ledger }) => {
         const { era, transactions } = ledger
         const request = pageRequest(page, TRANSACTION_CURSOR, era)
-        const { items, ...around } = await transactions.page(request, filter ?? {})
+        const matching = { ...filter, metadata: metadataOf(filter?.metadata) }
+        const { items, ...around } = await transactions.page(request, matching)
         const connection = connectionOf(items, around, TRANSACTION_CURSOR, era)
-        return { ...connection, totalCount: () => transactions.count(filter ?? {}) }
+        return { ...connection, totalCount: () => transactions.count(matching) }
       },
     },
-    {
-      name: 'TransactionsConnection',
-      description: 'A page of the ledger, newest first.',
-      fields: (t) => ({
-        totalCount: t.field(totalCount('transactions', '; null when there are more than a million to look through')),
-      }),
-    },
-    { name: 'TransactionsEdge', description: 'A transaction in a page.' },
+    TransactionsConnection,
   ),
 }))

@@ -33,6 +33,8 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     attempt: '',
     cursor: '',
     forgetful: '',
+    received: '',
+    reversalKey: '',
     account: '',
     privateName: 'Ada in private',
   }
@@ -61,6 +63,13 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     await server.ask(
       `mutation { deposit(input: { idempotencyKey: "${randomUUID()}", accountId: "${grace.id}", amount: 5 }) { __typename } }`,
     )
+    const received = await answerOf(
+      `mutation { transfer(input: { idempotencyKey: "${randomUUID()}", sourceAccountId: "${grace.id}", destinationAccountId: "${ada.id}", amount: 3 }) {
+      ... on TransferSuccess { transaction { id } } } }`,
+      grace,
+    )
+    things.received = received.data.transfer.transaction.id
+    things.reversalKey = randomUUID()
     things.account = ada.id.replace('user', 'account')
     await answerOf(
       `mutation { updateAccount(input: { accountId: "${ada.id}", name: "${things.privateName}", publicName: "Ada" }) { __typename } }`,
@@ -135,6 +144,10 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
       `mutation { answer: deposit(input: { idempotencyKey: "${things.depositKey}", accountId: "${WORLD.ada.id}", amount: 98765432 }) { __typename } }`,
     'Mutation.transfer': () =>
       `mutation { answer: transfer(input: { idempotencyKey: "${things.transferKey}", sourceAccountId: "${WORLD.ada.id}", destinationAccountId: "${WORLD.grace.id}", amount: 1111 }) { __typename } }`,
+    'Mutation.withdraw': () =>
+      `mutation { answer: withdraw(input: { idempotencyKey: "${things.depositKey}", accountId: "${WORLD.ada.id}", amount: 1 }) { __typename } }`,
+    'Mutation.reverseTransaction': () =>
+      `mutation { answer: reverseTransaction(input: { idempotencyKey: "${things.reversalKey}", transactionId: "${things.received}" }) { __typename } }`,
     'Mutation.postTransactions': () =>
       `mutation { answer: postTransactions(input: { atomic: false, transactions: [{ transfer: { idempotencyKey: "${things.transferKey}", sourceAccountId: "${WORLD.ada.id}", destinationAccountId: "${WORLD.grace.id}", amount: 1111 } }] }) {
       __typename ... on PostTransactionsSuccess { results { __typename } } } }`,
@@ -216,7 +229,7 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
     if (Array.isArray(told)) return told.length > 0 && told.every((item) => item === null) ? 'null' : 'yes'
     if (told.edges?.length === 0) return 'left out'
     const typename = told.results?.[0]?.__typename ?? told.__typename
-    return typename === 'AccountNotFoundError' ? '`AccountNotFoundError`' : 'yes'
+    return /^(Account|Transaction)NotFoundError$/.test(typename) ? `\`${typename}\`` : 'yes'
   }
 
   describe.each(TABLE)('$field', ({ field, stranger, own, others, operator }) => {
@@ -412,8 +425,8 @@ describe('rights, of which the last test changes what is on record', { shuffle: 
       id name publicName status currency { code } owner { email } createdAt updatedAt balance { amount } transactions { totalCount } } } } } } } }`
     const { data, errors } = await answerOf(query, grace)
     expect(errors).toBeUndefined()
-    expect(data.viewer.account.transactions.edges).toHaveLength(2)
-    expect(data.viewer.account.transactions.edges[1].node.source).toEqual({
+    const edge = data.viewer.account.transactions.edges.find(({ change }: { change: string }) => change === '1111')
+    expect(edge.node.source).toEqual({
       id: things.account,
       name: null,
       publicName: 'Ada',

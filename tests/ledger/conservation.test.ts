@@ -106,7 +106,7 @@ test('a bank at work: in every read each currency sums to its total, and no bala
   for (const what of ['posted', 'read', 'graphqlRead']) expect(counts.get(what)).toBeGreaterThan(100)
   const totalOf = (code: string, scale: number) => {
     const total = totals.get(code)
-    return { currency: { code, scale }, deposited: total, balances: total }
+    return { currency: { code, scale }, deposited: total, withdrawn: 0n, balances: total }
   }
   expect(await ledger.loadTotals()).toEqual({
     userCount: 4,

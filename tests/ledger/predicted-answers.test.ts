@@ -7,6 +7,7 @@ import type { AccountStatus } from '../../src/ledger/model/account.ts'
 import { AMOUNT_MAX } from '../../src/ledger/model/money.ts'
 import type { PostingRequest } from '../../src/ledger/model/posting.ts'
 import { REFUSAL_MESSAGES } from '../../src/ledger/model/refusal.ts'
+import type { LedgerTransaction } from '../../src/ledger/model/transaction.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import {
   type MixedAccount,
@@ -36,7 +37,11 @@ const wish = fc.record({
   isRepeat: fc.boolean(),
   // 0 is the world outside, 8 nobody.
   source: fc.constantFrom(0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8),
-  destination: fc.constantFrom(1, 1, 2, 3, 4, 5, 6, 7, 8),
+  destination: fc.constantFrom(0, 1, 1, 2, 3, 4, 5, 6, 7, 8),
+  /** Of what was posted before the round, which one it takes back. */
+  reversed: fc.option(fc.nat(9), { freq: 5 }),
+  description: fc.constantFrom(undefined, undefined, null, 'rent', 'Rent'),
+  metadata: fc.constantFrom(undefined, undefined, null, { order: '17' }, { order: '18', shop: 'a' }),
   amount: fc.oneof({ weight: 9, arbitrary: fc.bigInt(1n, 50n) }, fc.constantFrom(AMOUNT_MAX, AMOUNT_MAX - 20n)),
   currency: fc.constantFrom(null, null, null, null, null, undefined, 'USD', 'EUR'),
   ignoreFreeze: fc.constantFrom(undefined, false, false, true),
@@ -44,20 +49,29 @@ const wish = fc.record({
 type PostingItem = typeof wish extends fc.Arbitrary<infer Value> ? Value : never
 
 /** Makes the postings of items, between accounts by their places. Some repeat what was sent before with the same key. */
-function requestsOf(accounts: readonly MixedAccount[]) {
+function requestsOf(accounts: readonly MixedAccount[], posted: readonly LedgerTransaction[] = []) {
   const sent = new Map<number, PostingRequest>()
   const keys = Array.from({ length: KEYS }, () => randomUUID())
-  const requestOf = ({ key, source, destination, amount, isRepeat, currency, ignoreFreeze }: PostingItem) => {
+  const requestOf = ({ key, source, destination, amount, isRepeat, reversed, ...rest }: PostingItem) => {
     const earlier = isRepeat ? sent.get(key) : undefined
+    // The latest ones are reversed again and again.
+    const reverses = reversed === null ? undefined : posted.at(-1 - reversed)
+    const sides = reverses
+      ? { sourceAccountId: reverses.destinationAccountId, destinationAccountId: reverses.sourceAccountId }
+      : {
+          sourceAccountId: source === 0 ? null : (accounts[source - 1]?.id ?? NOBODY),
+          // Money does not move from outside to outside.
+          destinationAccountId:
+            destination === 0 && source !== 0 ? null : (accounts[Math.max(0, destination - 1)]?.id ?? NOBODY),
+        }
     const request: PostingRequest = {
       ...(earlier ?? {
         idempotencyKey: keys[key] as string,
-        sourceAccountId: source === 0 ? null : (accounts[source - 1]?.id ?? NOBODY),
-        destinationAccountId: accounts[destination - 1]?.id ?? NOBODY,
+        ...sides,
+        reverses,
         amount: toAmount(amount),
       }),
-      currency,
-      ignoreFreeze,
+      ...rest,
     }
     sent.set(key, request)
     return request
@@ -89,7 +103,8 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
   await fc.assert(
     fc.asyncProperty(seeds, async (seed) => {
       const accounts = await makeMixedAccounts(ledger)
-      const { keys, requestOf } = requestsOf(accounts)
+      const posted: LedgerTransaction[] = []
+      const { keys, requestOf } = requestsOf(accounts, posted)
       const model = new Model(accounts)
       const changes = fc.sample(statuses, { seed, numRuns: ROUNDS })
       for (const [index, round] of roundsOf(seed).entries()) {
@@ -106,7 +121,11 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
           return { predicted: model.call(requests), answer: ledger.posting.postTogether(requests) }
         })
         for (const { predicted, answer } of answers) {
-          expect(toExpected(await answer)).toEqual(predicted)
+          const outcome = await answer
+          expect(toExpected(outcome)).toEqual(predicted)
+          if ('posted' in outcome)
+            for (const { transaction, replayed } of outcome.posted)
+              if (!replayed && transaction.reversesId === null) posted.push(transaction)
           for (const one of predicted) count('refused' in one ? one.refused : one.replayed ? 'replayed' : 'posted')
         }
         operations += round.length
@@ -118,8 +137,8 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
         ids.map((id) => [model.balanceOf(id), model.entriesOf(id)]),
       )
       for (const currency of ['USD', 'EUR']) {
-        const { balances, deposited } = model.totalsIn(currency)
-        expect(balances).toBe(deposited)
+        const { balances, deposited, withdrawn } = model.totalsIn(currency)
+        expect(balances).toBe(deposited - withdrawn)
       }
       const { rowCount } = await ledger.test.pool.query(
         'select from transactions where idempotency_key = any($1::uuid[])',
@@ -137,7 +156,7 @@ test('every answer is the one that a plain model predicts, whoever calls meanwhi
   expect(outcomes.filter((outcome) => (counts.get(outcome) ?? 0) < 20)).toEqual([])
   const { currencies } = await ledger.loadTotals()
   expect(currencies.map(({ currency }) => currency.code)).toEqual(['EUR', 'USD'])
-  for (const { balances, deposited } of currencies) expect(balances).toBe(deposited)
+  for (const { balances, deposited, withdrawn } of currencies) expect(balances).toBe(deposited - withdrawn)
   expect(ledger.errors).toEqual([])
   expect(await verifyLedger(ledger.test.pool)).toEqual([])
 })

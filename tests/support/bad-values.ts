@@ -198,7 +198,7 @@ export const NO_CURSOR = [
 ]
 export const NO_FAILURE_CODE = [...OF_ANOTHER_KIND, ...NUMBERS, ...texts('', 'insufficient_funds', 'FAULT')]
 export const NO_DIRECTION = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'credit', 'BOTH', 'DEBIT ')]
-export const NO_KIND = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'deposit', 'WITHDRAWAL', 'TRANSFER\u0000')]
+export const NO_KIND = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'deposit', 'REFUND', 'TRANSFER\u0000')]
 export const NO_STATUS = [...OF_ANOTHER_KIND, ...NUMBERS, '1', ...texts('', 'open', 'DELETED', 'OPEN ')]
 export const NO_CURRENCY = [
   ...OF_ANOTHER_KIND,

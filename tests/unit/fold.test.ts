@@ -52,6 +52,7 @@ const states = fc
       clock: CLOCK,
       accounts: new Map(ACCOUNTS.map((account, index) => [account, accounts[index] as LockedAccount])),
       heads: new Map(ACCOUNTS.map((account, index) => [account, toHead(all[index] as (typeof all)[number])])),
+      reversed: new Map(),
       recorded: new Map(),
     }
   })
@@ -85,8 +86,10 @@ function stateAfter(state: LedgerState, { accepted }: Pick<ReturnType<typeof fol
       const { balance } = after.get(sourceAccountId) as Head
       after.set(sourceAccountId, { sequence: sourceSequence, balance: toAmount(balance - amount), createdAt })
     }
-    const { balance } = after.get(destinationAccountId) as Head
-    after.set(destinationAccountId, { sequence: destinationSequence, balance: toAmount(balance + amount), createdAt })
+    if (destinationAccountId !== null && destinationSequence !== null) {
+      const { balance } = after.get(destinationAccountId) as Head
+      after.set(destinationAccountId, { sequence: destinationSequence, balance: toAmount(balance + amount), createdAt })
+    }
   }
   const recorded = new Map(state.recorded)
   for (const transaction of accepted) recorded.set(transaction.idempotencyKey, transaction)
@@ -142,7 +145,9 @@ test('money is conserved in each currency, and no balance is ever negative or pa
         const deposited = accepted
           .filter(
             ({ sourceAccountId, destinationAccountId }) =>
-              sourceAccountId === null && currencyOf(destinationAccountId) === currency,
+              sourceAccountId === null &&
+              destinationAccountId !== null &&
+              currencyOf(destinationAccountId) === currency,
           )
           .reduce((total, { amount }) => total + amount, 0n)
         expect(sum(stateAfter(state, { accepted }))).toBe(sum(state) + deposited)
@@ -168,7 +173,7 @@ test('nothing goes out of a frozen account but what ignores it, nothing moves at
       for (const { id, sourceAccountId, destinationAccountId } of accepted) {
         const posting = byId.get(id)
         const source = sourceAccountId === null ? undefined : state.accounts.get(sourceAccountId)
-        const destination = state.accounts.get(destinationAccountId) as LockedAccount
+        const destination = state.accounts.get(destinationAccountId as AccountId) as LockedAccount
         expect([source?.status, destination.status]).not.toContain('CLOSED')
         if (source?.status === 'FROZEN') {
           expect(posting?.ignoreFreeze).toBe(true)
@@ -248,6 +253,7 @@ describe('of several reasons to refuse', () => {
     accounts: new Map(
       Object.keys(balances).map((id) => [toAccountId(id), { status: 'OPEN', currency: 'USD', ...accounts[id] }]),
     ),
+    reversed: new Map(),
     heads: new Map(
       Object.entries(balances).map(([account, balance = 0n]) => [
         toAccountId(account),

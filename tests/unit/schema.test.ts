@@ -57,8 +57,12 @@ const CONTRACT = buildSchema(`
   }
   input LedgerEntryFilter {
     direction: EntryDirection  kind: TransactionKind  counterpartyId: ID  amountMin: Amount  amountMax: Amount  from: DateTime  to: DateTime
+    metadata: [MetadataInput!]  descriptionContains: String  reversal: Boolean
   }
-  input TransactionFilter { currency: String  kind: TransactionKind  amountMin: Amount  amountMax: Amount  from: DateTime  to: DateTime }
+  input TransactionFilter {
+    currency: String  kind: TransactionKind  amountMin: Amount  amountMax: Amount  from: DateTime  to: DateTime
+    metadata: [MetadataInput!]  descriptionContains: String  reversal: Boolean
+  }
   type Balance {
     account: Account!  currency: Currency!  amount: Amount!  asOf: DateTime  sequence: Sequence!  cursor: String!
     formatted(locale: String = "en"): String
@@ -72,6 +76,11 @@ const CONTRACT = buildSchema(`
     currency: Currency!
     idempotencyKey: UUID
     createdAt: DateTime!
+    description: String
+    metadata: [Metadata!]
+    reverses: Transaction
+    reversals(first: Int, after: String): TransactionsConnection
+    reversedAmount: Amount
     formatted(locale: String = "en"): String
   }
   type LedgerEntry implements Node {
@@ -88,7 +97,7 @@ const CONTRACT = buildSchema(`
     balanceAfter: Amount!
     formatted(locale: String = "en"): String
   }
-  enum TransactionKind { DEPOSIT TRANSFER }
+  enum TransactionKind { DEPOSIT TRANSFER WITHDRAWAL }
   enum EntryDirection { CREDIT DEBIT }
   enum Role { USER OPERATOR }
 
@@ -124,11 +133,11 @@ const CONTRACT = buildSchema(`
     cursor: String!  transactionCount: Sequence!  userCount: Sequence!  accountCount: Sequence!  totals: [CurrencyTotals!]
     verification: LedgerVerification
   }
-  type CurrencyTotals { currency: Currency!  deposited: Amount!  balances: Amount! }
+  type CurrencyTotals { currency: Currency!  deposited: Amount!  withdrawn: Amount!  balances: Amount! }
   type LedgerVerification { sound: Boolean!  findings: [LedgerFinding!]! }
   type LedgerFinding { code: FindingCode!  account: Account  sequence: Sequence  message: String! }
   enum FindingCode {
-    ROW_INVALID ACCOUNT_UNKNOWN CURRENCY_MISMATCH BALANCE_TOO_LARGE SEQUENCE_BROKEN TIME_NOT_RISING BALANCE_NEGATIVE CHECKPOINT_WRONG SERVED_BALANCE_WRONG SERVED_HEAD_WRONG FUNCTION_WRONG
+    ROW_INVALID ACCOUNT_UNKNOWN CURRENCY_MISMATCH REVERSAL_WRONG BALANCE_TOO_LARGE SEQUENCE_BROKEN TIME_NOT_RISING BALANCE_NEGATIVE CHECKPOINT_WRONG SERVED_BALANCE_WRONG SERVED_HEAD_WRONG FUNCTION_WRONG
   }
 
   type Mutation {
@@ -146,6 +155,8 @@ const CONTRACT = buildSchema(`
     createCurrency(input: CreateCurrencyInput!): CreateCurrencyResult
     deposit(input: DepositInput!): DepositResult
     transfer(input: TransferInput!): TransferResult
+    withdraw(input: WithdrawInput!): WithdrawResult
+    reverseTransaction(input: ReverseTransactionInput!): ReverseTransactionResult
     postTransactions(input: PostTransactionsInput!): PostTransactionsResult
     addressFailedTransaction(input: AddressFailedTransactionInput!): AddressFailedTransactionResult
   }
@@ -183,10 +194,22 @@ const CONTRACT = buildSchema(`
   type ChangePasswordSuccess { user: User }
   union ChangePasswordResult =
     ChangePasswordSuccess | ValidationError | InvalidCredentialsError | TooManyAttemptsError | UnavailableError
-  input DepositInput { idempotencyKey: UUID!  accountId: ID!  amount: Amount!  currency: String }
+  input MetadataInput { key: String!  value: String! }
+  type Metadata { key: String!  value: String! }
+  input DepositInput {
+    idempotencyKey: UUID!  accountId: ID!  amount: Amount!  currency: String  description: String  metadata: [MetadataInput!]
+  }
+  input WithdrawInput {
+    idempotencyKey: UUID!  accountId: ID!  amount: Amount!  currency: String  description: String  metadata: [MetadataInput!]
+    ignoreFreeze: Boolean = false
+  }
+  input ReverseTransactionInput {
+    idempotencyKey: UUID!  transactionId: ID!  amount: Amount  description: String  metadata: [MetadataInput!]
+    ignoreFreeze: Boolean = false
+  }
   input TransferInput {
     idempotencyKey: UUID!  sourceAccountId: ID!  destinationAccountId: ID!  amount: Amount!  currency: String
-    ignoreFreeze: Boolean = false
+    description: String  metadata: [MetadataInput!]  ignoreFreeze: Boolean = false
   }
   input CreateAccountInput { idempotencyKey: UUID!  ownerId: ID  currency: String  name: String }
   type CreateAccountSuccess { account: Account }
@@ -203,13 +226,29 @@ const CONTRACT = buildSchema(`
   type CreateCurrencySuccess { currency: Currency! }
   union CreateCurrencyResult = CreateCurrencySuccess | ValidationError | CurrencyExistsError | UnavailableError
   input PostTransactionsInput { atomic: Boolean!  transactions: [PostTransactionInput!]! }
-  input PostTransactionInput { deposit: DepositInput  transfer: TransferInput }
+  union WithdrawResult =
+    WithdrawSuccess | ValidationError | AccountNotFoundError | AccountClosedError | AccountFrozenError
+    | CurrencyMismatchError | InsufficientFundsError | IdempotencyConflictError | UnavailableError
+  union ReverseTransactionResult =
+    ReverseTransactionSuccess | ValidationError | TransactionNotFoundError | NotReversibleError | ReversalExceedsError
+    | AccountClosedError | AccountFrozenError | InsufficientFundsError | BalanceLimitError | IdempotencyConflictError
+    | UnavailableError
+  type WithdrawSuccess implements PostingSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
+  type ReverseTransactionSuccess implements PostingSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
+  enum NotReversibleReason { IS_A_REVERSAL NOT_YOURS_TO_REVERSE }
+  type TransactionNotFoundError implements Error { code: ErrorCode!  message: String!  retryable: Boolean! }
+  type NotReversibleError implements Error { code: ErrorCode!  message: String!  retryable: Boolean!  reason: NotReversibleReason! }
+  type ReversalExceedsError implements Error { code: ErrorCode!  message: String!  retryable: Boolean!  remaining: Amount! }
+  input PostTransactionInput {
+    deposit: DepositInput  transfer: TransferInput  withdraw: WithdrawInput  reverseTransaction: ReverseTransactionInput
+  }
   type PostTransactionsSuccess { results: [PostTransactionResult]! }
   interface PostingSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
   type PostTransactionSuccess implements PostingSuccess { transaction: Transaction!  entry: LedgerEntry  replayed: Boolean! }
   union PostTransactionResult =
     PostTransactionSuccess | AccountNotFoundError | AccountClosedError | AccountFrozenError | SameAccountError
-    | CurrencyMismatchError | InsufficientFundsError | BalanceLimitError | IdempotencyConflictError | UnavailableError
+    | CurrencyMismatchError | InsufficientFundsError | BalanceLimitError | TransactionNotFoundError | NotReversibleError
+    | ReversalExceedsError | IdempotencyConflictError | UnavailableError
   union PostTransactionsResult = PostTransactionsSuccess | ValidationError | PostingRefusedError | UnavailableError
   type PostingRefusedError implements Error {
     code: ErrorCode!  message: String!  retryable: Boolean!  index: Int!  reason: Error!
@@ -255,7 +294,7 @@ const CONTRACT = buildSchema(`
   interface Error { code: ErrorCode!  message: String!  retryable: Boolean! }
   enum ErrorCode {
     VALIDATION ACCOUNT_NOT_FOUND ACCOUNT_FROZEN ACCOUNT_CLOSED ACCOUNT_NOT_EMPTY SAME_ACCOUNT CURRENCY_MISMATCH
-    CURRENCY_NOT_FOUND CURRENCY_EXISTS INSUFFICIENT_FUNDS USER_NOT_FOUND BALANCE_LIMIT EMAIL_TAKEN IDEMPOTENCY_CONFLICT OVERLOADED
+    CURRENCY_NOT_FOUND CURRENCY_EXISTS TRANSACTION_NOT_FOUND NOT_REVERSIBLE REVERSAL_EXCEEDS INSUFFICIENT_FUNDS USER_NOT_FOUND BALANCE_LIMIT EMAIL_TAKEN IDEMPOTENCY_CONFLICT OVERLOADED
     RETRIES_EXHAUSTED OUTCOME_UNKNOWN INTERNAL_SERVER_ERROR FAILED_TRANSACTION_NOT_FOUND
   }
   type ValidationError implements Error { code: ErrorCode!  message: String!  retryable: Boolean!  fields: [InputIssue!]! }

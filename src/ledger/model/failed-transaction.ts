@@ -29,5 +29,5 @@ export interface FailedTransactionFilter {
   addressed?: boolean | null | undefined
 }
 
-/** Which attempts: transfers from these accounts and, if asked for, deposits to them. null: all attempts. */
-export type Posters = { accountIds: readonly AccountId[]; withDeposits: boolean } | null
+/** Which attempts: transfers from these accounts and, if asked for, their deposits and withdrawals. null: all attempts. */
+export type Posters = { accountIds: readonly AccountId[]; withOutside: boolean } | null

@@ -3,6 +3,7 @@ export type FindingCode =
   | 'ROW_INVALID'
   | 'ACCOUNT_UNKNOWN'
   | 'CURRENCY_MISMATCH'
+  | 'REVERSAL_WRONG'
   | 'BALANCE_TOO_LARGE'
   | 'SEQUENCE_BROKEN'
   | 'TIME_NOT_RISING'

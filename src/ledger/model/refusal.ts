@@ -3,7 +3,15 @@ import type { AccountId } from '../../db/ids.ts'
 import type { LedgerTransaction } from './transaction.ts'
 
 /** The parts of a posting that two postings with one key must have in common. */
-export type PayloadField = 'kind' | 'sourceAccountId' | 'destinationAccountId' | 'amount' | 'currency'
+export type PayloadField =
+  | 'kind'
+  | 'sourceAccountId'
+  | 'destinationAccountId'
+  | 'amount'
+  | 'currency'
+  | 'reverses'
+  | 'description'
+  | `metadata.${string}`
 
 /** A rule refused a posting: nothing was written, and the key is still free, unless the refusal is a conflict of keys. */
 export type Refusal =
@@ -13,6 +21,7 @@ export type Refusal =
   | { code: 'ACCOUNT_CLOSED'; accountId: AccountId }
   | { code: 'ACCOUNT_FROZEN'; accountId: AccountId }
   | { code: 'CURRENCY_MISMATCH' }
+  | { code: 'REVERSAL_EXCEEDS'; remaining: Amount }
   | { code: 'INSUFFICIENT_FUNDS'; accountId: AccountId; available: Amount; required: Amount; shortfall: Amount }
   | { code: 'BALANCE_LIMIT'; accountId: AccountId }
 
@@ -28,6 +37,7 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
   ACCOUNT_FROZEN: 'The account is frozen, so no money moves out of it. An operator can open it.',
   CURRENCY_MISMATCH:
     'Both accounts must be in the same currency, and in the one that the input names, if it names one. To exchange money, make two transfers.',
+  REVERSAL_EXCEEDS: 'The reversals of the transaction would exceed its amount. Reverse at most what remains.',
   INSUFFICIENT_FUNDS:
     'The balance of the source is less than the amount. Nothing was posted, and the key can be used again.',
   BALANCE_LIMIT:

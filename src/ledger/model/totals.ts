@@ -15,6 +15,10 @@ export interface CurrencyTotals {
   currency: Currency
   /** All deposits. */
   deposited: Amount
-  /** The sum of all balances, as they are served (checkpoint and tail). If it differs from `deposited`, the ledger is broken. */
+  /** All withdrawals. */
+  withdrawn: Amount
+  /**
+   * The sum of all balances, as they are served (checkpoint and tail). If it differs from `deposited` less `withdrawn`, the
+   * ledger is broken. */
   balances: Amount
 }

@@ -1,6 +1,7 @@
 import type { Amount } from '../../db/amount.ts'
 import type { TransactionId } from '../../db/ids.ts'
 import type { Instant } from '../../db/instant.ts'
+import type { Metadata } from '../../db/metadata.ts'
 import type { TransactionKind } from './sides.ts'
 
 /** A place in the ledger. */
@@ -17,6 +18,12 @@ export interface TransactionFilter {
   /** Both included. */
   amountMin?: Amount | null | undefined
   amountMax?: Amount | null | undefined
+  /** All of these. */
+  metadata?: Metadata | null | undefined
+  /** In any case of letters. */
+  descriptionContains?: string | null | undefined
+  /** Only reversals, or only what is none. */
+  reversal?: boolean | null | undefined
   /** Included. */
   from?: Instant | null | undefined
   /** Excluded. */

@@ -15,6 +15,7 @@ import { insertTransactions } from '../statements/insert-transactions.ts'
 import { lockAccounts } from '../statements/lock-accounts.ts'
 import { lockFreeAccounts } from '../statements/lock-free-accounts.ts'
 import { readHeads } from '../statements/read-heads.ts'
+import { readReversed } from '../statements/read-reversed.ts'
 import { fold, type LockedAccount } from './fold.ts'
 
 /*
@@ -122,12 +123,15 @@ type Lock = (tx: Database, ids: AccountId[]) => Promise<FoundAccount[]>
 async function look(tx: Database, calls: readonly (readonly Posting[])[], lock: Lock) {
   const postings = calls.flat()
   const ids = [...new Set(postings.flatMap(accountsOf))].sort()
-  const [accounts, recorded, heads] = await inOrder([
+  const reversed = [...new Set(postings.flatMap(({ reverses }) => reverses?.id ?? []))]
+  const [accounts, recorded, heads, sums] = await inOrder([
     lock(tx, ids),
     findRecorded(tx).execute({ keys: postings.map((posting) => posting.idempotencyKey) }),
     readHeads(tx).execute({ ids }),
+    // Few batches have a reversal.
+    reversed.length === 0 ? Promise.resolve([]) : readReversed(tx).execute({ ids: reversed }),
   ])
-  return { accounts, recorded, heads }
+  return { accounts, recorded, heads, reversed: new Map(sums.map(({ id, amount }) => [id, amount])) }
 }
 
 type Seen = Awaited<ReturnType<typeof look>>
@@ -136,7 +140,7 @@ async function judge(
   tx: Database,
   { clockAheadMaxMs }: BatchLimits,
   calls: readonly (readonly Posting[])[],
-  { accounts: found, recorded, heads: rows }: Seen,
+  { accounts: found, recorded, heads: rows, reversed }: Seen,
 ): Promise<BatchResult> {
   const accounts = new Map<AccountId, LockedAccount>()
   /** Why calls for an account cannot be judged. */
@@ -166,6 +170,7 @@ async function judge(
     clock: Math.max(0, ...rows.map((row) => row.clock)),
     accounts,
     heads,
+    reversed,
     recorded: new Map(recorded.map((transaction) => [transaction.idempotencyKey, transaction])),
   })
   if (folded.accepted.length > 0) {

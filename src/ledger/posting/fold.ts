@@ -1,5 +1,5 @@
-import { toAmount } from '../../db/amount.ts'
-import type { AccountId } from '../../db/ids.ts'
+import { type Amount, toAmount, ZERO } from '../../db/amount.ts'
+import type { AccountId, TransactionId } from '../../db/ids.ts'
 import { instantOf, microsecondsOf } from '../../db/instant.ts'
 import type { AccountStatus } from '../model/account.ts'
 import type { Head } from '../model/head.ts'
@@ -22,6 +22,8 @@ export interface LedgerState {
   accounts: ReadonlyMap<AccountId, LockedAccount>
   /** Their heads. */
   heads: ReadonlyMap<AccountId, Head>
+  /** How much of each transaction that the batch reverses was reversed before. */
+  reversed: ReadonlyMap<TransactionId, Amount>
   /** Recorded transactions with a key of the batch, by key. */
   recorded: ReadonlyMap<string, LedgerTransaction>
 }
@@ -39,7 +41,8 @@ export interface Folded {
  * Judges calls in arrival order, as a pure function of a known state. A batch gives the same results as the same calls one
  * at a time: a key that was accepted earlier in the batch is a replay or a conflict; a key that was refused is judged again.
  *
- * Refusals are judged in this order: key, same account, accounts exist, status, currency, funds, limit.
+ * Refusals are judged in this order: key, same account, accounts exist, status, currency, what is left to
+ * reverse, funds, limit.
  */
 export function fold(calls: readonly (readonly Posting[])[], state: LedgerState): Folded {
   const draft = new Draft(state)
@@ -65,6 +68,8 @@ class Draft {
   readonly accepted: LedgerTransaction[] = []
   readonly #state: LedgerState
   readonly #byKey = new Map<string, Posted>()
+  /** How much of a transaction is reversed, once the batch has a reversal of it. */
+  readonly #reversed = new Map<TransactionId, Amount>()
   /** The heads that each accepted transaction replaced. */
   readonly #replaced: [accountId: AccountId, head: Head][][] = []
 
@@ -80,7 +85,9 @@ class Draft {
 
   undoTo(position: number): void {
     while (this.accepted.length > position) {
-      this.#byKey.delete((this.accepted.pop() as LedgerTransaction).idempotencyKey)
+      const { idempotencyKey, reversesId, amount } = this.accepted.pop() as LedgerTransaction
+      this.#byKey.delete(idempotencyKey)
+      if (reversesId !== null) this.#reversed.set(reversesId, toAmount(this.#reversedOf(reversesId) - amount))
       for (const [accountId, head] of this.#replaced.pop() ?? []) this.heads.set(accountId, head)
     }
   }
@@ -88,7 +95,9 @@ class Draft {
   /** Accepts, refuses or replays a posting. */
   judge(posting: Posting): Outcome {
     const inBatch = this.#byKey.get(posting.idempotencyKey)
-    const currency = this.#state.accounts.get(posting.destinationAccountId)?.currency
+    // All accounts of a transaction have one currency.
+    const account = posting.destinationAccountId ?? posting.sourceAccountId
+    const currency = account === null ? undefined : this.#state.accounts.get(account)?.currency
     const earlier = inBatch?.transaction ?? this.#state.recorded.get(posting.idempotencyKey)
     if (earlier) {
       const differingFields = differences(posting, earlier, this.#state.accounts)
@@ -100,13 +109,11 @@ class Draft {
     }
 
     const { sourceAccountId, destinationAccountId, amount } = posting
-    if (sourceAccountId === destinationAccountId)
-      return { refusal: { code: 'SAME_ACCOUNT', accountId: destinationAccountId } }
-    const refusal = refusalOf(posting, this.#state.accounts)
+    const refusal = refusalOf(posting, this.#state.accounts) ?? this.#excessOf(posting)
     if (refusal) return { refusal }
     // The accounts exist, so they have heads.
     const source = sourceAccountId === null ? null : (this.heads.get(sourceAccountId) as Head)
-    const destination = this.heads.get(destinationAccountId) as Head
+    const destination = destinationAccountId === null ? null : (this.heads.get(destinationAccountId) as Head)
     if (sourceAccountId !== null && source && source.balance < amount) {
       const available = source.balance
       const shortfall = toAmount(amount - available)
@@ -114,38 +121,51 @@ class Draft {
         refusal: { code: 'INSUFFICIENT_FUNDS', accountId: sourceAccountId, available, required: amount, shortfall },
       }
     }
-    if (destination.balance > AMOUNT_MAX - amount)
+    if (destinationAccountId !== null && destination && destination.balance > AMOUNT_MAX - amount)
       return { refusal: { code: 'BALANCE_LIMIT', accountId: destinationAccountId } }
     return { posted: this.#accept(posting, source, destination, currency) }
   }
 
-  #accept(posting: Posting, source: Head | null, destination: Head, currency: string | undefined): Posted {
-    const { id, idempotencyKey, sourceAccountId, destinationAccountId, amount } = posting
+  /** Whether a reversal would take back more than is left of the transaction. */
+  #excessOf({ reverses, amount }: Posting): Refusal | undefined {
+    if (!reverses) return undefined
+    const remaining = toAmount(reverses.amount - this.#reversedOf(reverses.id))
+    return amount > remaining ? { code: 'REVERSAL_EXCEEDS', remaining } : undefined
+  }
+
+  #reversedOf(id: TransactionId): Amount {
+    return this.#reversed.get(id) ?? this.#state.reversed.get(id) ?? ZERO
+  }
+
+  #accept(posting: Posting, source: Head | null, destination: Head | null, currency: string | undefined): Posted {
+    const { id, idempotencyKey, sourceAccountId, destinationAccountId, amount, reverses } = posting
     const createdAt = instantOf(Math.max(this.#state.clock, after(source), after(destination)))
     const transaction: LedgerTransaction = {
       id,
       idempotencyKey,
       sourceAccountId,
-      sourceSequence: source ? source.sequence + 1 : null,
+      sourceSequence: source && source.sequence + 1,
       destinationAccountId,
-      destinationSequence: destination.sequence + 1,
+      destinationSequence: destination && destination.sequence + 1,
       amount,
       createdAt,
+      reversesId: reverses?.id ?? null,
+      description: posting.description ?? null,
+      metadata: posting.metadata ?? null,
     }
-    const replaced: [AccountId, Head][] = [[destinationAccountId, destination]]
+    const replaced: [AccountId, Head][] = []
+    const move = (accountId: AccountId | null, head: Head | null, change: bigint): Amount | null => {
+      if (accountId === null || head === null) return null
+      const balance = toAmount(head.balance + change)
+      replaced.push([accountId, head])
+      this.heads.set(accountId, { sequence: head.sequence + 1, balance, createdAt })
+      return balance
+    }
     const balancesAfter = {
-      source: source ? toAmount(source.balance - amount) : null,
-      destination: toAmount(destination.balance + amount),
+      source: move(sourceAccountId, source, -amount),
+      destination: move(destinationAccountId, destination, amount),
     }
-    if (sourceAccountId !== null && source && balancesAfter.source !== null) {
-      replaced.push([sourceAccountId, source])
-      this.heads.set(sourceAccountId, { sequence: source.sequence + 1, balance: balancesAfter.source, createdAt })
-    }
-    this.heads.set(destinationAccountId, {
-      sequence: destination.sequence + 1,
-      balance: balancesAfter.destination,
-      createdAt,
-    })
+    if (reverses) this.#reversed.set(reverses.id, toAmount(this.#reversedOf(reverses.id) + amount))
     this.accepted.push(transaction)
     this.#replaced.push(replaced)
     const posted = { transaction, replayed: false, balancesAfter, currency }
@@ -154,20 +174,23 @@ class Draft {
   }
 }
 
-/** What the accounts of a posting are against it, whatever they hold. */
+/** Why the accounts of a posting do not allow it, whatever they hold. */
 function refusalOf(posting: Posting, accounts: LedgerState['accounts']): Refusal | undefined {
   const { sourceAccountId, destinationAccountId } = posting
-  const source = sourceAccountId === null ? null : accounts.get(sourceAccountId)
+  if (sourceAccountId !== null && sourceAccountId === destinationAccountId)
+    return { code: 'SAME_ACCOUNT', accountId: sourceAccountId }
+  const source = sourceAccountId === null ? undefined : accounts.get(sourceAccountId)
   if (sourceAccountId !== null && !source) return { code: 'ACCOUNT_NOT_FOUND', accountId: sourceAccountId }
-  const destination = accounts.get(destinationAccountId)
-  if (!destination) return { code: 'ACCOUNT_NOT_FOUND', accountId: destinationAccountId }
-  if (sourceAccountId !== null && source) {
-    if (source.status === 'CLOSED') return { code: 'ACCOUNT_CLOSED', accountId: sourceAccountId }
-    if (source.status === 'FROZEN' && !posting.ignoreFreeze)
-      return { code: 'ACCOUNT_FROZEN', accountId: sourceAccountId }
-  }
-  if (destination.status === 'CLOSED') return { code: 'ACCOUNT_CLOSED', accountId: destinationAccountId }
-  const { currency } = destination
+  const destination = destinationAccountId === null ? undefined : accounts.get(destinationAccountId)
+  if (destinationAccountId !== null && !destination)
+    return { code: 'ACCOUNT_NOT_FOUND', accountId: destinationAccountId }
+  if (sourceAccountId !== null && source?.status === 'CLOSED')
+    return { code: 'ACCOUNT_CLOSED', accountId: sourceAccountId }
+  if (sourceAccountId !== null && source?.status === 'FROZEN' && !posting.ignoreFreeze)
+    return { code: 'ACCOUNT_FROZEN', accountId: sourceAccountId }
+  if (destinationAccountId !== null && destination?.status === 'CLOSED')
+    return { code: 'ACCOUNT_CLOSED', accountId: destinationAccountId }
+  const currency = (destination ?? source)?.currency
   const isMismatch =
     (source && source.currency !== currency) || (posting.currency != null && posting.currency !== currency)
   return isMismatch ? { code: 'CURRENCY_MISMATCH' } : undefined
@@ -181,19 +204,27 @@ function after(head: Head | null): number {
 function differences(posting: Posting, recorded: LedgerTransaction, accounts: LedgerState['accounts']): PayloadField[] {
   const fields: PayloadField[] = []
   if (kindOf(posting) !== kindOf(recorded)) fields.push('kind')
-  else if (posting.sourceAccountId !== recorded.sourceAccountId) fields.push('sourceAccountId')
-  if (posting.destinationAccountId !== recorded.destinationAccountId) fields.push('destinationAccountId')
+  // Where one of them is the world outside, the kind differs.
+  for (const side of ['sourceAccountId', 'destinationAccountId'] as const)
+    if (posting[side] !== recorded[side] && posting[side] !== null && recorded[side] !== null) fields.push(side)
   if (posting.amount !== recorded.amount) fields.push('amount')
   const currency = sharedCurrency(posting, recorded, accounts)
   if (posting.currency != null && currency !== undefined && posting.currency !== currency) fields.push('currency')
+  if ((posting.reverses?.id ?? null) !== recorded.reversesId) fields.push('reverses')
+  if ((posting.description ?? null) !== recorded.description) fields.push('description')
+  if (posting.metadata != null || recorded.metadata !== null) {
+    const [ours, theirs] = [posting.metadata ?? {}, recorded.metadata ?? {}]
+    for (const key of [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].sort())
+      if (ours[key] !== theirs[key]) fields.push(`metadata.${key}`)
+  }
   return fields
 }
 
 /** The currency of a recorded transaction, if the posting is for one of its accounts: only those of the posting are known. */
 function sharedCurrency(posting: Posting, recorded: LedgerTransaction, accounts: LedgerState['accounts']) {
-  if (posting.destinationAccountId === recorded.destinationAccountId)
-    return accounts.get(posting.destinationAccountId)?.currency
-  if (posting.sourceAccountId !== null && posting.sourceAccountId === recorded.sourceAccountId)
-    return accounts.get(posting.sourceAccountId)?.currency
+  for (const side of ['destinationAccountId', 'sourceAccountId'] as const) {
+    const accountId = posting[side]
+    if (accountId !== null && accountId === recorded[side]) return accounts.get(accountId)?.currency
+  }
   return undefined
 }

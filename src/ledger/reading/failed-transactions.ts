@@ -1,11 +1,11 @@
-import { and, eq, isNotNull, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, isNull, not, or, type SQL, sql } from 'drizzle-orm'
 import { selectInstant, selectInstantOrNull } from '../../db/instant.ts'
 import type { Database } from '../../db/pool.ts'
 import { failedTransactions } from '../../db/tables.ts'
 import type { FailedTransaction, FailedTransactionFilter, FailureCode, Posters } from '../model/failed-transaction.ts'
 import type { IdPage, IdPosition } from '../model/id-page.ts'
 import type { PageRequest } from '../model/page-request.ts'
-import { isDeposit } from '../model/sides.ts'
+import { isWithOutside } from '../model/sides.ts'
 import { pageById } from './id-page.ts'
 
 const columns = {
@@ -70,7 +70,10 @@ function isOf(posters: Posters): SQL | undefined {
   const { sourceAccountId, destinationAccountId } = failedTransactions
   const theirs = (side: typeof sourceAccountId | typeof destinationAccountId) =>
     sql`${side} = any(${sql.param(posters.accountIds)}::uuid[])`
-  return or(theirs(sourceAccountId), posters.withDeposits ? and(isDeposit, theirs(destinationAccountId)) : undefined)
+  return or(
+    and(not(isWithOutside), theirs(sourceAccountId)),
+    posters.withOutside ? and(isWithOutside, or(theirs(sourceAccountId), theirs(destinationAccountId))) : undefined,
+  )
 }
 
 function matches({ accountId, code, addressed }: FailedTransactionFilter): SQL | undefined {

@@ -1,6 +1,8 @@
 import { and, asc, desc, gte, lt, lte, type SQL, sql } from 'drizzle-orm'
+import type { Metadata } from '../../db/metadata.ts'
 import type { Database } from '../../db/pool.ts'
-import { accounts, transactions } from '../../db/tables.ts'
+import { transactions } from '../../db/tables.ts'
+import { containsWords } from '../model/entry-filter.ts'
 import { type FilteredPage, filteredPage } from '../model/filtered-page.ts'
 import type { PageRequest } from '../model/page-request.ts'
 import { isOfKind } from '../model/sides.ts'
@@ -12,6 +14,8 @@ import type { TransactionFilter, TransactionPosition } from '../model/transactio
  * in flight together are ordered by the times that they were given, whichever was committed first.
  */
 
+/** More than a ledger can hold, as a limit. */
+const ALL = Number.MAX_SAFE_INTEGER
 /** The longest list that is counted. */
 const COUNTED_MAX = 1_000_000
 
@@ -24,40 +28,78 @@ const rangeOf = ({ from, to }: TransactionFilter) =>
     from == null ? undefined : gte(transactions.createdAt, from),
     to == null ? undefined : lt(transactions.createdAt, to),
   )
-const matchOf = ({ kind, currency, amountMin, amountMax }: TransactionFilter) =>
+const matchOf = ({
+  kind,
+  amountMin,
+  amountMax,
+  metadata,
+  descriptionContains,
+  reversal,
+  currency,
+}: TransactionFilter) =>
   and(
     kind == null ? undefined : isOfKind(kind),
-    // Both accounts have one currency.
-    currency == null
-      ? undefined
-      : sql`exists (select from ${accounts} where ${accounts.id} = ${transactions.destinationAccountId} and ${accounts.currency} = ${currency})`,
     amountMin == null ? undefined : gte(transactions.amount, amountMin),
     amountMax == null ? undefined : lte(transactions.amount, amountMax),
+    metadata == null ? undefined : hasMetadata(metadata),
+    descriptionContains == null ? undefined : containsWords(sql`${descriptionContains}`),
+    reversal == null ? undefined : sql`(reverses_id is not null) = ${reversal}`,
+    currency == null ? undefined : isInCurrency(currency),
   )
+
+const hasMetadata = (metadata: Metadata) => sql`${transactions.metadata} @> ${JSON.stringify(metadata)}::jsonb`
+
+/** Both accounts have one currency. */
+const isInCurrency = (currency: string) => sql`exists (
+  select from public.accounts where id = coalesce(destination_account_id, source_account_id) and currency = ${currency})`
 
 /** Whether each transaction has to be checked. */
 const isSelective = (filter: TransactionFilter) => matchOf(filter) !== undefined
 
+const {
+  id,
+  createdAt,
+  idempotencyKey,
+  amount,
+  sourceAccountId,
+  sourceSequence,
+  destinationAccountId,
+  destinationSequence,
+  reversesId,
+  description,
+  metadata,
+} = transactions
+const columns = {
+  id,
+  createdAt,
+  idempotencyKey,
+  amount,
+  sourceAccountId,
+  sourceSequence,
+  destinationAccountId,
+  destinationSequence,
+  reversesId,
+  description,
+  metadata,
+}
+
 /** The next `scanMax` transactions in order. It has the name of the table, so that the columns of the table mean these rows. */
 function scan(database: Database, where: SQL | undefined, goesUp: boolean, scanMax: number) {
-  const { id, createdAt, idempotencyKey, amount } = transactions
-  const { sourceAccountId, sourceSequence, destinationAccountId, destinationSequence } = transactions
   return database
-    .select({
-      id,
-      createdAt,
-      idempotencyKey,
-      amount,
-      sourceAccountId,
-      sourceSequence,
-      destinationAccountId,
-      destinationSequence,
-    })
+    .select(columns)
     .from(transactions)
     .where(where)
     .orderBy(...orderOf(goesUp))
     .limit(scanMax)
     .as('transactions')
+}
+
+/**
+ * All transactions with this metadata, by the index on it, under the name of the table. Without a limit of its own PostgreSQL
+ * may look for them by time, through the whole ledger.
+ */
+function withMetadata(database: Database, metadata: Metadata) {
+  return database.select(columns).from(transactions).where(hasMetadata(metadata)).limit(ALL).as('transactions')
 }
 
 /** Reads a page by keyset; it looks through at most `scanMax` transactions on either side of where it starts. */
@@ -73,20 +115,40 @@ export async function pageTransactions(
   const ahead = and(rangeOf(filter), start && sql`${PLACE} ${goesUp ? sql`>` : sql`<`} ${placeOf(start)}`)
   const behind = start && and(rangeOf(filter), sql`${PLACE} ${goesUp ? sql`<=` : sql`>=`} ${placeOf(start)}`)
 
-  const matches = await database
-    .select(transactionColumns)
-    .from(scan(database, ahead, goesUp, scanMax))
-    .where(matchOf(filter))
-    .orderBy(...orderOf(goesUp))
-    // One more, to find out whether there are more.
-    .limit(size + 1)
+  const isBeyond = (position: TransactionPosition) =>
+    end !== undefined && compare(position, end) * (goesUp ? 1 : -1) >= 0
+  const select = (rows: ReturnType<typeof scan>, where: SQL | undefined) =>
+    database
+      .select(transactionColumns)
+      .from(rows)
+      .where(where)
+      .orderBy(...orderOf(goesUp))
+      // One more, to find out whether there are more.
+      .limit(size + 1)
+  const matches = await select(scan(database, ahead, goesUp, scanMax), matchOf(filter))
   const isFull = matches.length > size
+  // Metadata that is common fills a page soon. What is rare is found by an index, wherever it is.
+  if (!isFull && filter.metadata) {
+    const [all, other] = await Promise.all([
+      select(withMetadata(database, filter.metadata), and(ahead, matchOf(filter))),
+      behind &&
+        database
+          .select({ id: transactions.id })
+          .from(withMetadata(database, filter.metadata))
+          .where(and(behind, matchOf(filter)))
+          .limit(1),
+    ])
+    return filteredPage<LedgerTransaction, TransactionPosition>(
+      { matches: all, matchesBehind: (other?.length ?? 0) > 0, stoppedAt: undefined },
+      size,
+      (transaction) => !isBeyond(transaction),
+      goesUp,
+    )
+  }
   const [matchesBehind, stoppedAt] = await Promise.all([
     behind ? hasMatch(database, filter, scan(database, behind, !goesUp, scanMax)) : false,
     isFull || !isSelective(filter) ? undefined : findStop(database, ahead, goesUp, scanMax),
   ])
-  const isBeyond = (position: TransactionPosition) =>
-    end !== undefined && compare(position, end) * (goesUp ? 1 : -1) >= 0
   // Transactions that were added meanwhile move the stop back, but never to before a match that was found.
   const found = matches.at(-1)
   const stop = found && stoppedAt && compare(found, stoppedAt) * (goesUp ? 1 : -1) > 0 ? found : stoppedAt
@@ -100,9 +162,8 @@ export async function pageTransactions(
 
 /** How many transactions match; null when there are too many to look through. */
 export async function countTransactions(database: Database, filter: TransactionFilter): Promise<number | null> {
-  const { amount, sourceAccountId, destinationAccountId } = transactions
   const looked = database
-    .select({ amount, sourceAccountId, destinationAccountId })
+    .select(columns)
     .from(transactions)
     .where(rangeOf(filter))
     .limit(COUNTED_MAX + 1)

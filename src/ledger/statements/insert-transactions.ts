@@ -1,19 +1,16 @@
 import { sql } from 'drizzle-orm'
+import type { Database } from '../../db/pool.ts'
 import { preparedOnce } from '../../db/prepared.ts'
 import { transactions } from '../../db/tables.ts'
 import type { LedgerTransaction } from '../model/transaction.ts'
+import { transactionArrays } from '../model/transaction-arrays.ts'
+import { insertAnnotatedTransactions } from './insert-annotated-transactions.ts'
 
-/** The columns of the table, in order, as one array each. So any number of rows is one statement with one plan. */
-const statement = preparedOnce((database) =>
+/** Without links and words: most transactions have none, and arrays of nulls cost too. */
+const plain = preparedOnce((database) =>
   database
     .insert(transactions)
-    .select(
-      sql`select *, pg_current_xact_id() from unnest(
-        ${sql.placeholder('ids')}::uuid[], ${sql.placeholder('keys')}::uuid[],
-        ${sql.placeholder('sourceIds')}::uuid[], ${sql.placeholder('sourceSequences')}::bigint[],
-        ${sql.placeholder('destinationIds')}::uuid[], ${sql.placeholder('destinationSequences')}::bigint[],
-        ${sql.placeholder('amounts')}::bigint[], ${sql.placeholder('createdAts')}::timestamptz[])`,
-    )
+    .select(sql`select *, pg_current_xact_id(), null::uuid, null::text, null::jsonb from unnest(${transactionArrays})`)
     .onConflictDoNothing({ target: transactions.idempotencyKey })
     .prepare('insert_transactions'),
 )
@@ -23,12 +20,9 @@ const statement = preparedOnce((database) =>
  *
  * @returns how many rows were inserted. Fewer than given means that another process has used one of the keys.
  */
-export async function insertTransactions(
-  database: Parameters<typeof statement>[0],
-  rows: readonly LedgerTransaction[],
-): Promise<number> {
+export async function insertTransactions(database: Database, rows: readonly LedgerTransaction[]): Promise<number> {
   const sorted = rows.toSorted((a, b) => (a.idempotencyKey < b.idempotencyKey ? -1 : 1))
-  const { rowCount } = await statement(database).execute({
+  const values = {
     ids: sorted.map((row) => row.id),
     keys: sorted.map((row) => row.idempotencyKey),
     sourceIds: sorted.map((row) => row.sourceAccountId),
@@ -37,6 +31,15 @@ export async function insertTransactions(
     destinationSequences: sorted.map((row) => row.destinationSequence),
     amounts: sorted.map((row) => row.amount.toString()),
     createdAts: sorted.map((row) => row.createdAt),
-  })
+  }
+  const isPlain = sorted.every((row) => row.reversesId === null && row.description === null && row.metadata === null)
+  const { rowCount } = isPlain
+    ? await plain(database).execute(values)
+    : await insertAnnotatedTransactions(database).execute({
+        ...values,
+        reversesIds: sorted.map((row) => row.reversesId),
+        descriptions: sorted.map((row) => row.description),
+        metadata: sorted.map((row) => row.metadata && JSON.stringify(row.metadata)),
+      })
   return rowCount ?? 0
 }

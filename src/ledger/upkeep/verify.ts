@@ -23,7 +23,8 @@ const ACCOUNTS_AT_ONCE = 5_000
 /** Every entry, both sides, with what it must be: its number by order of sequence and its running balance. */
 const ENTRIES = sql`
   with entry as (
-    select destination_account_id as account_id, destination_sequence as sequence, amount as change, created_at, id from public.transactions
+    select destination_account_id as account_id, destination_sequence as sequence, amount as change, created_at, id
+    from public.transactions where destination_account_id is not null
     union all
     select source_account_id, source_sequence, -amount, created_at, id from public.transactions where source_account_id is not null
   ), checked as (
@@ -38,10 +39,31 @@ const CHECKS: readonly { code: FindingCode; statement: SQL }[] = [
   {
     code: 'ROW_INVALID',
     statement: sql`
-      select destination_account_id as account_id, destination_sequence as sequence,
-        format('transaction %s moves %s from %s to %s', id, amount, coalesce(source_account_id::text, 'outside'), destination_account_id) as message
+      select coalesce(destination_account_id, source_account_id) as account_id, coalesce(destination_sequence, source_sequence) as sequence,
+        format('transaction %s moves %s from %s to %s', id, amount,
+          coalesce(source_account_id::text, 'outside'), coalesce(destination_account_id::text, 'outside')) as message
       from public.transactions
-      where amount <= 0 or source_account_id = destination_account_id or (source_account_id is null) <> (source_sequence is null)`,
+      where amount <= 0 or source_account_id = destination_account_id or num_nonnulls(source_account_id, destination_account_id) = 0
+        or (source_account_id is null) <> (source_sequence is null)
+        or (destination_account_id is null) <> (destination_sequence is null)`,
+  },
+  {
+    code: 'REVERSAL_WRONG',
+    statement: sql`
+      select coalesce(reversal.destination_account_id, reversal.source_account_id) as account_id,
+        coalesce(reversal.destination_sequence, reversal.source_sequence) as sequence,
+        format('transaction %s reverses transaction %s, %s', reversal.id, original.id, case
+          when original.reverses_id is not null then 'which is a reversal itself'
+          when reversal.reversed > original.amount then format('of which %s of %s are reversed', reversal.reversed, original.amount)
+          else 'but not between the same accounts' end) as message
+      from (
+        select *, sum(amount) over (partition by reverses_id order by created_at, id) as reversed
+        from public.transactions where reverses_id is not null
+      ) reversal
+      join public.transactions original on original.id = reversal.reverses_id
+      where original.reverses_id is not null or reversal.reversed > original.amount
+        or (reversal.source_account_id, reversal.destination_account_id)
+          is distinct from (original.destination_account_id, original.source_account_id)`,
   },
   {
     code: 'ACCOUNT_UNKNOWN',
