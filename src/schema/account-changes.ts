@@ -40,11 +40,12 @@ const CreateAccountInput = builder.inputType('CreateAccountInput', {
     idempotencyKey: t.field({
       type: 'UUID',
       required: true,
-      description: 'A UUID that you make for each account. A repeat returns the first account, and makes no other.',
+      description:
+        'A UUID that you make for each account. A repeat with the same key returns the first account and makes no other.',
     }),
     ownerId: t.field({
       ...userArgument,
-      description: `The user who owns it: at most ${ACCOUNTS_PER_OWNER_MAX} accounts each. Without one it is a house account.`,
+      description: `The user who will own it. A user may own at most ${ACCOUNTS_PER_OWNER_MAX} accounts. Without an owner it is a house account.`,
     }),
     currency: t.string({ description: "Default: the ledger's currency.", validate: { schema: currencyCode } }),
     name: t.string({ ...nameRule, description: `What it is for. ${inCharacters}` }),
@@ -52,7 +53,7 @@ const CreateAccountInput = builder.inputType('CreateAccountInput', {
 })
 
 const UpdateAccountInput = builder.inputType('UpdateAccountInput', {
-  description: 'The new names of an account. What is left out stays as it is; null removes a name.',
+  description: 'The new names of an account. A name that is left out stays as it is; null removes it.',
   fields: (t) => ({
     accountId: t.field({ ...accountArgument, required: true, description: 'Which account.' }),
     name: t.string({ ...nameRule, description: `What it is for; others do not see it. ${inCharacters}` }),
@@ -73,7 +74,7 @@ const SetAccountStatusInput = builder.inputType('SetAccountStatusInput', {
     status: t.field({
       type: AccountStatus,
       required: true,
-      description: 'Any status, from any other. Only an empty account can be closed.',
+      description: 'Any status can follow any other, but only an empty account can be closed.',
     }),
   }),
 })
@@ -88,10 +89,10 @@ const success = (name: string, description: string) =>
   })
 
 const CreateAccountSuccess = success('CreateAccountSuccess', 'The account was made, now or by an earlier request.')
-const UpdateAccountSuccess = success('UpdateAccountSuccess', 'The account has these names.')
+const UpdateAccountSuccess = success('UpdateAccountSuccess', 'The account has the names that were asked for.')
 const SetAccountStatusSuccess = success(
   'SetAccountStatusSuccess',
-  'The account has this status. No posting in any server process goes by the one before.',
+  'The account has this status. From now on every posting obeys it, in every server process.',
 )
 
 /** What this operation has read of an account is no longer true. */
@@ -135,7 +136,7 @@ builder.mutationFields((t) => ({
   updateAccount: t.field({
     type: UpdateAccountSuccess,
     nullable: true,
-    description: 'Changes the names of an account of yours. An operator changes those of any account.',
+    description: 'Changes the names of an account that you hold. Operators can change those of any account.',
     args: { input: t.arg({ type: UpdateAccountInput, required: true, description: 'The new names.' }) },
     errors: {
       types: [ValidationError, AccountNotFoundError, UnavailableError],
@@ -155,7 +156,7 @@ builder.mutationFields((t) => ({
     nullable: true,
     authScopes: { operator: true },
     description:
-      'Opens, freezes or closes an account. After the answer to a freeze or a close, nothing goes out. For operators.',
+      'Opens, freezes or closes an account. Every posting that is judged after the answer obeys the new status. For operators.',
     args: { input: t.arg({ type: SetAccountStatusInput, required: true, description: 'The new status.' }) },
     errors: {
       types: [ValidationError, AccountNotFoundError, AccountNotEmptyError, UnavailableError],

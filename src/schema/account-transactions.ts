@@ -39,7 +39,7 @@ const AccountTransactionsConnection = builder.connectionObject(
   {
     type: Transaction,
     name: 'AccountTransactionsConnection',
-    description: 'A page of an account, newest first.',
+    description: 'A page of the entries of an account, newest first.',
     fields: (t) => ({
       totalCount: t.field(totalCount('entries', '; null when there are more than a million to look through')),
     }),

@@ -21,7 +21,7 @@ export const AccountStatus = builder.enumType('AccountStatus', {
   description: 'What may move into and out of an account. An operator changes it with `setAccountStatus`.',
   values: {
     OPEN: { description: 'Money comes in and goes out.' },
-    FROZEN: { description: 'Money comes in. Nothing goes out, unless an operator says `ignoreFreeze`.' },
+    FROZEN: { description: 'Money comes in. Nothing goes out, unless an operator sets `ignoreFreeze`.' },
     CLOSED: { description: 'Nothing comes in or goes out. The account is empty.' },
   } as const,
 })
@@ -75,7 +75,7 @@ builder.node(Account, {
     owner: t.field({
       type: User,
       nullable: true,
-      description: 'Whose account it is. Null for a house account. It never changes.',
+      description: 'The user who owns it. Null for a house account. It never changes.',
       resolve: async (account, _args, context) => {
         const record = await heldRecordOf(account, context)
         const { ownerHasJustSignedIn: hasJustSignedIn } = account
@@ -84,7 +84,7 @@ builder.node(Account, {
     }),
     name: t.string({
       nullable: true,
-      description: 'What it is for, in the words of who holds it.',
+      description: 'What its holder calls it. Others do not see it.',
       resolve: async (account, _args, context) => (await heldRecordOf(account, context))?.name,
     }),
     publicName: t.string({
@@ -150,7 +150,7 @@ builder.objectFields(User, (t) => ({
       type: Account,
       nullable: true,
       description:
-        'The accounts of the user that you hold, newest first: the main account is the last. An API token lists those that it is for.',
+        'The accounts of the user that you hold, newest first, so the main account comes last. With an API token for some accounts, only those.',
       complexity: costOfConnection,
       validate: [oneDirection],
       resolve: async ({ id: ownerId, hasJustSignedIn: ownerHasJustSignedIn }, page, context) => {
@@ -198,7 +198,7 @@ builder.queryFields((t) => ({
     {
       type: Account,
       nullable: true,
-      description: 'The accounts that you hold, newest first: all of them if you are an operator.',
+      description: 'The accounts that you hold, newest first. Operators see all accounts.',
       complexity: costOfConnection,
       args: { filter: t.arg({ type: AccountFilter, description: 'Only some of them.' }) },
       validate: [oneDirection],

@@ -15,14 +15,15 @@ export const currencyCode = z
 
 /** Of an input that asserts a currency. */
 export const currencyAssertion = {
-  description: 'The currency you expect. A posting in another one is refused. Without it, that of the account.',
+  description:
+    'The currency that you expect the account to have. If it has another one, the posting is refused. Without it, any currency is accepted.',
   validate: { schema: currencyCode },
 } as const
 
 export const Currency = builder.objectRef<CurrencyRecord>('Currency').implement({
   description: 'A currency of the ledger. It never changes.',
   fields: (t) => ({
-    code: t.exposeString('code', { description: 'From ISO 4217, such as `USD`, or made by an operator.' }),
+    code: t.exposeString('code', { description: 'From ISO 4217, such as `USD`, or chosen by an operator.' }),
     scale: t.exposeInt('scale', {
       description: `How many digits its amounts have after the decimal point, from 0 to ${SCALE_MAX}: with 2, an amount of 1050 is 10.50.`,
     }),
@@ -65,13 +66,13 @@ builder.queryField('currencies', (t) =>
     nullable: { list: true, items: false },
     complexity: { field: 1, multiplier: CURRENCIES_COST },
     description:
-      'The currencies of the ledger, by code: those of ISO 4217 that have minor units, and what operators made.',
+      'All currencies of the ledger, ordered by code: those of ISO 4217 that have a scale, and those that operators made.',
     resolve: (_root, _args, { ledger }) => ledger.currencies.all(),
   }),
 )
 
 const CreateCurrencyInput = builder.inputType('CreateCurrencyInput', {
-  description: 'A currency that ISO 4217 does not have.',
+  description: 'A currency that is not in ISO 4217.',
   fields: (t) => ({
     code: t.string({
       required: true,

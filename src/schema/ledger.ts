@@ -105,7 +105,7 @@ const Ledger = builder.objectRef<Totals>('Ledger').implement({
       type: [CurrencyTotals],
       nullable: { list: true, items: false },
       complexity: { field: 1, multiplier: CURRENCIES_COST },
-      description: 'Sums for each currency that accounts have, by its code.',
+      description: 'Sums for each currency in which there are accounts, ordered by its code.',
       resolve: async ({ totals }) => (await totals()).currencies,
     }),
     cursor: t.string({

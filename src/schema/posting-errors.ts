@@ -119,7 +119,7 @@ builder.objectType(SameAccountError, {
 builder.objectType(CurrencyMismatchError, {
   name: 'CurrencyMismatchError',
   description:
-    'The accounts have different currencies, or another one than the input names. Nothing was written. An exchange is two transfers of one atomic `postTransactions`.',
+    'The two accounts have different currencies, or not the one that the input names. Nothing was written. To exchange money, make two transfers in one atomic `postTransactions`.',
   interfaces: [ErrorInterface],
 })
 

@@ -34,7 +34,7 @@ export const DepositInput = builder.inputType('DepositInput', {
 export const ignoreFreezeField = {
   defaultValue: false,
   description:
-    'Takes the money out of the account although it is frozen. For operators, not for a token for some accounts.',
+    'Takes money out of the account even if it is frozen. For operators; a token for some accounts cannot use it.',
 }
 
 export const WithdrawInput = builder.inputType('WithdrawInput', {

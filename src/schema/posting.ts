@@ -43,7 +43,7 @@ const PostingSuccess = builder.interfaceRef<Success>('PostingSuccess').implement
       type: LedgerEntry,
       nullable: true,
       description:
-        'Its entry in the account that pays, or of a deposit in the account that is paid. Put it on top of the page that is shown.',
+        'Its entry in the account that paid, or, for a deposit, in the account that was paid. Clients can put it on top of the page that they show.',
       resolve: ownEntry,
     }),
     replayed: t.boolean({
@@ -138,7 +138,9 @@ export function transferOf(input: typeof TransferInput.$inferInput): PostingItem
 /** What of a posting breaks a rule or is not for the viewer, by the name of its field. */
 export function invalidFields({ request, repeatedKeys }: PostingItem, context: Context): readonly InvalidField[] {
   const isForbidden = request.ignoreFreeze && !scopesOf(context).operator
-  return isForbidden ? [...repeatedKeys, { path: 'ignoreFreeze', message: 'is for operators' }] : repeatedKeys
+  return isForbidden
+    ? [...repeatedKeys, { path: 'ignoreFreeze', message: 'is for operators; a token for some accounts cannot use it' }]
+    : repeatedKeys
 }
 
 /**

@@ -92,7 +92,7 @@ export const RESULT_CODES = {
   },
   ACCOUNT_NOT_EMPTY: {
     type: 'AccountNotEmptyError',
-    description: 'The account holds money.',
+    description: 'The account holds money, so it cannot be closed.',
     message: 'The account holds money, so it cannot be closed. Move it to another account first.',
     retryable: false,
     remedy: 'Move `balance.amount` to another account, then close it.',
@@ -113,11 +113,11 @@ export const RESULT_CODES = {
   },
   CURRENCY_MISMATCH: {
     type: 'CurrencyMismatchError',
-    description: 'The accounts, or the input and the accounts, differ in their currency.',
+    description: 'The accounts have different currencies, or not the one that the input names.',
     message: REFUSAL_MESSAGES.CURRENCY_MISMATCH,
     retryable: false,
     remedy:
-      'Name two accounts of one currency. `postTransactions` exchanges money with two transfers in one atomic call.',
+      'Name two accounts of one currency. To exchange money, make two transfers in one atomic `postTransactions`.',
   },
   BALANCE_LIMIT: {
     type: 'BalanceLimitError',

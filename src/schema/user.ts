@@ -46,7 +46,7 @@ async function findUser(key: { id: string } | { email: string }, { loaders, view
 
 builder.node(User, {
   description:
-    'Who signs in, and owns accounts. You see no other users, unless you are an operator. An API token sees only the `id` of who owns its accounts, and the accounts themselves.',
+    'Who signs in, and owns accounts. You see no other users, unless you are an operator. With an API token for some accounts you see their owners, but only the `id` of each, and those accounts.',
   id: { resolve: (user) => user.id, description: 'Stable and readable: `user_<uuid>`.' },
   // The loaders have a cache. That of Pothos 4.8.1 hands out objects without their type when two fields ask for one id.
   loadManyWithoutCache: (ids: string[], context) =>
@@ -133,7 +133,7 @@ const CreateUserInput = builder.inputType('CreateUserInput', {
     }),
     role: t.field({ type: Role, description: 'Default: `USER`.' }),
     currency: t.string({
-      description: "The currency of the main account, for good. Default: the ledger's.",
+      description: "The currency of the main account, which can never be changed. Default: the ledger's.",
       validate: { schema: currencyCode },
     }),
   }),

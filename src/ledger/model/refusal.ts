@@ -36,7 +36,7 @@ export const REFUSAL_MESSAGES: Readonly<Record<RefusalCode, string>> = {
   ACCOUNT_CLOSED: 'The account is closed, so no money moves in or out of it. An operator can open it.',
   ACCOUNT_FROZEN: 'The account is frozen, so no money moves out of it. An operator can open it.',
   CURRENCY_MISMATCH:
-    'Both accounts must be in the same currency, and in the one that the input names, if it names one. To exchange money, make two transfers.',
+    'The accounts have different currencies, or not the one that the input names. To exchange money, make two transfers.',
   REVERSAL_EXCEEDS: 'The reversals of the transaction would exceed its amount. Reverse at most what remains.',
   INSUFFICIENT_FUNDS:
     'The balance of the source is less than the amount. Nothing was posted, and the key can be used again.',
