@@ -63,6 +63,19 @@ test('the currency of a transaction is known when it is posted, and when it is r
   }
 })
 
+test('and of a withdrawal and a reversal, which have one side outside', async () => {
+  const { data: posted } = await ask(`mutation { ${deposit(randomUUID(), 30, 'transaction { id }')} }`)
+  const withdrawal = `withdraw(input: { idempotencyKey: "${randomUUID()}", accountId: "${ada.id}", amount: 20 }) {
+    ... on WithdrawSuccess { ${POSTED} } }`
+  const reversal = `reverseTransaction(input: { idempotencyKey: "${randomUUID()}", transactionId: "${posted.deposit.transaction.id}" }) {
+    ... on ReverseTransactionSuccess { ${POSTED} } ... on Error { message } }`
+  const { data } = await withoutCurrencies(`mutation { ${withdrawal} ${reversal} }`)
+  expect(data).toMatchObject({
+    withdraw: { replayed: false, transaction: { amount: '20', currency: dollars }, entry: { change: '-20' } },
+    reverseTransaction: { replayed: false, transaction: { amount: '30', currency: dollars }, entry: { change: '-30' } },
+  })
+})
+
 test.each([true, false])('and when several are posted in one call (atomic: %s)', async (atomic) => {
   const { data, errors } = await withoutCurrencies(
     `mutation { postTransactions(input: { atomic: ${atomic}, transactions: [

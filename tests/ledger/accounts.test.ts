@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type AccountId, accountOfUser, toAccountId } from '../../src/db/ids.ts'
 import { countStatements, type StatementCount } from '../../src/db/statement-count.ts'
 import type { Account } from '../../src/ledger/model/account.ts'
 import type { NewAccount } from '../../src/ledger/model/account-changes.ts'
 import type { IdPosition } from '../../src/ledger/model/id-page.ts'
 import type { PageRequest } from '../../src/ledger/model/page-request.ts'
+import { readAccountCounts } from '../../src/ledger/statements/read-account-counts.ts'
+import { readPagesOfOwners } from '../../src/ledger/statements/read-pages-of-owners.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { deposit, transfer } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
@@ -332,6 +335,24 @@ describe('the accounts of', () => {
       ownedBy(ownerId).slice(0, 2),
     ])
     expect(pages.at(-1)).toBe(pages[0])
+  })
+
+  test.each([
+    ['pages', readPagesOfOwners],
+    ['counts', readAccountCounts],
+  ])('a viewer holds are looked up in a hash table, for %s too', async (_name, prepare) => {
+    const client = await ledger.test.pool.connect()
+    onTestFinished(() => client.release(true))
+    const { sql, params } = prepare(drizzle(client)).getQuery()
+    const nothing = params.map(() => "'{}'").join()
+    for (const mode of ['force_generic_plan', 'force_custom_plan']) {
+      await client.query(`set plan_cache_mode = ${mode}; prepare explained as ${sql}`)
+      const { rows } = await client.query(`explain execute explained (${nothing})`)
+      await client.query('deallocate explained')
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+      expect(plan).toMatch(/hashed SubPlan/)
+      expect(plan).not.toMatch(/= ANY/)
+    }
   })
 
   test('fifty owners with ten each are one statement', async () => {
