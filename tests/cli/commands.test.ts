@@ -31,7 +31,7 @@ test('migrate makes the tables and no user; seed loads the demo data once', asyn
   }
   for (const stdout of ['The demo data is loaded.\n', 'The ledger already has users: nothing was changed.\n']) {
     expect(await runCommandHere(['seed'], { DATABASE_URL })).toEqual({ code: 0, stdout, stderr: '' })
-    expect(await queryOnce(DATABASE_URL, 'select from transactions')).toHaveLength(12)
+    expect(await queryOnce(DATABASE_URL, 'select from transactions')).toHaveLength(14)
   }
 })
 
@@ -42,7 +42,7 @@ test('servers that start at once on an empty database migrate it once, and all o
   for (const endpoint of await Promise.all(runs.map(endpointOf))) {
     counts.push((await askAt(endpoint, '{ ledger { userCount transactionCount } }')).data.ledger)
   }
-  expect(counts).toEqual(runs.map(() => ({ userCount: 5, transactionCount: 12 })))
+  expect(counts).toEqual(runs.map(() => ({ userCount: 5, transactionCount: 14 })))
   for (const run of runs) run.child.kill('SIGTERM')
   expect(await Promise.all(runs.map((run) => run.waitForExit()))).toEqual([0, 0, 0])
 })

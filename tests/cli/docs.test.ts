@@ -365,15 +365,15 @@ describe('the README and the docs', { shuffle: false }, async () => {
     const operations = blocksOf(text('README.md')).filter(({ language }) => language === 'graphql')
     expect(operations).toHaveLength(3)
     const [account, months, sound] = await Promise.all(operations.map((operation) => demo.ask(operation.text)))
-    const rows = [...text('README.md').matchAll(/^\| (\d+) \| (-?\d+) \| (\d+) \| (\w+) \|$/gm)]
+    const rows = [...text('README.md').matchAll(/^\| (\d+) \| (-?\d+) \| (\d+) \| (\w+) \| ([\w ]+) \|$/gm)]
     expect(account?.data.user.account).toEqual({
       balance: { amount: '178755', formatted: '$1,787.55' },
       transactions: {
-        edges: rows.map(([, sequence, change, balanceAfter, kind]) => ({
+        edges: rows.map(([, sequence, change, balanceAfter, kind, description]) => ({
           sequence: Number(sequence),
           change,
           balanceAfter,
-          node: { kind },
+          node: { kind, description },
         })),
       },
     })

@@ -45,7 +45,7 @@ test('with the rights of docs/security.md a server starts, posts and verifies, a
   // The demo data was posted by this role.
   const { data, errors } = await askWith({ endpoint }, token, '{ ledger { transactionCount verification { sound } } }')
   expect(errors).toBeUndefined()
-  expect(data.ledger).toEqual({ transactionCount: 12, verification: { sound: true } })
+  expect(data.ledger).toEqual({ transactionCount: 14, verification: { sound: true } })
   run.child.kill('SIGTERM')
   expect(await run.waitForExit()).toBe(0)
   expect(run.stderr()).toBe('')

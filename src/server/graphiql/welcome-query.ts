@@ -18,7 +18,7 @@ query Account {
           formatted
           balanceAfter
           createdAt
-          node { kind }
+          node { kind description }
           counterparty { owner { email } }
         }
       }
