@@ -151,6 +151,9 @@ describe('the README and the docs', { shuffle: false }, async () => {
     return run(block(heading, 'graphql'), hasVariables ? block(heading, 'json') : undefined)
   }
 
+  /** What Marie's account gets in the tutorial after its section about balances: payroll, exchange, order and refund. */
+  const SINCE_THE_CURSOR = ['3000', '-1000', '-4200', '2100']
+
   /** The deposit again, under a new key. */
   async function depositMore(amount: number) {
     const { input } = JSON.parse(filled(block('Bring money in', 'json')))
@@ -259,6 +262,30 @@ describe('the README and the docs', { shuffle: false }, async () => {
     opening.input.status = 'OPEN'
     await server.ask(block(freezing, 'graphql'), opening)
     expect((await spend()).transfer).toEqual({ entry: { balanceAfter: '0' } })
+
+    /** Runs an operation of a section, and expects the answer that follows its variables. */
+    const runAsShown = async (heading: string, operation: number, variables: number) => {
+      const data = await run(block(heading, 'graphql', operation), block(heading, 'json', variables))
+      expect({ data }).toEqual(JSON.parse(filled(block(heading, 'json', variables + 1))))
+    }
+    const words = 'Say what it was for'
+    expect((await runUnder(words)).order.transaction).toMatchObject({ description: 'Two blue jackets' })
+    await runAsShown(words, 1, 1)
+
+    const refunding = 'Refund a payment'
+    await runAsShown(refunding, 0, 0)
+    await runAsShown(refunding, 0, 2)
+
+    const payout = 'Pay money out'
+    await runAsShown(payout, 0, 0)
+    await runAsShown(payout, 1, 2)
+    const returned = { input: JSON.parse(filled(block(payout, 'json', 2))).input }
+    const again = await server.ask(block(payout, 'graphql', 1), returned)
+    expect(again.data.returned).toMatchObject({ replayed: true, entry: { change: '1500', balanceAfter: '2100' } })
+    returned.input.idempotencyKey = randomUUID()
+    const second = await server.ask(block(payout, 'graphql', 1), returned)
+    expect(second.data.returned).toMatchObject({ code: 'REVERSAL_EXCEEDS', remaining: '0' })
+    await runAsShown(payout, 2, 4)
   })
 
   test('the subscription of the tutorial brings an entry, in GraphiQL and with curl', async () => {
@@ -272,8 +299,8 @@ describe('the README and the docs', { shuffle: false }, async () => {
     const [, body = ''] = /--data '(.*)'\n$/.exec(curl) ?? []
     const asCurl = await openStream(server.endpoint, JSON.parse(filled(body)))
     const entry = await depositMore(11)
-    // GraphiQL's began at the cursor from before the payroll and the exchange.
-    for (const change of ['3000', '-1000'])
+    // GraphiQL's began at the cursor from before the payroll.
+    for (const change of SINCE_THE_CURSOR)
       expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({ change })
     expect((await asGraphiql.waitForEvent()).data?.data.entryPosted).toMatchObject({
       sequence: entry.sequence,
@@ -310,13 +337,13 @@ describe('the README and the docs', { shuffle: false }, async () => {
     const waitToSee = (changes: string[]) => vi.waitFor(() => expect(seen()).toEqual(changes))
 
     await depositMore(22)
-    // It began at the cursor from before the payroll, the exchange, and the entry of the test above.
-    await waitToSee(['3000', '-1000', '11', '22'])
+    // It began at the cursor from before the payroll, and so before the entry of the test above.
+    await waitToSee([...SINCE_THE_CURSOR, '11', '22'])
     const { port } = new URL(server.address)
     await server.close()
     server = await openTestServer({ PORT: port }, database)
     await depositMore(33)
-    await waitToSee(['3000', '-1000', '11', '22', '33'])
+    await waitToSee([...SINCE_THE_CURSOR, '11', '22', '33'])
   })
 
   test('the table of configuration has every variable, with its default', () => {
