@@ -37,7 +37,15 @@ export function unauthorized({ viewer, tokenHint }: Context): GraphQLError {
         'UNAUTHENTICATED',
         `Sign in first: send a token in the header \`Authorization: Bearer <token>\`.${tokenHint}`,
       )
-    : requestError('FORBIDDEN', "Only operators may do this. Send an operator's token.")
+    : requestError('FORBIDDEN', whoMayDoThis(viewer))
+}
+
+/** What a viewer lacks who is known. */
+function whoMayDoThis(viewer: Viewer): string {
+  if (viewer.role !== 'OPERATOR') return "Only operators may do this. Send an operator's token."
+  return runsLedger(viewer)
+    ? 'No API token may do this. Sign in as an operator, and send the token of the sign-in.'
+    : "A token for some accounts may not do this. Send an operator's token for all accounts."
 }
 
 /** A user sees their own profile, and whoever runs the ledger sees all. A token for accounts sees of their owners the ids. */
