@@ -1,4 +1,4 @@
-import { and, asc, desc, gte, lt, lte, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, getTableColumns, gte, lt, lte, type SQL, sql } from 'drizzle-orm'
 import type { Metadata } from '../../db/metadata.ts'
 import type { Database } from '../../db/pool.ts'
 import { transactions } from '../../db/tables.ts'
@@ -56,32 +56,7 @@ const isInCurrency = (currency: string) => sql`exists (
 /** Whether each transaction has to be checked. */
 const isSelective = (filter: TransactionFilter) => matchOf(filter) !== undefined
 
-const {
-  id,
-  createdAt,
-  idempotencyKey,
-  amount,
-  sourceAccountId,
-  sourceSequence,
-  destinationAccountId,
-  destinationSequence,
-  reversesId,
-  description,
-  metadata,
-} = transactions
-const columns = {
-  id,
-  createdAt,
-  idempotencyKey,
-  amount,
-  sourceAccountId,
-  sourceSequence,
-  destinationAccountId,
-  destinationSequence,
-  reversesId,
-  description,
-  metadata,
-}
+const { recordedXid: _, ...columns } = getTableColumns(transactions)
 
 /** The next `scanMax` transactions in order. It has the name of the table, so that the columns of the table mean these rows. */
 function scan(database: Database, where: SQL | undefined, goesUp: boolean, scanMax: number) {
