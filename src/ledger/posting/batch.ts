@@ -24,7 +24,8 @@ import { fold, type LockedAccount } from './fold.ts'
  *   begin    isolation and timeouts                                                        ┐
  *   lock     the accounts, in the order of their ids                                       │ one round trip
  *   keys     which keys are taken already: replays and conflicts                           │
- *   heads    balance, last number and time of each account, and the clock; after the lock  ┘
+ *   heads    balance, last number and time of each account, and the clock; after the lock  │
+ *   sums     how much was reversed before, of each transaction that the batch reverses     ┘
  *   fold     in memory, in arrival order
  *   insert   the accepted transactions
  *   commit
