@@ -57,7 +57,7 @@ test('balances, histories, cursors and keys are the same after it', async () => 
   const database = await databaseBeforeForTest()
   const { pool, url } = database
   const users = await insertUsersBefore(pool, USERS)
-  const rows = randomRows(14, { accounts: users, count: TRANSACTIONS, edges: EDGES })
+  const rows = randomRows(14, { accounts: users, count: TRANSACTIONS, edges: EDGES, isOld: true })
   await insertRowsBefore(pool, rows.slice(0, -UNSEEN))
   const [{ era, seen }] = (
     await pool.query('select era, (select max(recorded_xid)::text from transactions) as seen from private.ledger')
@@ -251,7 +251,7 @@ test('servers of the version before post nothing wrong while it runs, and nothin
   const { pool, url } = database
   const users = await insertUsersBefore(pool, 6)
   const edges = [EDGES[0], EDGES[1]] as Instant[]
-  const rows = randomRows(3, { accounts: users, count: 3_000, edges })
+  const rows = randomRows(3, { accounts: users, count: 3_000, edges, isOld: true })
   await insertRowsBefore(pool, rows)
   const { oneOf, upTo } = randomOf(7)
   let posted = 0

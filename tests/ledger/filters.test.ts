@@ -36,13 +36,38 @@ const someAmounts = ({ upTo }: Random) => ({
   ...(upTo(3) === 0 && { amountMax: toAmount(BigInt(40 + upTo(40))) }),
 })
 
+const someWords = ({ upTo, oneOf }: Random) => ({
+  ...(upTo(4) === 0 && { metadata: oneOf([{ order: '1' }, { shop: 'a' }, { order: '2', shop: 'a' }, { order: '3' }]) }),
+  ...(upTo(4) === 0 && { descriptionContains: oneOf(['rent', 'RENT', 'of m', 'book', '%']) }),
+  ...(upTo(6) === 0 && { reversal: oneOf([true, false]) }),
+})
+
+function hasWords(
+  { description, metadata }: Row,
+  filter: Pick<EntryFilter, 'metadata' | 'descriptionContains' | 'reversal'>,
+): boolean {
+  const words = filter.descriptionContains
+  return (
+    (filter.metadata == null ||
+      Object.entries(filter.metadata).every(([key, value]) => metadata !== null && metadata[key] === value)) &&
+    (words == null || (description !== null && description.toLowerCase().includes(words.toLowerCase()))) &&
+    // None of them is one.
+    filter.reversal !== true
+  )
+}
+
+const kindOfRow = ({ source, destination }: Row) =>
+  source === null ? 'DEPOSIT' : destination === null ? 'WITHDRAWAL' : 'TRANSFER'
+const KINDS = ['DEPOSIT', 'TRANSFER', 'WITHDRAWAL'] as const
+
 function someFilter(random: Random, accounts: readonly AccountId[]): EntryFilter {
   const { upTo, oneOf } = random
   return {
     ...(upTo(2) && { direction: oneOf(['CREDIT', 'DEBIT'] as const) }),
-    ...(upTo(3) === 0 && { kind: oneOf(['DEPOSIT', 'TRANSFER'] as const) }),
+    ...(upTo(3) === 0 && { kind: oneOf(KINDS) }),
     ...(upTo(3) === 0 && { counterpartyId: oneOf(accounts) }),
     ...someAmounts(random),
+    ...someWords(random),
   }
 }
 
@@ -50,10 +75,11 @@ function isMatch({ change, row }: PlainEntry, account: AccountId, filter: EntryF
   const counterparty = row.source === account ? row.destination : row.source
   return (
     (filter.direction == null || (change > 0n ? 'CREDIT' : 'DEBIT') === filter.direction) &&
-    (filter.kind == null || (row.source === null ? 'DEPOSIT' : 'TRANSFER') === filter.kind) &&
+    (filter.kind == null || kindOfRow(row) === filter.kind) &&
     (filter.counterpartyId == null || counterparty === filter.counterpartyId) &&
     (filter.amountMin == null || row.amount >= filter.amountMin) &&
-    (filter.amountMax == null || row.amount <= filter.amountMax)
+    (filter.amountMax == null || row.amount <= filter.amountMax) &&
+    hasWords(row, filter)
   )
 }
 
@@ -190,13 +216,15 @@ describe('the whole ledger', () => {
     one.createdAt === other.createdAt ? (one.id < other.id ? -1 : 1) : one.createdAt < other.createdAt ? -1 : 1
 
   function isMatchOf(
-    { kind, currency, amountMin, amountMax, from, to }: TransactionFilter,
+    filter: TransactionFilter,
     row: Row,
     currencyOf: (id: AccountId) => string | undefined,
   ): boolean {
+    const { kind, currency, amountMin, amountMax, from, to } = filter
     return (
-      (currency == null || currencyOf(row.destination) === currency) &&
-      (kind == null || (row.source === null ? 'DEPOSIT' : 'TRANSFER') === kind) &&
+      hasWords(row, filter) &&
+      (currency == null || currencyOf((row.destination ?? row.source) as AccountId) === currency) &&
+      (kind == null || kindOfRow(row) === kind) &&
       (amountMin == null || row.amount >= amountMin) &&
       (amountMax == null || row.amount <= amountMax) &&
       (from == null || row.createdAt >= from) &&
@@ -221,9 +249,10 @@ describe('the whole ledger', () => {
             const edge = () => instantOf(microsecondsOf(random.oneOf(EDGES)) + random.upTo(3) - 1)
             const [from, to] = [edge(), edge()].sort() as [Instant, Instant]
             const filter: TransactionFilter = {
-              ...(random.upTo(2) && { kind: random.oneOf(['DEPOSIT', 'TRANSFER'] as const) }),
+              ...(random.upTo(2) && { kind: random.oneOf(KINDS) }),
               ...(random.upTo(3) === 0 && { currency: random.oneOf(['USD', 'EUR', 'CHF']) }),
               ...someAmounts(random),
+              ...someWords(random),
               ...(random.upTo(2) && { from }),
               ...(random.upTo(2) && { to }),
             }
@@ -348,6 +377,11 @@ describe('through the API', () => {
         [{ direction: null, from: null }, numbers(() => true)],
         [{ direction: 'DEBIT' }, numbers(({ change }) => change < 0n)],
         [{ kind: 'DEPOSIT' }, numbers(({ row }) => row.source === null)],
+        [{ kind: 'WITHDRAWAL' }, numbers(({ row }) => row.destination === null)],
+        [{ metadata: [{ key: 'order', value: '1' }] }, numbers(({ row }) => row.metadata?.order === '1')],
+        [{ metadata: [{ key: 'order', value: '3' }] }, []],
+        [{ descriptionContains: 'RENT' }, numbers(({ row }) => row.description?.toLowerCase().includes('rent') ?? false)],
+        [{ reversal: true }, []],
         [{ counterpartyId: otherId }, numbers(({ row }) => row.source === otherId || row.destination === otherId)],
         [{ counterpartyId: randomUUID() }, []],
         [{ from, to }, numbers(({ createdAt }) => createdAt >= from && createdAt < to)],

@@ -79,12 +79,13 @@ async function writeHistory(seed: number, transactionCount: number): Promise<His
         last.set(id as AccountId, { sequence: (numbered[at] as [string, number])[1], time, writer: writer.xid })
         lockedBy.set(id as string, writer)
       }
-      const [destination, source] = numbered
+      // One side alone comes in or leaves.
+      const [destination, source] = numbered.length === 1 && upTo(2) ? [undefined, ...numbered] : numbered
       const row = { id: randomUUID(), sides: numbered }
       await writer.client.query(
         `insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at)
          values ($1, $1, $2, $3, $4, $5, 1, '2026-01-01'::timestamptz + $6 * interval '1 microsecond')`,
-        [row.id, source?.[0] ?? null, source?.[1] ?? null, destination?.[0], destination?.[1], time],
+        [row.id, source?.[0] ?? null, source?.[1] ?? null, destination?.[0] ?? null, destination?.[1] ?? null, time],
       )
       writer.rows.push(row)
     } else {

@@ -10,10 +10,12 @@ export interface Row {
   idempotencyKey: string
   source: AccountId | null
   sourceSequence: number | null
-  destination: AccountId
-  destinationSequence: number
+  destination: AccountId | null
+  destinationSequence: number | null
   amount: bigint
   createdAt: Instant
+  description: string | null
+  metadata: Record<string, string> | null
 }
 
 /** One entry of an account, by brute force. */
@@ -24,6 +26,10 @@ export interface PlainEntry {
   createdAt: Instant
   row: Row
 }
+
+/** What is on many rows, so that filters match some of them. */
+export const WORDS = ['Rent', 'rent of May', 'a book'] as const
+export const NOTES = [{ order: '1' }, { order: '1', shop: 'a' }, { order: '2', shop: 'a' }, { shop: 'b' }] as const
 
 /** Numbers from 0 up to 1 that follow from a seed (mulberry32). */
 export function randomOf(seed: number) {
@@ -43,6 +49,7 @@ export function randomOf(seed: number) {
  * then, so that times go on by a microsecond each; and that often stand at one of `edges`, or right beside it.
  *
  * @param currencyOf what an account is in: money moves within a currency only. By default all are in one.
+ * @param isOld without what version 0.1.0 does not know: withdrawals and words.
  */
 export function randomRows(
   seed: number,
@@ -51,11 +58,13 @@ export function randomRows(
     currencyOf = () => undefined,
     count,
     edges,
+    isOld = false,
   }: {
     accounts: readonly AccountId[]
     currencyOf?: (id: AccountId) => string | undefined
     count: number
     edges: readonly Instant[]
+    isOld?: boolean
   },
 ): Row[] {
   const { random, upTo, oneOf } = randomOf(seed)
@@ -69,13 +78,15 @@ export function randomRows(
   return clock.map((time, index) => {
     // A step back: the time of an earlier one.
     const now = random() < 0.1 ? (clock[Math.max(0, index - 5)] as number) : time
-    const destination = oneOf(accounts)
+    const payee = oneOf(accounts)
     const payer = oneOf(accounts)
-    const mayPay = payer !== destination && currencyOf(payer) === currencyOf(destination)
-    const isTransfer = random() < 0.7 && mayPay && headOf(payer).balance > 0n
-    const source = isTransfer ? payer : null
-    const amount = isTransfer ? 1n + BigInt(upTo(Math.min(50, Number(headOf(payer).balance)))) : BigInt(1 + upTo(100))
-    const sides = source === null ? [destination] : [source, destination]
+    const mayPay = random() < 0.7 && headOf(payer).balance > 0n
+    const isWithdrawal = !isOld && mayPay && random() < 0.2
+    const isTransfer = !isWithdrawal && mayPay && payer !== payee && currencyOf(payer) === currencyOf(payee)
+    const source = isTransfer || isWithdrawal ? payer : null
+    const destination = isWithdrawal ? null : payee
+    const amount = source ? 1n + BigInt(upTo(Math.min(50, Number(headOf(source).balance)))) : BigInt(1 + upTo(100))
+    const sides = [source, destination].filter((id) => id !== null)
     const at = Math.max(now, ...sides.map((id) => headOf(id).at + 1))
     for (const id of sides) {
       const head = headOf(id)
@@ -89,17 +100,19 @@ export function randomRows(
       source,
       sourceSequence: source === null ? null : headOf(source).sequence,
       destination,
-      destinationSequence: headOf(destination).sequence,
+      destinationSequence: destination === null ? null : headOf(destination).sequence,
       amount,
       createdAt: instantOf(at),
+      description: !isOld && upTo(2) ? oneOf(WORDS) : null,
+      metadata: !isOld && upTo(2) ? oneOf(NOTES) : null,
     }
   })
 }
 
 export async function insertRows(pool: pg.Pool, rows: readonly Row[]): Promise<void> {
   await pool.query(
-    `insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at)
-     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bigint[], $8::timestamptz[])`,
+    `insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at, description, metadata)
+     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::uuid[], $6::bigint[], $7::bigint[], $8::timestamptz[], $9::text[], $10::jsonb[])`,
     [
       rows.map((row) => row.id),
       rows.map((row) => row.idempotencyKey),
@@ -109,6 +122,8 @@ export async function insertRows(pool: pg.Pool, rows: readonly Row[]): Promise<v
       rows.map((row) => row.destinationSequence),
       rows.map((row) => row.amount.toString()),
       rows.map((row) => row.createdAt),
+      rows.map((row) => row.description),
+      rows.map((row) => row.metadata && JSON.stringify(row.metadata)),
     ],
   )
 }
