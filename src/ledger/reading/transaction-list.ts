@@ -18,6 +18,10 @@ import type { TransactionFilter, TransactionPosition } from '../model/transactio
 const ALL = Number.MAX_SAFE_INTEGER
 /** The longest list that is counted. */
 const COUNTED_MAX = 1_000_000
+/** So few transactions with some metadata are counted by its index. */
+const COUNTED_BY_INDEX_MAX = 10_000
+/** How many transactions are looked through before the index on metadata is asked: less than a millisecond. */
+const PROBED_MAX = 500
 
 const PLACE = sql`(${transactions.createdAt}, ${transactions.id})`
 const placeOf = ({ createdAt, id }: TransactionPosition) => sql`(${createdAt}::timestamptz, ${id}::uuid)`
@@ -77,6 +81,23 @@ function withMetadata(database: Database, metadata: Metadata) {
   return database.select(columns).from(transactions).where(hasMetadata(metadata)).limit(ALL).as('transactions')
 }
 
+/**
+ * Whether at most `max` transactions have this metadata. What is common costs no sort and few rows: PostgreSQL stops at the
+ * number. A `limit` instead would have it expect to stop soon, and look for what is rare through the whole ledger.
+ */
+async function isRare(database: Database, metadata: Metadata, max: number): Promise<boolean> {
+  const numbered = database
+    .select({ number: sql`row_number() over ()`.as('number') })
+    .from(transactions)
+    .where(hasMetadata(metadata))
+    .as('numbered')
+  const [row] = await database
+    .select({ count: sql`count(*)`.mapWith(Number) })
+    .from(numbered)
+    .where(lte(numbered.number, max + 1))
+  return row !== undefined && row.count <= max
+}
+
 /** Reads a page by keyset; it looks through at most `scanMax` transactions on either side of where it starts. */
 export async function pageTransactions(
   database: Database,
@@ -100,10 +121,12 @@ export async function pageTransactions(
       .orderBy(...orderOf(goesUp))
       // One more, to find out whether there are more.
       .limit(size + 1)
-  const matches = await select(scan(database, ahead, goesUp, scanMax), matchOf(filter))
-  const isFull = matches.length > size
-  // Metadata that is common fills a page soon. What is rare is found by an index, wherever it is.
-  if (!isFull && filter.metadata) {
+  const lookThrough = (max: number) => select(scan(database, ahead, goesUp, max), matchOf(filter))
+  // Metadata that is common fills a page soon. What is rare is found by an index, wherever it is. What is common, but not
+  // here, or not with the rest of the filter, is looked for as without metadata.
+  const isProbe = filter.metadata != null && scanMax > PROBED_MAX
+  let matches = await lookThrough(isProbe ? PROBED_MAX : scanMax)
+  if (matches.length <= size && filter.metadata && (await isRare(database, filter.metadata, scanMax))) {
     const [all, other] = await Promise.all([
       select(withMetadata(database, filter.metadata), and(ahead, matchOf(filter))),
       behind &&
@@ -111,6 +134,8 @@ export async function pageTransactions(
           .select({ id: transactions.id })
           .from(withMetadata(database, filter.metadata))
           .where(and(behind, matchOf(filter)))
+          // Without an order PostgreSQL would expect to find one soon, and look for it through the whole ledger.
+          .orderBy(...orderOf(!goesUp))
           .limit(1),
     ])
     return filteredPage<LedgerTransaction, TransactionPosition>(
@@ -120,6 +145,8 @@ export async function pageTransactions(
       goesUp,
     )
   }
+  if (matches.length <= size && isProbe) matches = await lookThrough(scanMax)
+  const isFull = matches.length > size
   const [matchesBehind, stoppedAt] = await Promise.all([
     behind ? hasMatch(database, filter, scan(database, behind, !goesUp, scanMax)) : false,
     isFull || !isSelective(filter) ? undefined : findStop(database, ahead, goesUp, scanMax),
@@ -137,13 +164,16 @@ export async function pageTransactions(
 
 /** How many transactions match; null when there are too many to look through. */
 export async function countTransactions(database: Database, filter: TransactionFilter): Promise<number | null> {
+  const { metadata } = filter
+  const match = matchOf(filter)
+  if (metadata && (await isRare(database, metadata, COUNTED_BY_INDEX_MAX)))
+    return database.$count(withMetadata(database, metadata), and(rangeOf(filter), match))
   const looked = database
     .select(columns)
     .from(transactions)
     .where(rangeOf(filter))
     .limit(COUNTED_MAX + 1)
     .as('transactions')
-  const match = matchOf(filter)
   const [row] = await database
     .select({
       all: sql`count(*)`.mapWith(Number),
