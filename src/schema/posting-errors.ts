@@ -150,7 +150,7 @@ builder.objectType(IdempotencyConflictError, {
   fields: (t) => ({
     differingFields: t.exposeStringList('differingFields', {
       description:
-        'The input fields that differ from the first request; `kind` when one was a deposit and the other a transfer. Empty when somebody else used the key.',
+        'The input fields that differ from the first request; `kind` when one was, say, a deposit and the other a transfer, and `transactionId` when only one was a reversal. Empty when somebody else used the key.',
     }),
     transaction: t.expose('transaction', {
       type: Transaction,
@@ -184,13 +184,17 @@ export const POSTING_ERRORS = [
 /** The name of the input field for each part of the payload; a part that is missing has the name of its field. */
 export type PayloadNames = Readonly<Partial<Record<PayloadField, string>>>
 
+/** What the fields are called whatever the input: a posting that takes nothing back has no field for it. */
+const COMMON_NAMES: PayloadNames = { reverses: 'transactionId' }
+
 /** The typed error for a refusal. */
 export function errorOf(refusal: Refusal, names: PayloadNames, viewer: Viewer): MutationError {
   switch (refusal.code) {
     case 'IDEMPOTENCY_CONFLICT':
       if (!seesKey(viewer, refusal.transaction)) return new IdempotencyConflictError([], null)
+      // Several parts of a reversal come from one field.
       return new IdempotencyConflictError(
-        refusal.differingFields.map((field) => names[field] ?? field),
+        [...new Set(refusal.differingFields.map((field) => names[field] ?? COMMON_NAMES[field] ?? field))],
         refusal.transaction,
       )
     case 'SAME_ACCOUNT':

@@ -74,7 +74,7 @@ export function reversalOf(
       ignoreFreeze: input.ignoreFreeze ?? false,
     },
     accountId,
-    names: { reverses: 'transactionId', sourceAccountId: 'transactionId', destinationAccountId: 'transactionId' },
+    names: { sourceAccountId: 'transactionId', destinationAccountId: 'transactionId' },
     repeatedKeys: repeatedKeys(input.metadata),
   }
 }

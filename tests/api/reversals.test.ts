@@ -196,6 +196,185 @@ describe('a reversal', () => {
     })
   })
 
+  test('whose key was used for another is a conflict that names the fields of its input, each once', async () => {
+    const [one, other] = [await pay(30), await pay(31)]
+    const input = {
+      idempotencyKey: randomUUID(),
+      transactionId: one,
+      amount: 5,
+      description: 'Back',
+      metadata: [{ key: 'why', value: 'broken' }],
+    }
+    await post('reverseTransaction', input, tokens.bert)
+    const conflict = async (name: keyof typeof MUTATIONS, changed: Record<string, unknown>) => {
+      const { code, differingFields } = await post(name, { idempotencyKey: input.idempotencyKey, ...changed })
+      expect(code).toBe('IDEMPOTENCY_CONFLICT')
+      return differingFields
+    }
+    expect(await conflict('reverseTransaction', { ...input, transactionId: other })).toEqual(['transactionId'])
+    expect(await conflict('reverseTransaction', { transactionId: one, amount: 6 })).toEqual([
+      'amount',
+      'description',
+      'metadata.why',
+    ])
+    // Another's accounts are other ones, and a deposit is of another kind, too.
+    const { transaction: paidIn } = await post('deposit', { accountId: anna.accountId, amount: 5 })
+    expect(await conflict('reverseTransaction', { ...input, transactionId: paidIn.id })).toEqual([
+      'kind',
+      'transactionId',
+    ])
+    const carl = await makePerson(server)
+    const { transaction: paid } = await post('transfer', {
+      sourceAccountId: anna.accountId,
+      destinationAccountId: carl.accountId,
+      amount: 5,
+    })
+    expect(await conflict('reverseTransaction', { ...input, transactionId: paid.id })).toEqual(['transactionId'])
+    // The same money by a transfer is no reversal.
+    const { transactionId: _, ...words } = input
+    expect(
+      await conflict('transfer', {
+        ...words,
+        sourceAccountId: bert.accountId,
+        destinationAccountId: anna.accountId,
+      }),
+    ).toEqual(['transactionId'])
+    // To those who may not use the key, it says nothing.
+    expect(
+      await post('reverseTransaction', { ...input, transactionId: paid.id }, await logIn(server, carl)),
+    ).toMatchObject({ code: 'IDEMPOTENCY_CONFLICT', differingFields: [] })
+  })
+
+  test('that is sent again is a replay, also once the rest is reversed; another key is a second one', async () => {
+    const transactionId = await pay(10)
+    const first = { idempotencyKey: randomUUID(), transactionId, amount: 4 }
+    const { transaction } = await post('reverseTransaction', first, tokens.bert)
+    const second = await post('reverseTransaction', { ...first, idempotencyKey: randomUUID() }, tokens.bert)
+    expect(second).toMatchObject({ replayed: false })
+    expect(second.transaction.id).not.toBe(transaction.id)
+    expect(await post('reverseTransaction', { transactionId, amount: 2 }, tokens.bert)).toMatchObject({
+      replayed: false,
+    })
+    expect(await post('reverseTransaction', first, tokens.bert)).toMatchObject({
+      replayed: true,
+      transaction: { id: transaction.id },
+      entry: { change: '-4' },
+    })
+    expect(await post('reverseTransaction', { ...first, idempotencyKey: randomUUID() }, tokens.bert)).toMatchObject({
+      code: 'REVERSAL_EXCEEDS',
+      remaining: '0',
+    })
+  })
+
+  test('and its original in one call: only what is in the ledger before can be reversed', async () => {
+    const transfer = {
+      idempotencyKey: randomUUID(),
+      sourceAccountId: anna.accountId,
+      destinationAccountId: bert.accountId,
+      amount: 10,
+    }
+    const { transaction } = await post('transfer', transfer)
+    const { data } = await server.ask(
+      `mutation ($input: PostTransactionsInput!) { postTransactions(input: $input) {
+        ... on PostTransactionsSuccess { results { ${COMMON} } } } }`,
+      {
+        input: {
+          atomic: true,
+          transactions: [
+            { transfer },
+            { reverseTransaction: { idempotencyKey: randomUUID(), transactionId: transaction.id, amount: 4 } },
+            { reverseTransaction: { idempotencyKey: randomUUID(), transactionId: transaction.id, amount: 6 } },
+          ],
+        },
+      },
+    )
+    expect(data.postTransactions.results).toMatchObject([
+      { replayed: true, entry: { change: '-10' } },
+      { replayed: false, entry: { change: '-4' } },
+      { replayed: false, entry: { change: '-6' }, transaction: { reverses: { id: transaction.id } } },
+    ])
+  })
+
+  test('is refused by the accounts as any posting is: closed, frozen, or without the funds', async () => {
+    const [giver, receiver] = [await makePerson(server), await makePerson(server)]
+    const token = await logIn(server, giver)
+    const setStatus = async ({ accountId }: Person, status: string) => {
+      const { data } = await server.ask(
+        'mutation ($accountId: ID!, $status: AccountStatus!) { setAccountStatus(input: { accountId: $accountId, status: $status }) { __typename } }',
+        { accountId, status },
+      )
+      expect(data.setAccountStatus.__typename).toBe('SetAccountStatusSuccess')
+    }
+    await post('deposit', { accountId: receiver.accountId, amount: 10 })
+    const { transaction } = await post('transfer', {
+      sourceAccountId: receiver.accountId,
+      destinationAccountId: giver.accountId,
+      amount: 10,
+    })
+    const input = { idempotencyKey: randomUUID(), transactionId: transaction.id }
+    await setStatus(receiver, 'CLOSED')
+    expect(await post('reverseTransaction', input, token)).toMatchObject({ code: 'ACCOUNT_CLOSED' })
+    await setStatus(receiver, 'OPEN')
+    await setStatus(giver, 'FROZEN')
+    expect(await post('reverseTransaction', input, token)).toMatchObject({ code: 'ACCOUNT_FROZEN' })
+    expect(await post('reverseTransaction', { ...input, ignoreFreeze: true }, token)).toMatchObject({
+      fields: [{ path: 'input.ignoreFreeze' }],
+    })
+    expect(await post('withdraw', { accountId: giver.accountId, amount: 1 })).toMatchObject({ code: 'ACCOUNT_FROZEN' })
+    // For operators: the payload is the same, so the key is, too.
+    expect(await post('withdraw', { accountId: giver.accountId, amount: 3, ignoreFreeze: true })).toMatchObject({
+      entry: { balanceAfter: '7' },
+    })
+    expect(await post('reverseTransaction', { ...input, ignoreFreeze: true })).toMatchObject({
+      code: 'INSUFFICIENT_FUNDS',
+      available: '7',
+      shortfall: '3',
+    })
+    expect(await post('reverseTransaction', { ...input, amount: 7, ignoreFreeze: true })).toMatchObject({
+      replayed: false,
+      entry: { balanceAfter: '0' },
+    })
+    expect(await post('reverseTransaction', { ...input, amount: 7 }, token)).toMatchObject({ replayed: true })
+  })
+
+  test("of a house account's transfer is for whoever received it, and for operators", async () => {
+    const { data } = await server.ask(
+      'mutation ($key: UUID!) { createAccount(input: { idempotencyKey: $key }) { ... on CreateAccountSuccess { account { id } } } }',
+      { key: randomUUID() },
+    )
+    const house = data.createAccount.account.id
+    await post('deposit', { accountId: house, amount: 20 })
+    const paid = { sourceAccountId: house, destinationAccountId: bert.accountId, amount: 8 }
+    const { transaction } = await post('transfer', paid)
+    expect(await post('reverseTransaction', { transactionId: transaction.id, amount: 3 }, tokens.bert)).toMatchObject({
+      entry: { change: '-3' },
+    })
+    const received = await post('transfer', { sourceAccountId: bert.accountId, destinationAccountId: house, amount: 2 })
+    expect(await post('reverseTransaction', { transactionId: received.transaction.id }, tokens.bert)).toMatchObject({
+      reason: 'NOT_YOURS_TO_REVERSE',
+    })
+    expect(await post('reverseTransaction', { transactionId: received.transaction.id })).toMatchObject({
+      entry: { change: '-2', balanceAfter: '15' },
+    })
+  })
+
+  test('says how much is reversed by now, also between the mutations of one operation', async () => {
+    const transactionId = await pay(10)
+    const reverse = (
+      name: string,
+    ) => `${name}: reverseTransaction(input: { idempotencyKey: "${randomUUID()}", transactionId: "${transactionId}", amount: 2 }) {
+      ... on PostingSuccess { transaction { reverses { reversedAmount reversals { totalCount } } } } }`
+    const { data } = await server.ask(`mutation { ${reverse('one')} ${reverse('two')} }`)
+    const said = (answer: typeof data) => {
+      const { reversedAmount, reversals } = answer.transaction.reverses
+      return [reversedAmount, reversals.totalCount]
+    }
+    expect([said(data.one), said(data.two)]).toEqual([
+      ['2', 1],
+      ['4', 2],
+    ])
+  })
+
   test('is one of several postings, with what is wrong by its place', async () => {
     const transactionId = await pay(20)
     const { data } = await server.ask(
@@ -240,6 +419,18 @@ describe('words', () => {
   ])('%s is refused by its field', async (_what, words, path) => {
     const answer = await post('deposit', { accountId: anna.accountId, amount: 1, ...words })
     expect(answer).toMatchObject({ __typename: 'ValidationError', fields: [{ path }] })
+  })
+
+  test('of a filter name no key twice', async () => {
+    const metadata = [
+      { key: 'a', value: '1' },
+      { key: 'a', value: '2' },
+    ]
+    const { errors } = await server.ask(
+      'query ($filter: TransactionFilter) { transactions(filter: $filter) { totalCount } }',
+      { filter: { metadata } },
+    )
+    expect(errors?.[0]?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', fields: [{ path: 'filter.metadata' }] })
   })
 
   test('may have lines, and are found by their filters', async () => {
