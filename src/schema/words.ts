@@ -55,9 +55,16 @@ export const metadataField = {
   description: `Up to ${PAIRS_MAX} texts, each under a key of its own. Both sides see them. Part of the payload; their order is not.`,
 }
 
+/** With two values under one key, nothing could match. */
+const hasNoRepeatedKey: [(pairs: readonly { key: string }[]) => boolean, { message: string }] = [
+  (pairs) => new Set(pairs.map(({ key }) => key)).size === pairs.length,
+  { message: 'must not name a key twice' },
+]
+
 /** Of a filter. */
 export const metadataFilterField = {
   ...pairs,
+  validate: { ...pairs.validate, refine: hasNoRepeatedKey },
   description: 'Only those with all of these.',
 }
 
@@ -69,7 +76,7 @@ export const descriptionFilterField = {
 
 type Pairs = readonly { key: string; value: string }[] | null | undefined
 
-/** null: none. A key that is there twice has its last value: see `repeatedKeys`. */
+/** null: none. No key is there twice: see `repeatedKeys` and `hasNoRepeatedKey`. */
 export function metadataOf(pairs: Pairs): MetadataRecord | null {
   return pairs == null || pairs.length === 0 ? null : Object.fromEntries(pairs.map(({ key, value }) => [key, value]))
 }

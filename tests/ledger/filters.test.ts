@@ -215,11 +215,7 @@ describe('the whole ledger', () => {
   const compare = (one: TransactionPosition, other: TransactionPosition) =>
     one.createdAt === other.createdAt ? (one.id < other.id ? -1 : 1) : one.createdAt < other.createdAt ? -1 : 1
 
-  function isMatchOf(
-    filter: TransactionFilter,
-    row: Row,
-    currencyOf: (id: AccountId) => string | undefined,
-  ): boolean {
+  function isMatchOf(filter: TransactionFilter, row: Row, currencyOf: (id: AccountId) => string | undefined): boolean {
     const { kind, currency, amountMin, amountMax, from, to } = filter
     return (
       hasWords(row, filter) &&
@@ -380,7 +376,10 @@ describe('through the API', () => {
         [{ kind: 'WITHDRAWAL' }, numbers(({ row }) => row.destination === null)],
         [{ metadata: [{ key: 'order', value: '1' }] }, numbers(({ row }) => row.metadata?.order === '1')],
         [{ metadata: [{ key: 'order', value: '3' }] }, []],
-        [{ descriptionContains: 'RENT' }, numbers(({ row }) => row.description?.toLowerCase().includes('rent') ?? false)],
+        [
+          { descriptionContains: 'RENT' },
+          numbers(({ row }) => row.description?.toLowerCase().includes('rent') ?? false),
+        ],
         [{ reversal: true }, []],
         [{ counterpartyId: otherId }, numbers(({ row }) => row.source === otherId || row.destination === otherId)],
         [{ counterpartyId: randomUUID() }, []],
