@@ -50,7 +50,7 @@ function hasWords(
   return (
     (filter.metadata == null ||
       Object.entries(filter.metadata).every(([key, value]) => metadata !== null && metadata[key] === value)) &&
-    (words == null || (description !== null && description.toLowerCase().includes(words.toLowerCase()))) &&
+    (words == null || (description ?? '').toLowerCase().includes(words.toLowerCase())) &&
     // None of them is one.
     filter.reversal !== true
   )
