@@ -31,7 +31,7 @@ const LedgerEntryFilter = builder.inputType('LedgerEntryFilter', {
     to: t.field({ type: 'DateTime', description: 'Nothing at or after this moment.' }),
     metadata: t.field(metadataFilterField),
     descriptionContains: t.string(descriptionFilterField),
-    reversal: t.boolean({ description: 'Only reversals, or only what is none.' }),
+    reversal: t.boolean({ description: 'True: only reversals. False: only what is not a reversal.' }),
   }),
 })
 

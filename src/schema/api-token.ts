@@ -33,7 +33,8 @@ const ApiToken = builder.objectRef<Token>('ApiToken').implement({
     name: t.exposeString('name', { description: 'What it is for, in the words of who made it.' }),
     role: t.expose('role', {
       type: Role,
-      description: '`USER`: sees and moves what its accounts hold. `OPERATOR`: deposits too.',
+      description:
+        '`USER`: sees and moves what its accounts hold. `OPERATOR`: also deposits, withdraws, and reverses both.',
     }),
     accounts: t.field({
       type: [Account],

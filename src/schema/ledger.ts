@@ -9,7 +9,9 @@ import { feedError } from './transaction-posted.ts'
 const FindingCode = builder.enumType('FindingCode', {
   description: 'A way in which a ledger can be wrong.',
   values: {
-    ROW_INVALID: { description: 'A transaction that no rule allows: no amount, or one account on both sides.' },
+    ROW_INVALID: {
+      description: 'A transaction that no rule allows: no amount, no account, or one account on both sides.',
+    },
     ACCOUNT_UNKNOWN: { description: 'An account has entries, but does not exist.' },
     BALANCE_TOO_LARGE: { description: 'A running balance is past 2^63-1 minor units.' },
     SEQUENCE_BROKEN: { description: 'The entries of an account are not numbered 1, 2, 3 …' },
@@ -19,7 +21,7 @@ const FindingCode = builder.enumType('FindingCode', {
     SERVED_BALANCE_WRONG: { description: 'A balance that is served is not the sum of its entries.' },
     SERVED_HEAD_WRONG: { description: 'An account is served with another number of entries than it has.' },
     REVERSAL_WRONG: {
-      description: 'A reversal takes back more than there was, or between other accounts, or is of a reversal.',
+      description: 'A reversal that takes back more than there was, is between other accounts, or reverses a reversal.',
     },
     CURRENCY_MISMATCH: { description: 'A transaction between accounts of different currencies.' },
     FUNCTION_WRONG: { description: 'An SQL function returns something else than the sum of the entries.' },
@@ -66,9 +68,12 @@ const CurrencyTotals = builder.objectRef<TotalsOfCurrency>('CurrencyTotals').imp
     currency: t.expose('currency', { type: Currency, description: 'What the sums are counted in.' }),
     deposited: t.expose('deposited', {
       type: 'Amount',
-      description: 'All the money that came in from the world outside.',
+      description: 'All the money that came in from the world outside, reversed withdrawals included.',
     }),
-    withdrawn: t.expose('withdrawn', { type: 'Amount', description: 'All the money that left for the world outside.' }),
+    withdrawn: t.expose('withdrawn', {
+      type: 'Amount',
+      description: 'All the money that left for the world outside, reversed deposits included.',
+    }),
     balances: t.expose('balances', {
       type: 'Amount',
       description:

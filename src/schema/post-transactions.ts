@@ -214,7 +214,7 @@ builder.mutationField('postTransactions', (t) =>
     nullable: true,
     complexity: ({ input }) => costOfPostings(input.transactions.length, TRANSACTIONS_MAX),
     description:
-      'Makes several postings in one call. Deposits and withdrawals are for operators; what is reversed must be in the ledger before.',
+      'Makes several postings in one call. Deposits and withdrawals are for operators. A reversal can only name a transaction that was posted before this call.',
     args: { input: t.arg({ type: PostTransactionsInput, required: true, description: 'The postings.' }) },
     errors: {
       types: [ValidationError, PostingRefusedError, UnavailableError],

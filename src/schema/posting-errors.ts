@@ -126,7 +126,7 @@ builder.objectType(CurrencyMismatchError, {
 builder.objectType(InsufficientFundsError, {
   name: 'InsufficientFundsError',
   description:
-    'The source holds less than the amount. Nothing was written; after a deposit the same transfer may be sent again, with the same key.',
+    'The source holds less than the amount. Nothing was written. Once it holds enough, the same posting may be sent again with the same key.',
   interfaces: [ErrorInterface],
   fields: (t) => ({
     account: t.expose('account', { type: Account, nullable: true, description: 'The source.' }),
@@ -150,7 +150,7 @@ builder.objectType(IdempotencyConflictError, {
   fields: (t) => ({
     differingFields: t.exposeStringList('differingFields', {
       description:
-        'The input fields that differ from the first request; `kind` when one was, say, a deposit and the other a transfer, and `transactionId` when only one was a reversal. Empty when somebody else used the key.',
+        'The input fields that differ from the first request, such as `amount` or `metadata.order`; `kind` when it was another kind of posting, and `transactionId` when only one was a reversal. Empty when somebody else used the key.',
     }),
     transaction: t.expose('transaction', {
       type: Transaction,

@@ -39,7 +39,8 @@ export const RESULT_CODES = {
     description: 'The transaction cannot be reversed, or not by you: see `reason`.',
     message: 'This transaction cannot be reversed, or not by you. `reason` says why.',
     retryable: false,
-    remedy: 'Of a reversal, post the transaction again. Otherwise ask whoever received the money, or an operator.',
+    remedy:
+      'To undo a reversal, post the original again with a new key. Otherwise ask whoever received the money, or an operator.',
   },
   REVERSAL_EXCEEDS: {
     type: 'ReversalExceedsError',
@@ -53,7 +54,7 @@ export const RESULT_CODES = {
     description: 'The source holds less than the amount.',
     message: REFUSAL_MESSAGES.INSUFFICIENT_FUNDS,
     retryable: false,
-    remedy: 'Deposit at least `shortfall` first, or transfer less.',
+    remedy: 'Deposit at least `shortfall` first, or take out less.',
   },
   USER_NOT_FOUND: {
     type: 'UserNotFoundError',

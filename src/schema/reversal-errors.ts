@@ -38,7 +38,7 @@ const NotReversibleReason = builder.enumType('NotReversibleReason', {
     IS_A_REVERSAL: { description: 'It is a reversal itself. Post the transaction again instead.' },
     NOT_YOURS_TO_REVERSE: {
       description:
-        'Whoever received a transfer may reverse it, and operators. Deposits and withdrawals are for operators.',
+        'Only whoever received a transfer and operators may reverse it. Deposits and withdrawals are reversed by operators.',
     },
   } as const,
 })

@@ -33,7 +33,8 @@ builder.node(Transaction, {
   fields: (t) => ({
     kind: t.field({
       type: TransactionKind,
-      description: 'Deposit, transfer or withdrawal. A reversal is one of them, too.',
+      description:
+        'Deposit, transfer or withdrawal. The reversal of a deposit is a withdrawal, and the other way round.',
       resolve: kindOf,
     }),
     source: t.field({
@@ -65,7 +66,8 @@ builder.node(Transaction, {
     idempotencyKey: t.field({
       type: 'UUID',
       nullable: true,
-      description: 'The key its client made: posting with it again answers with this transaction. Null for the payee.',
+      description:
+        'The key its client made: posting with it again answers with this transaction. Only the payer of a transfer and operators see it.',
       resolve: (transaction, _args, { viewer }) => (seesKey(viewer, transaction) ? transaction.idempotencyKey : null),
     }),
     createdAt: t.expose('createdAt', {
@@ -75,7 +77,7 @@ builder.node(Transaction, {
     description: t.expose('description', {
       type: 'String',
       nullable: true,
-      description: 'What it is for. It is text from whoever made the posting, for people to read.',
+      description: 'What it is for, in the words of whoever made the posting. Show it as text, never as HTML.',
     }),
     metadata: t.field({
       type: [Metadata],
@@ -93,7 +95,7 @@ builder.node(Transaction, {
     reversedAmount: t.field({
       type: 'Amount',
       nullable: true,
-      description: 'How much of it was taken back so far, by all of its reversals.',
+      description: 'How much of it was taken back so far, by all of its reversals together.',
       resolve: async ({ id }, _args, { loaders }) => (await loaders.reversed.load(id)).amount,
     }),
   }),
@@ -127,7 +129,7 @@ const TransactionFilter = builder.inputType('TransactionFilter', {
     to: t.field({ type: 'DateTime', description: 'Nothing at or after this moment.' }),
     metadata: t.field(metadataFilterField),
     descriptionContains: t.string(descriptionFilterField),
-    reversal: t.boolean({ description: 'Only reversals, or only what is none.' }),
+    reversal: t.boolean({ description: 'True: only reversals. False: only what is not a reversal.' }),
   }),
 })
 

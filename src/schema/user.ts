@@ -21,7 +21,9 @@ export const Role = builder.enumType('Role', {
   description: 'What a user may do.',
   values: {
     USER: { description: 'Holds accounts: sees and moves what is theirs.' },
-    OPERATOR: { description: 'Runs the ledger: sees all accounts, and deposits.' },
+    OPERATOR: {
+      description: 'Runs the ledger: sees all accounts, brings money in, takes it out, and reverses any transaction.',
+    },
   } as const,
 })
 

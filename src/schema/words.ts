@@ -18,7 +18,9 @@ export const Metadata = builder.objectRef<{ key: string; value: string }>('Metad
   description: 'A text that a client noted on a transaction, under a key.',
   fields: (t) => ({
     key: t.exposeString('key', { description: 'Such as `order`.' }),
-    value: t.exposeString('value', { description: 'Such as `17`. It is text from whoever made the posting.' }),
+    value: t.exposeString('value', {
+      description: 'Such as `17`. It is text from whoever made the posting: show it as text, never as HTML.',
+    }),
   }),
 })
 
@@ -40,7 +42,7 @@ const MetadataInput = builder.inputType('MetadataInput', {
 
 /** Of an input that is posted. */
 export const descriptionField = {
-  description: `What it is for, in 1 to ${WORDS_CHARACTERS_MAX} characters. Both sides see it. Part of the payload.`,
+  description: `What it is for, in 1 to ${WORDS_CHARACTERS_MAX} characters. Both sides see it, and nobody can change it. It is part of the payload: a repeat must have the same.`,
   validate: { schema: spokenText(WORDS_CHARACTERS_MAX) },
 } as const
 
@@ -52,7 +54,7 @@ const pairs: { type: [typeof MetadataInput]; validate: { maxLength: [number, { m
 /** Of an input that is posted. */
 export const metadataField = {
   ...pairs,
-  description: `Up to ${PAIRS_MAX} texts, each under a key of its own. Both sides see them. Part of the payload; their order is not.`,
+  description: `Up to ${PAIRS_MAX} texts, each under a key of its own. Both sides see them, and nobody can change them. They are part of the payload: a repeat must have the same, in any order.`,
 }
 
 /** With two values under one key, nothing could match. */
@@ -65,7 +67,7 @@ const hasNoRepeatedKey: [(pairs: readonly { key: string }[]) => boolean, { messa
 export const metadataFilterField = {
   ...pairs,
   validate: { ...pairs.validate, refine: hasNoRepeatedKey },
-  description: 'Only those with all of these.',
+  description: 'Only those that have all of these keys with these values.',
 }
 
 /** Of a filter. */
