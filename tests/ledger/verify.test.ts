@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { toAmount } from '../../src/db/amount.ts'
-import type { AccountId } from '../../src/db/ids.ts'
+import { type AccountId, toTransactionId } from '../../src/db/ids.ts'
 import { verifyLedger } from '../../src/ledger/upkeep/verify.ts'
 import { runCommand, runCommandHere } from '../support/command-line.ts'
-import { openBeside, transfer, untilBlocked } from '../support/faults.ts'
+import { deposit, openBeside, transfer, untilBlocked } from '../support/faults.ts'
 import { makeAccounts, openTestLedger, type TestLedger } from '../support/ledger.ts'
 import { openTestServer } from '../support/server.ts'
 
@@ -159,6 +159,63 @@ describe('it finds', () => {
     expect(await findings()).toEqual(
       Array.from({ length: 70 }, (_, index) => ['CURRENCY_MISMATCH', 'grace', 2 + index]),
     )
+  })
+
+  describe('a reversal', () => {
+    let original: string
+    let reversal: string
+
+    beforeEach(async () => {
+      const { rows } = await ledger.test.pool.query(
+        `select id, amount from transactions where ${entryOf('source', 5)}`,
+        [ada],
+      )
+      original = rows[0].id
+      const reverses = { id: toTransactionId(original), amount: toAmount(BigInt(rows[0].amount)) }
+      const outcome = await ledger.posting.post({ ...transfer(grace, ada, 1n), reverses })
+      if (!('posted' in outcome)) throw new Error(outcome.refusal.code)
+      reversal = outcome.posted.transaction.id
+      // One of a deposit takes money out. All of this is as it should be.
+      const deposited = await ledger.posting.post(deposit(ada, 5n))
+      if (!('posted' in deposited)) throw new Error(deposited.refusal.code)
+      const withdrawal = { ...deposit(ada, 2n), sourceAccountId: ada, destinationAccountId: null }
+      await ledger.posting.post({ ...withdrawal, reverses: deposited.posted.transaction })
+      expect(await findings()).toEqual([])
+    })
+
+    /** As it would be written, but for what it reverses. */
+    const plant = async (source: AccountId | null, destination: AccountId | null, reversesId: string) => {
+      const next = (id: AccountId | null) => (id === null ? null : id === ada ? 75 : 73)
+      await damage(
+        `insert into transactions (id, idempotency_key, source_account_id, source_sequence, destination_account_id, destination_sequence, amount, created_at, reverses_id)
+         values (gen_random_uuid(), gen_random_uuid(), $1, $2, $3, $4, 1, clock_timestamp(), $5)`,
+        [source, next(source), destination, next(destination), reversesId],
+      )
+    }
+    const messages = async () => (await ledger.verify()).map(({ message }) => message)
+
+    test('of more than there was', async () => {
+      await plant(grace, ada, original)
+      expect(await findings()).toEqual([['REVERSAL_WRONG', 'ada', 75]])
+      expect(await messages()).toEqual([expect.stringMatching(/, of which 2 of 1 are reversed$/)])
+    })
+
+    test('of a reversal', async () => {
+      await plant(ada, grace, reversal)
+      expect(await findings()).toEqual([['REVERSAL_WRONG', 'grace', 73]])
+      expect(await messages()).toEqual([expect.stringMatching(/, which is a reversal itself$/)])
+    })
+
+    test.each<[string, () => [AccountId | null, AccountId | null], 'ada' | 'grace', number]>([
+      ['the same way round', () => [ada, grace], 'grace', 73],
+      ['out of the ledger', () => [grace, null], 'grace', 73],
+      ['into the ledger', () => [null, ada], 'ada', 75],
+    ])('that is not between the same accounts: %s', async (_what, sides, account, sequence) => {
+      const { rows } = await ledger.test.pool.query(`select id from transactions where ${entryOf('source', 6)}`, [ada])
+      await plant(...sides(), rows[0].id)
+      expect(await findings()).toEqual([['REVERSAL_WRONG', account, sequence]])
+      expect(await messages()).toEqual([expect.stringMatching(/, but not between the same accounts$/)])
+    })
   })
 
   test('entries of an account that is not there', async () => {
