@@ -52,6 +52,12 @@ export const costOfPostings = (count: number, max: number) => ({
 
 export const costOfTotalCount = SCAN_COST
 
+/** Of a description or a value of metadata, which may have 2,000 bytes: fifty times what another field has. */
+export const costOfWords = { field: 5, multiplier: 1 }
+
+/** Of the metadata of a transaction, as if it had all keys that it may have. */
+export const costOfPairs = (max: number) => ({ field: 1, multiplier: max })
+
 /** Microseconds, and at least so many: the days on which clocks go forward and the short months. */
 const BUCKET_SIZES = { HOUR: 3_600e6, DAY: 23 * 3_600e6, WEEK: 167 * 3_600e6, MONTH: 27 * 86_400e6 }
 const BUCKETS_MAX = 1_000

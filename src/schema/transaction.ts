@@ -5,14 +5,14 @@ import type { LedgerTransaction } from '../ledger/model/transaction.ts'
 import { Account, currencyOf } from './account.ts'
 import { builder, pageSize } from './builder.ts'
 import type { Context } from './context.ts'
-import { costOfConnection } from './cost.ts'
+import { costOfConnection, costOfPairs, costOfWords } from './cost.ts'
 import { Currency, currencyCode } from './currency.ts'
 import { costOfFormatted, formatArguments, formatted } from './formatted.ts'
 import { transactionArgument } from './id-arguments.ts'
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from './page-size.ts'
 import { amountRange, connectionOf, oneDirection, pageRequest, timeRange, totalCount } from './pages.ts'
 import { seesKey, seesTransaction } from './rights.ts'
-import { descriptionFilterField, Metadata, metadataFilterField, metadataOf, pairsOf } from './words.ts'
+import { descriptionFilterField, Metadata, metadataFilterField, metadataOf, PAIRS_MAX, pairsOf } from './words.ts'
 
 export const TransactionKind = builder.enumType('TransactionKind', {
   description: 'Where the money came from and where it went.',
@@ -77,11 +77,13 @@ builder.node(Transaction, {
     description: t.expose('description', {
       type: 'String',
       nullable: true,
+      complexity: costOfWords,
       description: 'What it is for, in the words of whoever made the posting. Show it as text, never as HTML.',
     }),
     metadata: t.field({
       type: [Metadata],
       nullable: { list: true, items: false },
+      complexity: costOfPairs(PAIRS_MAX),
       description: 'What its client noted on it, in the order of the keys.',
       resolve: ({ metadata }) => pairsOf(metadata),
     }),

@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import type { Metadata as MetadataRecord } from '../db/metadata.ts'
 import { builder } from './builder.ts'
+import { costOfWords } from './cost.ts'
 import { spokenText } from './text.ts'
 import type { InvalidField } from './validation-error.ts'
 
 /* What people write on a transaction: a description, and texts by key. Both sides of the transaction see them. */
 
 export const WORDS_CHARACTERS_MAX = 500
-const PAIRS_MAX = 20
+export const PAIRS_MAX = 20
 const KEY = /^[A-Za-z0-9_.-]{1,64}$/
 
 const metadataKey = z
@@ -19,6 +20,7 @@ export const Metadata = builder.objectRef<{ key: string; value: string }>('Metad
   fields: (t) => ({
     key: t.exposeString('key', { description: 'Such as `order`.' }),
     value: t.exposeString('value', {
+      complexity: costOfWords,
       description: 'Such as `17`. It is text from whoever made the posting: show it as text, never as HTML.',
     }),
   }),

@@ -94,6 +94,19 @@ describe('of a transaction', () => {
   })
 })
 
+test('a page of words costs what it may carry: no operation answers with many megabytes of them', async () => {
+  const words = (fields: string) =>
+    `query ($id: ID!) { account(id: $id) { transactions(first: 100) { edges { node { ${fields} } } } } }`
+  const ask = (fields: string) => askWith(server, tokens.anna, words(fields), { id: anna.accountId })
+  expect((await ask('id kind amount description metadata { key value }')).errors).toBeUndefined()
+  const codeOf = async (fields: string) => (await ask(fields)).errors?.[0]?.extensions.code
+  const reversals = (field: string) => `reversals(first: 100) { edges { node { ${field} } } }`
+  expect(await codeOf(reversals('kind'))).toBeUndefined()
+  expect(await codeOf(reversals('description'))).toBe('TOO_COSTLY')
+  expect(await codeOf('a: metadata { value } b: metadata { value } c: metadata { value }')).toBeUndefined()
+  expect(await codeOf(reversals('metadata { key }'))).toBe('TOO_COSTLY')
+})
+
 describe('failed attempts', () => {
   const LIST = `query ($accountId: ID!) { failedTransactions(filter: { accountId: $accountId }) { edges { node {
     id code amount source { id } destination { id } currency { code } idempotencyKey } } } }`
