@@ -14,3 +14,21 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
   return [line(head), rule, ...rows.map(line)].join('\n')
 }
+
+/** Runs each in turn, `samples` times; the milliseconds of each. */
+export async function inTurns<Name extends string>(
+  samples: number,
+  work: Record<Name, () => Promise<unknown>>,
+): Promise<Record<Name, number[]>> {
+  const names = Object.keys(work) as Name[]
+  const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>
+  const warmUps = Math.ceil(samples / 10)
+  for (let sample = -warmUps; sample < samples; sample++) {
+    for (const name of names) {
+      const start = performance.now()
+      await work[name]()
+      if (sample >= 0) times[name].push(performance.now() - start)
+    }
+  }
+  return times
+}

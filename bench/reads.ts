@@ -13,11 +13,13 @@ import { createLogger } from '../src/server/log.ts'
 import { ledgerOptions } from '../src/server/options.ts'
 import { openServer } from '../src/server/server.ts'
 import { openBenchServer } from './database.ts'
-import { median, percentile, table } from './measure.ts'
+import { inTurns, median, percentile, table } from './measure.ts'
+import { fillMetadata, measureMetadata } from './metadata-filters.ts'
 import { makeToken } from './token.ts'
 
 /*
- * Reads: balances of accounts of very different lengths, pages at both ends of a long account, histories of fifty accounts.
+ * Reads: balances of accounts of very different lengths, pages at both ends of a long account, histories of fifty accounts,
+ * and pages filtered by metadata.
  * What is compared takes turns, one sample each, so that all of them see the same machine.
  */
 
@@ -34,24 +36,6 @@ const YEAR_DAYS = 365
 
 const ms = (value: number) => (value < 10 ? value.toFixed(3) : value.toFixed(1))
 const ratio = (value: number) => value.toFixed(2)
-
-/** Runs each in turn, `samples` times; the milliseconds of each. */
-async function inTurns<Name extends string>(
-  samples: number,
-  work: Record<Name, () => Promise<unknown>>,
-): Promise<Record<Name, number[]>> {
-  const names = Object.keys(work) as Name[]
-  const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>
-  const warmUps = Math.ceil(samples / 10)
-  for (let sample = -warmUps; sample < samples; sample++) {
-    for (const name of names) {
-      const start = performance.now()
-      await work[name]()
-      if (sample >= 0) times[name].push(performance.now() - start)
-    }
-  }
-  return times
-}
 
 /**
  * Accounts with so many entries each, spread evenly over the year before today: deposits of two cents and transfers of
@@ -303,6 +287,9 @@ try {
     balances.url,
     balances.ids.map(([id]) => id as AccountId),
   )
+  const metadata = await server.createDatabase('bench_metadata')
+  const count = LENGTHS.at(-1) as number
+  await measureMetadata(metadata, await fillMetadata(metadata, count), { count, samples: Math.ceil(SAMPLES / 10) })
 } finally {
   await server.close()
 }
