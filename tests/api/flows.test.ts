@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { openStream } from '../support/graphql-transport.ts'
 import { useServer } from '../support/server.ts'
 
@@ -199,94 +199,101 @@ beforeAll(async () => {
   await deposit(accounts.houseUsd, 100_000)
 })
 
-test('an operator sees who has what, in which currency', async () => {
-  const { users } = await run('Dashboard')
-  const ada = users.edges.find((edge: { node: { email: string } }) => edge.node.email === 'ada@example.com')
-  expect(ada.node.accounts.edges).toEqual([
-    {
-      node: {
-        id: accounts.eur,
-        name: 'Euros',
-        currency: { code: 'EUR', scale: 2 },
-        status: 'OPEN',
-        balance: { amount: '12000', formatted: '€120.00' },
+describe('what people do, each test after the one before', { shuffle: false }, () => {
+  test('an operator sees who has what, in which currency', async () => {
+    const { users } = await run('Dashboard')
+    const ada = users.edges.find((edge: { node: { email: string } }) => edge.node.email === 'ada@example.com')
+    expect(ada.node.accounts.edges).toEqual([
+      {
+        node: {
+          id: accounts.eur,
+          name: 'Euros',
+          currency: { code: 'EUR', scale: 2 },
+          status: 'OPEN',
+          balance: { amount: '12000', formatted: '€120.00' },
+        },
       },
-    },
-    {
-      node: {
-        id: accounts.usd,
-        name: null,
-        currency: { code: 'USD', scale: 2 },
-        status: 'OPEN',
-        balance: { amount: '0', formatted: '$0.00' },
+      {
+        node: {
+          id: accounts.usd,
+          name: null,
+          currency: { code: 'USD', scale: 2 },
+          status: 'OPEN',
+          balance: { amount: '0', formatted: '$0.00' },
+        },
       },
-    },
-  ])
-})
+    ])
+  })
 
-test('an exchange is two transfers over accounts of the house, or none', async () => {
-  const keys = () => ({ k1: randomUUID(), k2: randomUUID() })
-  const watched = await openStream(server.endpoint, {
-    query: flow('Watch'),
-    variables: { id: accounts.usd, since: (await balanceOf(accounts.usd)).cursor },
+  test('an exchange is two transfers over accounts of the house, or none', async () => {
+    const keys = () => ({ k1: randomUUID(), k2: randomUUID() })
+    const watched = await openStream(server.endpoint, {
+      query: flow('Watch'),
+      variables: { id: accounts.usd, since: (await balanceOf(accounts.usd)).cursor },
+    })
+    const { postTransactions } = await run('Exchange', { ...accounts, ...keys() })
+    expect(postTransactions.results).toHaveLength(2)
+    const event = (await watched.waitForEvent()).data as { data: { entryPosted: object } }
+    watched.abort()
+    expect(event.data.entryPosted).toMatchObject({
+      change: '10842',
+      balanceAfter: '10842',
+      account: { id: accounts.usd },
+      transaction: postTransactions.results[1].transaction,
+    })
+    // The second time there are too few euros.
+    expect((await run('Exchange', { ...accounts, ...keys() })).postTransactions).toMatchObject({
+      index: 0,
+      reason: { code: 'INSUFFICIENT_FUNDS' },
+    })
+    // With the accounts the other way round both currencies are wrong.
+    const wrong = { ...accounts, eur: accounts.usd, usd: accounts.eur, ...keys() }
+    expect((await run('Exchange', wrong)).postTransactions).toMatchObject({
+      index: 0,
+      reason: { code: 'CURRENCY_MISMATCH' },
+    })
+    expect([(await balanceOf(accounts.eur)).amount, (await balanceOf(accounts.usd)).amount]).toEqual(['2000', '10842'])
   })
-  const { postTransactions } = await run('Exchange', { ...accounts, ...keys() })
-  expect(postTransactions.results).toHaveLength(2)
-  const event = (await watched.waitForEvent()).data as { data: { entryPosted: object } }
-  watched.abort()
-  expect(event.data.entryPosted).toMatchObject({
-    change: '10842',
-    balanceAfter: '10842',
-    account: { id: accounts.usd },
-    transaction: postTransactions.results[1].transaction,
-  })
-  // The second time there are too few euros.
-  expect((await run('Exchange', { ...accounts, ...keys() })).postTransactions).toMatchObject({
-    index: 0,
-    reason: { code: 'INSUFFICIENT_FUNDS' },
-  })
-  // With the accounts the other way round both currencies are wrong.
-  const wrong = { ...accounts, eur: accounts.usd, usd: accounts.eur, ...keys() }
-  expect((await run('Exchange', wrong)).postTransactions).toMatchObject({
-    index: 0,
-    reason: { code: 'CURRENCY_MISMATCH' },
-  })
-  expect([(await balanceOf(accounts.eur)).amount, (await balanceOf(accounts.usd)).amount]).toEqual(['2000', '10842'])
-})
 
-async function balanceOf(id: string): Promise<{ amount: string; cursor: string }> {
-  const { data } = await server.ask(`{ account(id: "${id}") { balance { amount cursor } } }`)
-  return data.account.balance
-}
+  async function balanceOf(id: string): Promise<{ amount: string; cursor: string }> {
+    const { data } = await server.ask(`{ account(id: "${id}") { balance { amount cursor } } }`)
+    return data.account.balance
+  }
 
-test('a month is one bucket, and its entries are a page of it', async () => {
-  const { account } = await run('March', { id: accounts.eur })
-  expect(account).toMatchObject({
-    currency: { code: 'EUR', scale: 2 },
-    balanceHistory: [{ start: '2024-02-29T23:00:00.000000Z', end: '2024-03-31T22:00:00.000000Z' }],
+  test('a month is one bucket, and its entries are a page of it', async () => {
+    const { account } = await run('March', { id: accounts.eur })
+    expect(account).toMatchObject({
+      currency: { code: 'EUR', scale: 2 },
+      balanceHistory: [{ start: '2024-02-29T23:00:00.000000Z', end: '2024-03-31T22:00:00.000000Z' }],
+    })
+    const entries = await run('MarchEntries', {
+      id: accounts.eur,
+      from: '2024-01-01T00:00:00Z',
+      to: '2999-01-01T00:00:00Z',
+    })
+    const { edges, pageInfo } = entries.account.transactions
+    expect(edges).toMatchObject([
+      {
+        sequence: 2,
+        change: '-10000',
+        balanceAfter: '2000',
+        counterparty: { id: accounts.houseEur, publicName: null },
+      },
+      { sequence: 1, change: '12000', balanceAfter: '12000', counterparty: null },
+    ])
+    expect(pageInfo.hasPreviousPage).toBe(false)
   })
-  const entries = await run('MarchEntries', {
-    id: accounts.eur,
-    from: '2024-01-01T00:00:00Z',
-    to: '2999-01-01T00:00:00Z',
-  })
-  const { edges, pageInfo } = entries.account.transactions
-  expect(edges).toMatchObject([
-    { sequence: 2, change: '-10000', balanceAfter: '2000', counterparty: { id: accounts.houseEur, publicName: null } },
-    { sequence: 1, change: '12000', balanceAfter: '12000', counterparty: null },
-  ])
-  expect(pageInfo.hasPreviousPage).toBe(false)
-})
 
-test('an account is frozen, emptied and closed', async () => {
-  expect((await run('Freeze', { id: accounts.eur })).setAccountStatus.account).toEqual({
-    id: accounts.eur,
-    status: 'FROZEN',
+  test('an account is frozen, emptied and closed', async () => {
+    expect((await run('Freeze', { id: accounts.eur })).setAccountStatus.account).toEqual({
+      id: accounts.eur,
+      status: 'FROZEN',
+    })
+    expect((await run('Close', { id: accounts.eur })).setAccountStatus).toMatchObject({
+      balance: { amount: '2000' },
+      code: 'ACCOUNT_NOT_EMPTY',
+    })
+    const empty = await create({ currency: 'EUR' })
+    expect((await run('Close', { id: empty })).setAccountStatus.account).toEqual({ id: empty, status: 'CLOSED' })
   })
-  expect((await run('Close', { id: accounts.eur })).setAccountStatus).toMatchObject({
-    balance: { amount: '2000' },
-    code: 'ACCOUNT_NOT_EMPTY',
-  })
-  const empty = await create({ currency: 'EUR' })
-  expect((await run('Close', { id: empty })).setAccountStatus.account).toEqual({ id: empty, status: 'CLOSED' })
 })
