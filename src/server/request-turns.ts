@@ -6,17 +6,25 @@
  *
  *   alone     nothing is counted and nothing waits, so that postings that come together share batches
  *   shared    for SHARED_MS after the viewer changed: each viewer begins one request a turn
+ *
+ * A request that waits keeps its connection in memory. So those whose connection has closed are given up in one turn, and
+ * when WAITING_MAX requests of a viewer wait, more of them begin at once.
  */
 
 const SHARED_MS = 100
+const WAITING_MAX = 4_000
 
-/** Begins a request that waits. */
-type Begin = () => void
+/** A request that waits. */
+interface Waiting {
+  isGone: () => boolean
+  /** Called once: with true it begins, with false it is given up. */
+  end: (begins: boolean) => void
+}
 
 export class RequestTurns {
   readonly #sharedMs: number
   /** By viewer, for each that began a request in this turn: what waits for later turns, the oldest first. */
-  readonly #lines = new Map<string, Begin[]>()
+  readonly #lines = new Map<string, Waiting[]>()
   #lastViewer: string | undefined
   /** In milliseconds of `performance.now()`; 0: one viewer is alone. */
   #sharedUntil = 0
@@ -30,12 +38,15 @@ export class RequestTurns {
    * Asks to begin a request.
    *
    * @param viewer who sends it.
-   * @returns undefined when it may begin at once; else resolves when it may.
+   * @param isGone whether its connection has closed.
+   * @returns undefined when it may begin at once. Else it resolves later: with true, the request begins; with false, its
+   *   connection has closed, and no work is to be done for it.
    */
-  take(viewer: string): Promise<void> | undefined {
+  take(viewer: string, isGone: () => boolean): Promise<boolean> | undefined {
     if (!this.#isShared(viewer)) return undefined
     const line = this.#lines.get(viewer)
-    if (line) return new Promise((begin) => line.push(begin))
+    if (line && line.length >= WAITING_MAX) return undefined
+    if (line) return new Promise((end) => line.push({ isGone, end }))
     if (this.#lines.size === 0) setImmediate(this.#beginTurn)
     this.#lines.set(viewer, [])
     return undefined
@@ -54,8 +65,9 @@ export class RequestTurns {
 
   readonly #beginTurn = (): void => {
     for (const [viewer, line] of this.#lines) {
-      const begin = line.shift()
-      if (begin) begin()
+      let next = line.shift()
+      for (; next?.isGone(); next = line.shift()) next.end(false)
+      if (next) next.end(true)
       else this.#lines.delete(viewer)
     }
     if (this.#lines.size > 0) setImmediate(this.#beginTurn)

@@ -7,16 +7,19 @@ function openTurns(sharedMs?: number) {
   const turns = new RequestTurns(sharedMs)
   const begun: string[] = []
   const sent: Record<string, number> = {}
+  const gone = new Set<string>()
+  const givenUp: string[] = []
   const send = (viewer: string, count: number) => {
     for (let left = count; left > 0; left--) {
       const number = (sent[viewer] ?? 0) + 1
       sent[viewer] = number
-      const turn = turns.take(viewer)
-      if (turn) turn.then(() => begun.push(`${viewer}${number}`))
-      else begun.push(`${viewer}${number}`)
+      const request = `${viewer}${number}`
+      const turn = turns.take(viewer, () => gone.has(request))
+      if (turn) turn.then((begins) => (begins ? begun : givenUp).push(request))
+      else begun.push(request)
     }
   }
-  return { begun, send }
+  return { begun, givenUp, gone, send }
 }
 
 const numbered = (viewer: string, from: number, to: number) =>
@@ -59,4 +62,23 @@ test('a viewer whom the others have left is alone again', async () => {
   await nextTurn()
   send('a', 1_000)
   expect(begun).toHaveLength(1_002)
+})
+
+test('requests whose connection has closed take no turn', async () => {
+  const { begun, givenUp, gone, send } = openTurns()
+  send('other', 1)
+  send('a', 1_000)
+  for (const request of numbered('a', 2, 999)) gone.add(request)
+  expect(begun.splice(0)).toEqual(['other1', 'a1'])
+  await nextTurn()
+  expect([begun, givenUp]).toEqual([['a1000'], numbered('a', 2, 999)])
+})
+
+test('of one viewer 4,000 requests wait at most, and more begin at once', async () => {
+  const { begun, send } = openTurns()
+  send('other', 1)
+  send('a', 4_003)
+  expect(begun.splice(0)).toEqual(['other1', 'a1', 'a4002', 'a4003'])
+  await nextTurn()
+  expect(begun).toEqual(['a2'])
 })

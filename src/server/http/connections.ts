@@ -142,10 +142,12 @@ export class Connections {
   /**
    * Asks to work on a request, or on an operation of a WebSocket.
    *
-   * @returns undefined when its caller may go on at once; else resolves when they may.
+   * @param socket the connection that it came on.
+   * @returns undefined when the work may begin at once. Else it resolves later, with false if the connection has closed: no
+   *   work is to be done then.
    */
-  takeTurn(caller: Caller): Promise<void> | undefined {
-    return this.#turns.take(countedAs(caller))
+  takeTurn(caller: Caller, socket: Socket): Promise<boolean> | undefined {
+    return this.#turns.take(countedAs(caller), () => socket.destroyed)
   }
 
   /**

@@ -139,9 +139,9 @@ function answerCaller(
   const record = recordOf(request)
   if (record) record.viewer = caller.viewer.key
   options.admit(request, caller)
-  const turn = options.connections.takeTurn(caller)
+  const turn = options.connections.takeTurn(caller, request.socket)
   return turn
-    ? turn.then(() => !request.socket.destroyed && answerInTurn(request, response, options))
+    ? turn.then((begins) => begins && answerInTurn(request, response, options))
     : answerInTurn(request, response, options)
 }
 

@@ -106,8 +106,9 @@ export function openWebSocket(server: Server, graphql: GraphqlServer, options: W
     const running = Object.keys(subscriptions).length - 1
     if (Math.max(running, operations.atWork - 1) >= subscriptionsMax) return [tooManySubscriptions(subscriptionsMax)]
     const caller = callers.get(extra.socket) as Caller
-    const turn = options.connections.takeTurn(caller)
-    if (turn) await turn
+    const turn = options.connections.takeTurn(caller, extra.request.socket)
+    // Nobody is there any more to read it.
+    if (turn && !(await turn)) return [sessionOver()]
     // Also what keeps the session from being idle.
     let viewer: Viewer | undefined = caller.viewer
     try {
