@@ -111,7 +111,7 @@ export const transactions = pgTable(
       .$type<TransactionId>()
       .references((): AnyPgColumn => transactions.id),
     description: text('description'),
-    /** An object whose values are texts; null: empty. */
+    /** An object of texts; null: no metadata. */
     metadata: jsonb('metadata').$type<Metadata>(),
   },
   (table) => [
@@ -132,7 +132,7 @@ export const transactions = pgTable(
       'transactions_destination_whole',
       sql`(${table.destinationAccountId} is null) = (${table.destinationSequence} is null)`,
     ),
-    // `is not null` of both would let a row without sides pass, as a check that is NULL does.
+    // A row without sides would pass all other checks.
     check('transactions_some_side', sql`num_nonnulls(${table.sourceAccountId}, ${table.destinationAccountId}) > 0`),
     check('transactions_sequences_positive', sql`${table.sourceSequence} > 0 and ${table.destinationSequence} > 0`),
   ],

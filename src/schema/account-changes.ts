@@ -111,7 +111,7 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: CreateAccountInput, required: true, description: 'The new account.' }) },
     errors: {
       types: [ValidationError, UserNotFoundError, CurrencyNotFoundError, IdempotencyConflictError, UnavailableError],
-      union: { description: 'The account, or why there is none.' },
+      union: { description: 'The new account, or why it was not created.' },
     },
     resolve: async (_root, { input: { idempotencyKey, ownerId, currency, name } }, context) => {
       const made = await context.ledger.accounts.create({

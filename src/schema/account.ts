@@ -184,7 +184,7 @@ builder.queryFields((t) => ({
   account: t.field({
     type: Account,
     nullable: true,
-    description: 'One account. Null when there is none, or when you do not hold it.',
+    description: 'One account. Null if it does not exist or you do not hold it.',
     args: {
       id: t.arg({
         ...accountArgument,

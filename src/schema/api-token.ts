@@ -140,7 +140,7 @@ builder.mutationFields((t) => ({
     authScopes: { signedInOperator: true },
     description: 'Makes a token for a service. For operators who are signed in: no token makes another.',
     args: { input: t.arg({ type: CreateApiTokenInput, required: true, description: 'What it may do.' }) },
-    errors: { types: [ValidationError], union: { description: 'The token, or why there is none.' } },
+    errors: { types: [ValidationError], union: { description: 'The new token, or why it was not created.' } },
     resolve: async (_root, { input }, { auth, viewer, loaders }) => {
       const accountIds = input.accountIds ? [...new Set(input.accountIds)] : null
       const accounts = await Promise.all((accountIds ?? []).map((id) => loaders.accounts.load(id)))

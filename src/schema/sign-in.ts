@@ -110,7 +110,7 @@ builder.mutationFields((t) => ({
     args: { input: t.arg({ type: LoginInput, required: true, description: 'Who signs in.' }) },
     errors: {
       types: [ValidationError, InvalidCredentialsError, TooManyAttemptsError, UnavailableError],
-      union: { description: 'The session, or why there is none.' },
+      union: { description: 'The new session, or why the sign-in was refused.' },
     },
     resolve: async (_root, { input }, { auth, client }) => {
       const session = await auth.signIn({ ...input, client }).catch((error) => {

@@ -174,7 +174,7 @@ builder.queryFields((t) => ({
     type: Transaction,
     nullable: true,
     description:
-      'One transaction, by id or by the idempotency key you posted it with. Null when there is none, or when you are on neither side.',
+      'One transaction, by id or by the idempotency key you posted it with. Null if it does not exist or you are on neither side.',
     args: {
       id: t.arg({ ...transactionArgument, description: '`transaction_<uuid>`, or the bare UUID.' }),
       idempotencyKey: t.arg({ type: 'UUID', description: 'The key its client made.' }),

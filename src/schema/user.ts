@@ -84,7 +84,7 @@ builder.queryFields((t) => ({
   user: t.field({
     type: User,
     nullable: true,
-    description: 'One user, by id or by e-mail address. Null when there is none, or when you may not see them.',
+    description: 'One user, by id or by e-mail address. Null if the user does not exist or you may not see them.',
     args: {
       id: t.arg({ ...userArgument, description: '`user_<uuid>`, or the bare UUID.' }),
       email: t.arg.string({ description: 'In any spelling of the address.', validate: { schema: email } }),
@@ -158,7 +158,7 @@ builder.mutationField('createUser', (t) =>
     args: { input: t.arg({ type: CreateUserInput, required: true, description: 'The new user.' }) },
     errors: {
       types: [ValidationError, EmailTakenError, CurrencyNotFoundError, UnavailableError],
-      union: { description: 'The new user, or why there is none.' },
+      union: { description: 'The new user, or why it was not created.' },
     },
     resolve: async (_root, { input }, context) => {
       const { ledger, auth, viewer } = context

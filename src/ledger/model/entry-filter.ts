@@ -16,9 +16,9 @@ export interface EntryFilter {
   amountMax?: Amount | null | undefined
   /** All of these. */
   metadata?: Metadata | null | undefined
-  /** In any case of letters. */
+  /** Upper and lower case are equal. */
   descriptionContains?: string | null | undefined
-  /** Only reversals, or only what is none. */
+  /** true: only reversals. false: none of them. */
   reversal?: boolean | null | undefined
 }
 
@@ -45,7 +45,7 @@ export function filterValues(requests: readonly { accountId: AccountId; filter: 
   }
 }
 
-/** Whether the description of a row contains a text, in any case of letters. */
+/** Whether the description of a row contains a text; upper and lower case are equal. */
 export const containsWords = (text: SQL) => sql`strpos(lower(description), lower(${text})) > 0`
 
 /** The arrays for an `unnest` that makes a row named `request` of each request, and the names of its columns. */

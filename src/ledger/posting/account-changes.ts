@@ -83,7 +83,7 @@ export class AccountChanges {
   /**
    * Changes the names of an account.
    *
-   * @returns the account as it is then; undefined when there is none.
+   * @returns the changed account, or undefined if it does not exist.
    * @throws {UnavailableError} as `create` does.
    */
   rename(id: AccountId, names: AccountNames): Promise<Account | undefined> {

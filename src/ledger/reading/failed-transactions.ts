@@ -53,7 +53,7 @@ export class FailedTransactions {
   /**
    * Marks an attempt as addressed. Marked again, it keeps the first time.
    *
-   * @returns the attempt, or undefined when there is none.
+   * @returns the attempt, or undefined if it does not exist.
    */
   async address(id: string): Promise<FailedTransaction | undefined> {
     const [row] = await this.#database
